@@ -1,0 +1,44 @@
+// What the assembly knows of a descriptor. Only lines of the form
+//     #define NAME value
+// count: src/descriptor.rs reads this file at compile time, takes the limits
+// from it, and does not compile if an offset is not that of its field.
+
+// Offsets in bytes of the header's fields.
+#define D_INTEGER 0x00
+#define D_FLOAT 0x10
+#define D_RESULT_MASK 0x20
+#define D_STACK_WORDS 0x28
+#define D_SPILLS 0x2a
+#define D_RETURN_AREA 0x2c
+#define D_RETURN_WORD 0x2e
+#define D_PARAMS 0x30
+#define D_RETURN_REGISTER 0x32
+#define D_FLOATS 0x33
+#define D_RESULT 0x34
+#define D_SHAPE 0x35
+#define D_STRIDE 0x36
+#define D_RESERVED 0x37
+// The lists follow: stack words, then spills, both of 16-bit entries.
+#define D_LISTS 0x38
+
+// D_FLOATS: how many vector registers are loaded; from VECTORS on, each is
+// loaded with 16 bytes.
+#define FLOATS_FEW 2
+#define FLOATS_SOME 4
+#define FLOATS_ALL 8
+#define FLOATS_VECTORS 16
+
+// D_RESULT: the kind of result 0.
+#define RESULT_NONE 0
+#define RESULT_INTEGER 1
+#define RESULT_FLOAT 2
+#define RESULT_VECTOR 3
+
+// An entry of the spills: offset in the return area plus the value's width.
+#define SPILL_8 0
+#define SPILL_4 1
+#define SPILL_16 2
+
+// What the fixed frame has room for: stack words, bytes of return area.
+#define FIXED_WORDS 8
+#define FIXED_AREA 64

@@ -1,0 +1,53 @@
+// What every port begins with: function brackets, symbol names, and the notes
+// that an object must carry.
+//
+// Including this file promises, for the whole object:
+//   - the stack is not executable (ELF);
+//   - on x86-64, every function starts with endbr64 and is neutral to shadow
+//     stacks, and the object says so (IBT, SHSTK).
+// The linker drops such a promise for the whole program if one object lacks it.
+
+#include "descriptor.h"
+
+#define PASTE2(a, b) a##b
+#define PASTE(a, b) PASTE2(a, b)
+// A global symbol: the platform's prefix, the crate and its version, the name.
+#define SYMBOL(name) PASTE(__USER_LABEL_PREFIX__, PASTE(SYMBOL_PREFIX, name))
+
+// A function that only this library sees. Brackets, not #defines: `;` does not
+// separate statements in every assembler.
+.macro FUNCTION name
+    .globl \name
+#if defined(__ELF__)
+    .hidden \name
+    .type \name, %function
+#elif defined(__APPLE__)
+    .private_extern \name
+#endif
+\name:
+.endm
+
+.macro END_FUNCTION name
+#if defined(__ELF__)
+    .size \name, . - \name
+#endif
+.endm
+
+#if defined(__ELF__)
+    .pushsection .note.GNU-stack, "", %progbits
+    .popsection
+#endif
+
+#if defined(__ELF__) && defined(__x86_64__)
+    .pushsection .note.gnu.property, "a"
+    .balign 8
+    .long 4                 // length of the name
+    .long 16                // length of the description
+    .long 5                 // NT_GNU_PROPERTY_TYPE_0
+    .asciz "GNU"
+    .long 0xc0000002        // GNU_PROPERTY_X86_FEATURE_1_AND
+    .long 4                 // length of the value
+    .long 3                 // IBT, SHSTK
+    .long 0                 // padding
+    .popsection
+#endif

@@ -1,0 +1,30 @@
+//! Assembles the port of the target, where there is one.
+
+use std::env;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    // `cc` prints `rerun-if-env-changed`, which turns off Cargo's own watching
+    // of the package's files.
+    println!("cargo::rerun-if-changed=asm");
+    println!("cargo::rustc-check-cfg=cfg(vmtrampoline_port)");
+
+    let var = |name: &str| env::var(name).unwrap_or_default();
+    let (arch, os) = (var("CARGO_CFG_TARGET_ARCH"), var("CARGO_CFG_TARGET_OS"));
+    let file = match (arch.as_str(), os.as_str()) {
+        ("x86_64", "windows") => return,
+        ("x86_64", _) if var("CARGO_CFG_TARGET_POINTER_WIDTH") == "64" => "asm/x86_64_sysv.S",
+        _ => return,
+    };
+    // Miri runs no assembly and docs.rs needs none; both must compile.
+    if env::var_os("CARGO_CFG_MIRI").is_some() || env::var_os("DOCS_RS").is_some() {
+        return;
+    }
+    println!("cargo::rustc-cfg=vmtrampoline_port");
+
+    // Symbols carry the version, so that two versions fit in one program.
+    let version = |part| var(&format!("CARGO_PKG_VERSION_{part}"));
+    let prefix =
+        format!("vmtrampoline_{}_{}_{}_", version("MAJOR"), version("MINOR"), version("PATCH"));
+    cc::Build::new().file(file).define("SYMBOL_PREFIX", prefix.as_str()).compile("vmtrampoline");
+}

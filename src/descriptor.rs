@@ -1,0 +1,483 @@
+//! The descriptor: a signature's layout as the bytes that assembly reads.
+//!
+//! A [`Descriptor`] is a fixed header followed by its lists:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | header | per argument register, the byte offset of the value slot it is loaded from; counts; the result's kind |
+//! | stack words | per word of the argument area, the byte offset in the slots it is copied from |
+//! | spills | per result in the return area, its offset there and its width |
+//! | types | parameters and results, for Rust alone |
+//!
+//! It has no pointers, so it may lie anywhere, and never changes. The offsets
+//! of the header's fields are written once, in `asm/descriptor.h`.
+
+use alloc::boxed::Box;
+use core::{fmt, mem::offset_of};
+
+use static_assertions::{assert_impl_all, const_assert_eq};
+
+use crate::{
+    Abi, Error, Signature, ValType,
+    error::Value,
+    layout::{Assigner, Misfit, Packer, Place, check},
+    valtype::Class,
+};
+
+/// `asm/descriptor.h`, as the assembler reads it.
+const HEADER_FILE: &[u8] = include_bytes!("../asm/descriptor.h");
+
+/// The value that `asm/descriptor.h` gives a name; there is no program if it
+/// gives none.
+pub(crate) const fn constant(name: &str) -> usize {
+    let (text, define, name) = (HEADER_FILE, b"#define ", name.as_bytes());
+    let mut line = 0;
+    while line < text.len() {
+        if starts_with(text, line, define) && starts_with(text, line + define.len(), name) {
+            let mut at = line + define.len() + name.len();
+            if text[at] == b' ' {
+                at += 1;
+                let hex = starts_with(text, at, b"0x");
+                let base = if hex { 16 } else { 10 };
+                at += if hex { 2 } else { 0 };
+                let mut value = 0;
+                while text[at] != b'\n' {
+                    value = value * base + (text[at] as char).to_digit(base as u32).expect("a digit") as usize;
+                    at += 1;
+                }
+                return value;
+            }
+        }
+        while text[line] != b'\n' {
+            line += 1;
+        }
+        line += 1;
+    }
+    panic!("asm/descriptor.h does not define this name");
+}
+
+const fn starts_with(text: &[u8], at: usize, start: &[u8]) -> bool {
+    let mut i = 0;
+    while i < start.len() {
+        if at + i >= text.len() || text[at + i] != start[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// States that the struct has exactly these fields, each at the offset that
+/// `asm/descriptor.h` gives its name.
+macro_rules! assert_layout {
+    ($ty:ident { $($field:ident @ $name:literal,)* }) => {
+        $(const _: () = assert!(
+            offset_of!($ty, $field) == constant($name),
+            concat!($name, " in asm/descriptor.h is not the offset of ", stringify!($field)),
+        );)*
+        // A field that is not listed does not compile.
+        const _: fn($ty) = |$ty { $($field: _,)* }| {};
+    };
+}
+
+/// The part of a descriptor that every signature has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub(crate) struct Header {
+    /// Per integer argument register: byte offset of the slot it is loaded from.
+    pub(crate) integer: [u16; 8],
+    /// Per float argument register, likewise.
+    pub(crate) float: [u16; 8],
+    /// The bits of result 0 that its type defines.
+    pub(crate) result_mask: u64,
+    /// Entries in the list of stack words.
+    pub(crate) stack_words: u16,
+    /// Entries in the list of spills: results in the return area.
+    pub(crate) spills: u16,
+    /// Size of the return area, in bytes.
+    pub(crate) return_area: u16,
+    /// Where the return pointer is stored, from the stack pointer at the call.
+    /// If it goes in a register, this is a word that nobody reads.
+    pub(crate) return_word: u16,
+    /// Number of parameters. With none, no slot is read.
+    pub(crate) params: u16,
+    /// Bit i: the return pointer goes in integer register i.
+    pub(crate) return_register: u8,
+    /// How many float registers to load: one of the `FLOATS_…`, or 0.
+    pub(crate) floats: u8,
+    /// Kind of result 0: one of the `RESULT_…`.
+    pub(crate) result: u8,
+    /// The body that makes the call.
+    pub(crate) shape: Shape,
+    /// Distance from one value slot to the next, in bytes.
+    pub(crate) stride: u8,
+    /// Always 0: names the last byte, so that no byte is undefined.
+    pub(crate) reserved: u8,
+}
+
+assert_layout!(Header {
+    integer @ "D_INTEGER",
+    float @ "D_FLOAT",
+    result_mask @ "D_RESULT_MASK",
+    stack_words @ "D_STACK_WORDS",
+    spills @ "D_SPILLS",
+    return_area @ "D_RETURN_AREA",
+    return_word @ "D_RETURN_WORD",
+    params @ "D_PARAMS",
+    return_register @ "D_RETURN_REGISTER",
+    floats @ "D_FLOATS",
+    result @ "D_RESULT",
+    shape @ "D_SHAPE",
+    stride @ "D_STRIDE",
+    reserved @ "D_RESERVED",
+});
+const_assert_eq!(offset_of!(Descriptor<[u16; 1]>, lists), constant("D_LISTS"));
+const_assert_eq!(size_of::<Descriptor<[u16; 4]>>(), 64);
+assert_impl_all!(Descriptor: Send, Sync);
+
+const FLOATS_FEW: u8 = constant("FLOATS_FEW") as u8;
+const FLOATS_SOME: u8 = constant("FLOATS_SOME") as u8;
+const FLOATS_ALL: u8 = constant("FLOATS_ALL") as u8;
+const FLOATS_VECTORS: u8 = constant("FLOATS_VECTORS") as u8;
+pub(crate) const RESULT_NONE: u8 = constant("RESULT_NONE") as u8;
+const RESULT_INTEGER: u8 = constant("RESULT_INTEGER") as u8;
+pub(crate) const RESULT_FLOAT: u8 = constant("RESULT_FLOAT") as u8;
+const RESULT_VECTOR: u8 = constant("RESULT_VECTOR") as u8;
+const SPILL_4: u16 = constant("SPILL_4") as u16;
+const SPILL_8: u16 = constant("SPILL_8") as u16;
+const SPILL_16: u16 = constant("SPILL_16") as u16;
+const FIXED_WORDS: usize = constant("FIXED_WORDS");
+const FIXED_AREA: usize = constant("FIXED_AREA");
+
+/// Which body of the assembly makes the call, from the one that can do least,
+/// fastest, to the one that can do everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+#[doc(hidden)]
+pub enum Shape {
+    /// Loads the argument registers and jumps; no stack words, at most one
+    /// result, which is a scalar.
+    ShortCut,
+    /// A frame of constant size: a few stack words, a small return area.
+    Fixed,
+    /// A frame of any size.
+    Variable,
+}
+
+impl Shape {
+    /// All shapes, shortest first.
+    pub const ALL: [Shape; 3] = [Shape::ShortCut, Shape::Fixed, Shape::Variable];
+
+    const fn at_least(self, other: Shape) -> bool {
+        self as u8 >= other as u8
+    }
+}
+
+/// A signature's layout as the bytes that assembly reads.
+///
+/// `Descriptor<[u16; N]>` is made at compile time by
+/// [`trampoline!`](crate::trampoline) and friends; it coerces to the unsized
+/// `Descriptor` that trampolines work with.
+#[derive(PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Descriptor<L: ?Sized = [u16]> {
+    pub(crate) header: Header,
+    lists: L,
+}
+
+/// What a descriptor is made from.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) abi: &'a Abi,
+    pub(crate) params: &'a [ValType],
+    pub(crate) results: &'a [ValType],
+    /// Distance from one value slot to the next, in bytes: 8 or 16.
+    pub(crate) stride: u16,
+    /// The shortest shape that may be taken.
+    pub(crate) shape: Shape,
+}
+
+/// Types fit in three bits.
+const TYPES_PER_ENTRY: usize = 5;
+const TYPE_BITS: usize = 3;
+
+impl Source<'_> {
+    /// How many entries the lists have.
+    pub(crate) const fn list_len(&self) -> usize {
+        let mut assigner = Assigner::new(self.abi);
+        let mut i = 0;
+        while i < self.params.len() {
+            assigner.place(self.params[i]);
+            i += 1;
+        }
+        if self.results.len() > 1 {
+            assigner.return_pointer();
+        }
+        let types = self.params.len() + self.results.len();
+        assigner.area() as usize / 8 + spills(self.results) + types.div_ceil(TYPES_PER_ENTRY)
+    }
+
+    /// Writes the lists, which have room for `list_len` entries and are zero,
+    /// and returns the header.
+    const fn encode(&self, lists: &mut [u16]) -> Result<Header, Misfit> {
+        let Source { abi, params, results, stride, shape } = *self;
+        if let Err(misfit) = check(params, results, abi) {
+            return Err(misfit);
+        }
+        let mut header = Header {
+            integer: [0; 8],
+            float: [0; 8],
+            result_mask: 0,
+            stack_words: 0,
+            spills: spills(results) as u16,
+            return_area: 0,
+            return_word: 0,
+            params: params.len() as u16,
+            return_register: 0,
+            floats: 0,
+            result: RESULT_NONE,
+            shape,
+            stride: stride as u8,
+            reserved: 0,
+        };
+
+        let mut assigner = Assigner::new(abi);
+        let mut i = 0;
+        while i < params.len() {
+            let ty = params[i];
+            let slot = i as u16 * stride;
+            if ty.size() > stride as usize {
+                return Err(Misfit::Slot(Value::Param(i)));
+            }
+            match assigner.place(ty) {
+                None => return Err(Misfit::Type(ty, Value::Param(i))),
+                Some(Place::Integer(register)) => header.integer[register] = slot,
+                Some(Place::Float(register) | Place::Vector(register)) => {
+                    header.float[register] = slot;
+                    header.floats = floats(header.floats, register, ty);
+                }
+                Some(Place::Stack(offset)) => {
+                    let word = (offset / 8) as usize;
+                    lists[word] = slot;
+                    if ty.size() == 16 {
+                        lists[word + 1] = slot + 8;
+                    }
+                }
+            }
+            i += 1;
+        }
+
+        let mut return_word = None;
+        if results.len() > 1 {
+            match assigner.return_pointer() {
+                Place::Stack(offset) => return_word = Some(offset),
+                Place::Integer(register) => header.return_register = 1 << register,
+                _ => {}
+            }
+        }
+        header.return_word = match return_word {
+            Some(offset) => offset as u16,
+            None => assigner.area() as u16,
+        };
+        header.stack_words = (assigner.area() / 8) as u16;
+
+        let mut list = header.stack_words as usize;
+        let mut packer = Packer::new(abi);
+        i = 0;
+        while i < results.len() {
+            let ty = results[i];
+            if ty.size() > stride as usize {
+                return Err(Misfit::Slot(Value::Result(i)));
+            }
+            if i == 0 {
+                header.result = match ty.class() {
+                    Class::Integer => RESULT_INTEGER,
+                    Class::Float => RESULT_FLOAT,
+                    Class::Vector => RESULT_VECTOR,
+                };
+                header.result_mask = if ty.size() == 4 { 0xffff_ffff } else { !0 };
+            } else {
+                let width = match ty.size() {
+                    4 => SPILL_4,
+                    8 => SPILL_8,
+                    _ => SPILL_16,
+                };
+                lists[list] = packer.place(ty) as u16 | width;
+                list += 1;
+            }
+            i += 1;
+        }
+        header.return_area = packer.area() as u16;
+
+        i = 0;
+        while i < params.len() + results.len() {
+            let ty = if i < params.len() { params[i] } else { results[i - params.len()] };
+            let shift = i % TYPES_PER_ENTRY * TYPE_BITS;
+            lists[list + i / TYPES_PER_ENTRY] |= (ty as u16) << shift;
+            i += 1;
+        }
+
+        let shortest = header.shortest();
+        if shortest.at_least(header.shape) {
+            header.shape = shortest;
+        }
+        Ok(header)
+    }
+
+    /// A descriptor of this signature on the heap, in one allocation.
+    pub(crate) fn boxed(&self) -> Result<Box<Descriptor>, Error> {
+        // Lists of the next power of two: an array coerces to a slice in safe
+        // code, and a box of a slice behind a header cannot be made otherwise.
+        macro_rules! sizes {
+            ($($size:literal)*) => {
+                match self.list_len() {
+                    $(0..=$size => Box::new(Descriptor::<[u16; $size]>::new(self)?),)*
+                    _ => unreachable!("the limits of a signature bound its lists"),
+                }
+            };
+        }
+        let sized = || -> Result<Box<Descriptor>, Misfit> {
+            check(self.params, self.results, self.abi)?;
+            Ok(sizes!(4 8 16 32 64 128 256 512 1024 2048 4096))
+        };
+        sized().map_err(|misfit| misfit.error(self.abi))
+    }
+}
+
+const fn spills(results: &[ValType]) -> usize {
+    results.len().saturating_sub(1)
+}
+
+/// How many float registers to load, if `before` was known and another one
+/// carries a value of this type.
+const fn floats(before: u8, register: usize, ty: ValType) -> u8 {
+    let this = match (ty.class(), register) {
+        (Class::Vector, _) => FLOATS_VECTORS,
+        (_, register) if register < FLOATS_FEW as usize => FLOATS_FEW,
+        (_, register) if register < FLOATS_SOME as usize => FLOATS_SOME,
+        _ => FLOATS_ALL,
+    };
+    if this > before { this } else { before }
+}
+
+impl Header {
+    /// The shortest shape that can make this call.
+    const fn shortest(&self) -> Shape {
+        if self.stack_words == 0 && self.spills == 0 && self.result != RESULT_VECTOR {
+            Shape::ShortCut
+        } else if self.stack_words as usize <= FIXED_WORDS
+            && self.return_area as usize <= FIXED_AREA
+        {
+            Shape::Fixed
+        } else {
+            Shape::Variable
+        }
+    }
+
+    /// How many value slots a call needs.
+    pub(crate) const fn slots(&self) -> usize {
+        let (params, results) = (self.params as usize, self.results());
+        if params > results { params } else { results }
+    }
+
+    const fn results(&self) -> usize {
+        self.spills as usize + (self.result != RESULT_NONE) as usize
+    }
+}
+
+impl<const N: usize> Descriptor<[u16; N]> {
+    const fn new(source: &Source<'_>) -> Result<Self, Misfit> {
+        let mut lists = [0; N];
+        match source.encode(&mut lists) {
+            Ok(header) => Ok(Descriptor { header, lists }),
+            Err(misfit) => Err(misfit),
+        }
+    }
+
+    /// For [`trampoline!`](crate::trampoline): a signature known at compile
+    /// time, `N` being [`list_len`].
+    #[doc(hidden)]
+    pub const fn constant(abi: &Abi, params: &[ValType], results: &[ValType]) -> Self {
+        let source = Source { abi, params, results, stride: 16, shape: Shape::ShortCut };
+        match Self::new(&source) {
+            Ok(descriptor) => descriptor,
+            Err(Misfit::Type(..)) => panic!("the calling convention cannot pass one of these types"),
+            Err(Misfit::Results(_)) => panic!("the calling convention has at most one result"),
+            Err(Misfit::Params) => panic!("a signature has at most 1000 parameters"),
+            Err(Misfit::ResultsLimit) => panic!("a signature has at most 1000 results"),
+            Err(Misfit::Slot(_)) => panic!("a v128 does not fit the value slot"),
+        }
+    }
+}
+
+/// For [`trampoline!`](crate::trampoline): the `N` of
+/// `Descriptor::<[u16; N]>::constant`.
+#[doc(hidden)]
+pub const fn list_len(abi: &Abi, params: &[ValType], results: &[ValType]) -> usize {
+    Source { abi, params, results, stride: 16, shape: Shape::ShortCut }.list_len()
+}
+
+impl Descriptor {
+    fn types(&self) -> impl Iterator<Item = ValType> + '_ {
+        let start = usize::from(self.header.stack_words + self.header.spills);
+        let entries = self.lists[start..].iter();
+        entries.flat_map(|entry| {
+            (0..TYPES_PER_ENTRY)
+                .map(move |i| ValType::ALL[usize::from(entry >> (i * TYPE_BITS)) & 0b111])
+        })
+    }
+
+    /// The signature that this was made from.
+    pub(crate) fn signature(&self) -> Signature {
+        let params = usize::from(self.header.params);
+        let results = self.types().skip(params).take(self.header.results());
+        Signature::new(self.types().take(params), results).expect("it was within the limits before")
+    }
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (words, spills) =
+            (usize::from(self.header.stack_words), usize::from(self.header.spills));
+        f.debug_struct("Descriptor")
+            .field("signature", &self.signature())
+            .field("header", &self.header)
+            .field("stack_words", &&self.lists[..words])
+            .field("spills", &&self.lists[words..words + spills])
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use memoffset::span_of;
+
+    /// The header's fields follow each other with no byte between, before or
+    /// after them.
+    #[test]
+    fn fields_tile_the_header() {
+        let spans = [
+            span_of!(Header, integer),
+            span_of!(Header, float),
+            span_of!(Header, result_mask),
+            span_of!(Header, stack_words),
+            span_of!(Header, spills),
+            span_of!(Header, return_area),
+            span_of!(Header, return_word),
+            span_of!(Header, params),
+            span_of!(Header, return_register),
+            span_of!(Header, floats),
+            span_of!(Header, result),
+            span_of!(Header, shape),
+            span_of!(Header, stride),
+            span_of!(Header, reserved),
+        ];
+        let mut end = 0;
+        for span in spans {
+            assert_eq!(span.start, end);
+            end = span.end;
+        }
+        assert_eq!(end, size_of::<Header>());
+    }
+}
