@@ -17,7 +17,7 @@
 #define D_RESULT 0x34
 #define D_SHAPE 0x35
 #define D_STRIDE 0x36
-#define D_RESERVED 0x37
+#define D_CONTEXTS 0x37
 // The lists follow: stack words, then spills, both of 16-bit entries.
 #define D_LISTS 0x38
 
@@ -39,6 +39,8 @@
 #define SPILL_4 1
 #define SPILL_16 2
 
-// What the fixed frame has room for: stack words, bytes of return area.
+// The number of stack words is a multiple of this.
+#define GROUP 4
+
+// How many stack words the fixed frame has room for.
 #define FIXED_WORDS 8
-#define FIXED_AREA 64

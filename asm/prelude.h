@@ -14,22 +14,30 @@
 // A global symbol: the platform's prefix, the crate and its version, the name.
 #define SYMBOL(name) PASTE(__USER_LABEL_PREFIX__, PASTE(SYMBOL_PREFIX, name))
 
-// A function that only this library sees. Brackets, not #defines: `;` does not
-// separate statements in every assembler.
-.macro FUNCTION name
-    .globl \name
+// A function that only this library sees, with its landing pad. Brackets, not
+// #defines: `;` does not separate statements in every assembler.
+#define FUNCTION(name) BEGIN_FUNCTION SYMBOL(name)
+#define END_FUNCTION(name) FINISH_FUNCTION SYMBOL(name)
+
+.macro BEGIN_FUNCTION symbol
+    .globl \symbol
 #if defined(__ELF__)
-    .hidden \name
-    .type \name, %function
+    .hidden \symbol
+    .type \symbol, %function
 #elif defined(__APPLE__)
-    .private_extern \name
+    .private_extern \symbol
 #endif
-\name:
+\symbol:
+    .cfi_startproc
+#if defined(__x86_64__)
+    endbr64
+#endif
 .endm
 
-.macro END_FUNCTION name
+.macro FINISH_FUNCTION symbol
+    .cfi_endproc
 #if defined(__ELF__)
-    .size \name, . - \name
+    .size \symbol, . - \symbol
 #endif
 .endm
 

@@ -166,12 +166,7 @@ impl Abi {
         name: "aarch64-c",
         integer: &["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"],
         float: &["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7"],
-        results: Results {
-            integer: "x0",
-            float: "v0",
-            vector: "v0",
-            ..Abi::X86_64_SYSV_C.results
-        },
+        results: Results { integer: "x0", float: "v0", vector: "v0", ..Abi::X86_64_SYSV_C.results },
         ..Abi::X86_64_SYSV_C
     };
 
@@ -203,18 +198,13 @@ impl Abi {
         float: &["fa0", "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7"],
         vector: Vector::Unsupported,
         float_overflow: FloatOverflow::Integer,
-        results: Results {
-            integer: "a0",
-            float: "fa0",
-            ..Abi::X86_64_SYSV_C.results
-        },
+        results: Results { integer: "a0", float: "fa0", ..Abi::X86_64_SYSV_C.results },
         ..Abi::X86_64_SYSV_C
     };
 
     /// Wasmtime's convention on 64-bit RISC-V: floats never use integer
     /// registers.
-    pub const RISCV64_VM: Abi =
-        vm!("riscv64-vm", RISCV64_C, float_overflow: FloatOverflow::Stack);
+    pub const RISCV64_VM: Abi = vm!("riscv64-vm", RISCV64_C, float_overflow: FloatOverflow::Stack);
 
     /// Plain C on s390x: ELF Application Binary Interface, s390x supplement,
     /// section 1.2.2.

@@ -13,7 +13,12 @@
 //! of the header's fields are written once, in `asm/descriptor.h`.
 
 use alloc::boxed::Box;
-use core::{fmt, mem::offset_of};
+use core::{
+    convert::Infallible,
+    fmt,
+    hash::{Hash, Hasher},
+    mem::offset_of,
+};
 
 use static_assertions::{assert_impl_all, const_assert_eq};
 
@@ -42,7 +47,8 @@ pub(crate) const fn constant(name: &str) -> usize {
                 at += if hex { 2 } else { 0 };
                 let mut value = 0;
                 while text[at] != b'\n' {
-                    value = value * base + (text[at] as char).to_digit(base as u32).expect("a digit") as usize;
+                    value = value * base
+                        + (text[at] as char).to_digit(base as u32).expect("a digit") as usize;
                     at += 1;
                 }
                 return value;
@@ -111,8 +117,9 @@ pub(crate) struct Header {
     pub(crate) shape: Shape,
     /// Distance from one value slot to the next, in bytes.
     pub(crate) stride: u8,
-    /// Always 0: names the last byte, so that no byte is undefined.
-    pub(crate) reserved: u8,
+    /// How many contexts precede the parameters, which tells the conventions of
+    /// a machine apart.
+    pub(crate) contexts: u8,
 }
 
 assert_layout!(Header {
@@ -129,7 +136,7 @@ assert_layout!(Header {
     result @ "D_RESULT",
     shape @ "D_SHAPE",
     stride @ "D_STRIDE",
-    reserved @ "D_RESERVED",
+    contexts @ "D_CONTEXTS",
 });
 const_assert_eq!(offset_of!(Descriptor<[u16; 1]>, lists), constant("D_LISTS"));
 const_assert_eq!(size_of::<Descriptor<[u16; 4]>>(), 64);
@@ -146,8 +153,8 @@ const RESULT_VECTOR: u8 = constant("RESULT_VECTOR") as u8;
 const SPILL_4: u16 = constant("SPILL_4") as u16;
 const SPILL_8: u16 = constant("SPILL_8") as u16;
 const SPILL_16: u16 = constant("SPILL_16") as u16;
+const GROUP: usize = constant("GROUP");
 const FIXED_WORDS: usize = constant("FIXED_WORDS");
-const FIXED_AREA: usize = constant("FIXED_AREA");
 
 /// Which body of the assembly makes the call, from the one that can do least,
 /// fastest, to the one that can do everything.
@@ -155,18 +162,21 @@ const FIXED_AREA: usize = constant("FIXED_AREA");
 #[repr(u8)]
 #[doc(hidden)]
 pub enum Shape {
+    /// Jumps; no parameters, at most one result, which is a scalar.
+    Bare,
     /// Loads the argument registers and jumps; no stack words, at most one
     /// result, which is a scalar.
     ShortCut,
-    /// A frame of constant size: a few stack words, a small return area.
+    /// A frame of constant size: a few stack words, at most one result, which is
+    /// a scalar.
     Fixed,
-    /// A frame of any size.
+    /// A frame of any size: everything.
     Variable,
 }
 
 impl Shape {
     /// All shapes, shortest first.
-    pub const ALL: [Shape; 3] = [Shape::ShortCut, Shape::Fixed, Shape::Variable];
+    pub const ALL: [Shape; 4] = [Shape::Bare, Shape::ShortCut, Shape::Fixed, Shape::Variable];
 
     const fn at_least(self, other: Shape) -> bool {
         self as u8 >= other as u8
@@ -175,10 +185,10 @@ impl Shape {
 
 /// A signature's layout as the bytes that assembly reads.
 ///
+/// Trampolines are made of one; see [`Trampoline::descriptor`](crate::Trampoline::descriptor).
 /// `Descriptor<[u16; N]>` is made at compile time by
 /// [`trampoline!`](crate::trampoline) and friends; it coerces to the unsized
 /// `Descriptor` that trampolines work with.
-#[derive(PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct Descriptor<L: ?Sized = [u16]> {
     pub(crate) header: Header,
@@ -201,7 +211,36 @@ pub(crate) struct Source<'a> {
 const TYPES_PER_ENTRY: usize = 5;
 const TYPE_BITS: usize = 3;
 
-impl Source<'_> {
+/// One of the two conventions of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(hidden)]
+pub enum Convention {
+    /// Contexts first, any number of results.
+    Vm,
+    /// Plain C.
+    C,
+}
+
+impl Convention {
+    /// The convention's row; `None` if the crate knows none for this machine.
+    pub(crate) const fn abi(self) -> Option<&'static Abi> {
+        match self {
+            Convention::Vm => Abi::HOST_VM,
+            Convention::C => Abi::HOST_C,
+        }
+    }
+}
+
+impl<'a> Source<'a> {
+    const fn constant(
+        convention: Convention,
+        params: &'a [ValType],
+        results: &'a [ValType],
+    ) -> Self {
+        let abi = convention.abi().expect("this target has no trampolines");
+        Source { abi, params, results, stride: 16, shape: Shape::Bare }
+    }
+
     /// How many entries the lists have.
     pub(crate) const fn list_len(&self) -> usize {
         let mut assigner = Assigner::new(self.abi);
@@ -214,7 +253,7 @@ impl Source<'_> {
             assigner.return_pointer();
         }
         let types = self.params.len() + self.results.len();
-        assigner.area() as usize / 8 + spills(self.results) + types.div_ceil(TYPES_PER_ENTRY)
+        stack_words(&assigner) + spills(self.results) + types.div_ceil(TYPES_PER_ENTRY)
     }
 
     /// Writes the lists, which have room for `list_len` entries and are zero,
@@ -238,7 +277,7 @@ impl Source<'_> {
             result: RESULT_NONE,
             shape,
             stride: stride as u8,
-            reserved: 0,
+            contexts: abi.contexts as u8,
         };
 
         let mut assigner = Assigner::new(abi);
@@ -279,7 +318,7 @@ impl Source<'_> {
             Some(offset) => offset as u16,
             None => assigner.area() as u16,
         };
-        header.stack_words = (assigner.area() / 8) as u16;
+        header.stack_words = stack_words(&assigner) as u16;
 
         let mut list = header.stack_words as usize;
         let mut packer = Packer::new(abi);
@@ -326,22 +365,41 @@ impl Source<'_> {
 
     /// A descriptor of this signature on the heap, in one allocation.
     pub(crate) fn boxed(&self) -> Result<Box<Descriptor>, Error> {
-        // Lists of the next power of two: an array coerces to a slice in safe
-        // code, and a box of a slice behind a header cannot be made otherwise.
-        macro_rules! sizes {
-            ($($size:literal)*) => {
-                match self.list_len() {
-                    $(0..=$size => Box::new(Descriptor::<[u16; $size]>::new(self)?),)*
-                    _ => unreachable!("the limits of a signature bound its lists"),
-                }
-            };
+        match check(self.params, self.results, self.abi) {
+            Ok(()) => boxed(self.list_len(), |lists| self.encode(lists)),
+            Err(misfit) => Err(misfit),
         }
-        let sized = || -> Result<Box<Descriptor>, Misfit> {
-            check(self.params, self.results, self.abi)?;
-            Ok(sizes!(4 8 16 32 64 128 256 512 1024 2048 4096))
-        };
-        sized().map_err(|misfit| misfit.error(self.abi))
+        .map_err(|misfit| misfit.error(self.abi))
     }
+}
+
+/// A descriptor on the heap whose lists have room for `len` entries; `fill`
+/// writes them, zero before, and returns the header.
+fn boxed<E>(
+    len: usize,
+    fill: impl FnOnce(&mut [u16]) -> Result<Header, E>,
+) -> Result<Box<Descriptor>, E> {
+    // The next power of two: an array behind a header coerces to a slice in safe
+    // code, and a box of such a slice cannot be made otherwise.
+    macro_rules! sized {
+        ($($capacity:literal)*) => {
+            match len {
+                $(0..=$capacity => {
+                    let mut lists = [0; $capacity];
+                    let header = fill(&mut lists)?;
+                    Box::new(Descriptor { header, lists })
+                })*
+                _ => unreachable!("the limits of a signature bound its lists"),
+            }
+        };
+    }
+    Ok(sized!(4 8 16 32 64 128 256 512 1024 2048 4096))
+}
+
+/// How many entries the list of stack words has: whole groups, the last one
+/// filled up with words that nobody reads.
+const fn stack_words(assigner: &Assigner<'_>) -> usize {
+    (assigner.area() as usize / 8).next_multiple_of(GROUP)
 }
 
 const fn spills(results: &[ValType]) -> usize {
@@ -363,14 +421,15 @@ const fn floats(before: u8, register: usize, ty: ValType) -> u8 {
 impl Header {
     /// The shortest shape that can make this call.
     const fn shortest(&self) -> Shape {
-        if self.stack_words == 0 && self.spills == 0 && self.result != RESULT_VECTOR {
-            Shape::ShortCut
-        } else if self.stack_words as usize <= FIXED_WORDS
-            && self.return_area as usize <= FIXED_AREA
-        {
-            Shape::Fixed
-        } else {
+        let words = self.stack_words as usize;
+        if self.spills > 0 || self.result == RESULT_VECTOR || words > FIXED_WORDS {
             Shape::Variable
+        } else if words > 0 {
+            Shape::Fixed
+        } else if self.params > 0 {
+            Shape::ShortCut
+        } else {
+            Shape::Bare
         }
     }
 
@@ -386,22 +445,17 @@ impl Header {
 }
 
 impl<const N: usize> Descriptor<[u16; N]> {
-    const fn new(source: &Source<'_>) -> Result<Self, Misfit> {
-        let mut lists = [0; N];
-        match source.encode(&mut lists) {
-            Ok(header) => Ok(Descriptor { header, lists }),
-            Err(misfit) => Err(misfit),
-        }
-    }
-
     /// For [`trampoline!`](crate::trampoline): a signature known at compile
     /// time, `N` being [`list_len`].
     #[doc(hidden)]
-    pub const fn constant(abi: &Abi, params: &[ValType], results: &[ValType]) -> Self {
-        let source = Source { abi, params, results, stride: 16, shape: Shape::ShortCut };
-        match Self::new(&source) {
-            Ok(descriptor) => descriptor,
-            Err(Misfit::Type(..)) => panic!("the calling convention cannot pass one of these types"),
+    pub const fn constant(convention: Convention, params: &[ValType], results: &[ValType]) -> Self {
+        let source = Source::constant(convention, params, results);
+        let mut lists = [0; N];
+        match source.encode(&mut lists) {
+            Ok(header) => Descriptor { header, lists },
+            Err(Misfit::Type(..)) => {
+                panic!("the calling convention cannot pass one of these types")
+            }
             Err(Misfit::Results(_)) => panic!("the calling convention has at most one result"),
             Err(Misfit::Params) => panic!("a signature has at most 1000 parameters"),
             Err(Misfit::ResultsLimit) => panic!("a signature has at most 1000 results"),
@@ -413,14 +467,36 @@ impl<const N: usize> Descriptor<[u16; N]> {
 /// For [`trampoline!`](crate::trampoline): the `N` of
 /// `Descriptor::<[u16; N]>::constant`.
 #[doc(hidden)]
-pub const fn list_len(abi: &Abi, params: &[ValType], results: &[ValType]) -> usize {
-    Source { abi, params, results, stride: 16, shape: Shape::ShortCut }.list_len()
+pub const fn list_len(convention: Convention, params: &[ValType], results: &[ValType]) -> usize {
+    Source::constant(convention, params, results).list_len()
 }
 
 impl Descriptor {
+    /// The lists without what was reserved beyond them.
+    fn used_lists(&self) -> &[u16] {
+        let types = usize::from(self.header.params) + self.header.results();
+        let used = self.types_start() + types.div_ceil(TYPES_PER_ENTRY);
+        &self.lists[..used]
+    }
+
+    fn types_start(&self) -> usize {
+        usize::from(self.header.stack_words) + usize::from(self.header.spills)
+    }
+
+    /// The same descriptor on the heap.
+    pub(crate) fn to_boxed(&self) -> Box<Descriptor> {
+        let lists = self.used_lists();
+        let fill = |to: &mut [u16]| -> Result<Header, Infallible> {
+            to[..lists.len()].copy_from_slice(lists);
+            Ok(self.header)
+        };
+        match boxed(lists.len(), fill) {
+            Ok(descriptor) => descriptor,
+        }
+    }
+
     fn types(&self) -> impl Iterator<Item = ValType> + '_ {
-        let start = usize::from(self.header.stack_words + self.header.spills);
-        let entries = self.lists[start..].iter();
+        let entries = self.lists[self.types_start()..].iter();
         entries.flat_map(|entry| {
             (0..TYPES_PER_ENTRY)
                 .map(move |i| ValType::ALL[usize::from(entry >> (i * TYPE_BITS)) & 0b111])
@@ -432,6 +508,21 @@ impl Descriptor {
         let params = usize::from(self.header.params);
         let results = self.types().skip(params).take(self.header.results());
         Signature::new(self.types().take(params), results).expect("it was within the limits before")
+    }
+}
+
+impl PartialEq for Descriptor {
+    fn eq(&self, other: &Self) -> bool {
+        self.header == other.header && self.used_lists() == other.used_lists()
+    }
+}
+
+impl Eq for Descriptor {}
+
+impl Hash for Descriptor {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.header.hash(state);
+        self.used_lists().hash(state);
     }
 }
 
@@ -471,7 +562,7 @@ mod tests {
             span_of!(Header, result),
             span_of!(Header, shape),
             span_of!(Header, stride),
-            span_of!(Header, reserved),
+            span_of!(Header, contexts),
         ];
         let mut end = 0;
         for span in spans {

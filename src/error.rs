@@ -115,7 +115,10 @@ impl fmt::Display for Error {
                 write!(f, "a signature has at most {} results", Signature::MAX_RESULTS)
             }
             Error::ResultsNotInAbi { abi, results, limit } => {
-                write!(f, "a function of the {abi} convention has at most {limit} result, not {results}")
+                write!(
+                    f,
+                    "a function of the {abi} convention has at most {limit} result, not {results}"
+                )
             }
             Error::TypeNotInAbi { abi, ty, value } => {
                 write!(f, "{value} is a {ty}, which the {abi} convention cannot pass")

@@ -1,28 +1,34 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
 #![no_std]
+
 extern crate alloc;
 
 mod abi;
 mod descriptor;
 mod error;
 mod layout;
+mod macros;
 mod native;
 mod signature;
 mod valraw;
 mod valtype;
 
 pub use abi::Abi;
-#[doc(hidden)]
-pub use descriptor::Shape;
 pub use descriptor::Descriptor;
 pub use error::{Error, Value};
 pub use layout::{Layout, Location};
-pub use native::{CTrampoline, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline};
+pub use native::{
+    CTrampoline, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline,
+};
 pub use signature::Signature;
 pub use valraw::ValRaw;
 pub use valtype::ValType;
 
+/// For the macros and the tests of this crate alone; no part of its interface.
 #[doc(hidden)]
-pub mod __private {
-    pub use crate::descriptor::list_len;
+pub mod private {
+    pub use crate::{
+        descriptor::{Convention, Shape, list_len},
+        macros::val_type,
+    };
 }

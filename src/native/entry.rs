@@ -1,45 +1,145 @@
-use crate::{ValRaw, descriptor::{Descriptor, Header, Shape, RESULT_FLOAT, RESULT_NONE}};
+//! The bodies of the assembly, and the one function that calls them.
+
+use core::ffi::c_void;
+
 use super::{VMContext, VMFunctionBody, VMOpaqueContext};
+use crate::{Descriptor, ValRaw, descriptor::Convention};
 
-#[repr(C)]
-pub(crate) struct Returned { integer: u64, float: f64 }
+/// Whether there is assembly for this target.
+pub(crate) const PORTED: bool = cfg!(vmtrampoline_port);
 
-type Body<R> = unsafe extern "C-unwind" fn(*mut VMOpaqueContext, *mut VMContext, *const VMFunctionBody, *mut ValRaw, *const Header) -> R;
-
-#[derive(Debug)]
-pub(crate) struct Bodies { short_cut: Body<Returned>, frames: [Body<()>; 2] }
-
-macro_rules! symbol { ($name:literal) => { concat!("vmtrampoline_", env!("CARGO_PKG_VERSION_MAJOR"), "_", env!("CARGO_PKG_VERSION_MINOR"), "_", env!("CARGO_PKG_VERSION_PATCH"), "_", $name) } }
-
-unsafe extern "C-unwind" {
-    #[link_name = symbol!("short_cut")]
-    fn short_cut(_: *mut VMOpaqueContext, _: *mut VMContext, _: *const VMFunctionBody, _: *mut ValRaw, _: *const Header) -> Returned;
-    #[link_name = symbol!("fixed")]
-    fn fixed(_: *mut VMOpaqueContext, _: *mut VMContext, _: *const VMFunctionBody, _: *mut ValRaw, _: *const Header);
-    #[link_name = symbol!("variable")]
-    fn variable(_: *mut VMOpaqueContext, _: *mut VMContext, _: *const VMFunctionBody, _: *mut ValRaw, _: *const Header);
-    #[link_name = symbol!("c_short_cut")]
-    fn c_short_cut(_: *mut VMOpaqueContext, _: *mut VMContext, _: *const VMFunctionBody, _: *mut ValRaw, _: *const Header) -> Returned;
-    #[link_name = symbol!("c_fixed")]
-    fn c_fixed(_: *mut VMOpaqueContext, _: *mut VMContext, _: *const VMFunctionBody, _: *mut ValRaw, _: *const Header);
-    #[link_name = symbol!("c_variable")]
-    fn c_variable(_: *mut VMOpaqueContext, _: *mut VMContext, _: *const VMFunctionBody, _: *mut ValRaw, _: *const Header);
+/// The arguments of an array call. Plain C has no contexts; they are null and
+/// nobody reads them.
+#[derive(Clone, Copy)]
+pub(crate) struct ArrayCall {
+    pub(crate) callee: *mut VMOpaqueContext,
+    pub(crate) caller: *mut VMContext,
+    pub(crate) target: *const c_void,
+    pub(crate) slots: *mut ValRaw,
 }
 
-pub(crate) static VM: Bodies = Bodies { short_cut, frames: [fixed, variable] };
-pub(crate) static C: Bodies = Bodies { short_cut: c_short_cut, frames: [c_fixed, c_variable] };
+#[cfg(vmtrampoline_port)]
+mod ported {
+    use super::*;
+    use crate::descriptor::{Header, RESULT_FLOAT, RESULT_NONE, Shape};
 
-#[inline]
-pub(crate) unsafe fn enter(bodies: &Bodies, descriptor: &Descriptor, callee: *mut VMOpaqueContext, caller: *mut VMContext, target: *const VMFunctionBody, slots: *mut ValRaw) {
-    let header = &descriptor.header;
-    let d = (&raw const *descriptor).cast::<Header>();
-    if header.shape == Shape::ShortCut {
-        let returned = unsafe { (bodies.short_cut)(callee, caller, target, slots, d) };
-        let bits = if header.result == RESULT_FLOAT { returned.float.to_bits() } else { returned.integer };
-        let mut nowhere = 0;
-        let to = if header.result == RESULT_NONE { &raw mut nowhere } else { slots.cast::<u64>() };
-        unsafe { *to = bits & header.result_mask };
-    } else {
-        unsafe { (bodies.frames[header.shape as usize - 1])(callee, caller, target, slots, d) }
+    /// Both registers that a scalar result can come back in: rax and xmm0
+    /// (System V ABI, AMD64 supplement, section 3.2.3, "Returning of Values").
+    #[repr(C)]
+    pub(crate) struct Returned {
+        integer: u64,
+        float: f64,
     }
+
+    /// A body that leaves result 0 in its register.
+    type Leaving = unsafe extern "C-unwind" fn(
+        *mut VMOpaqueContext,
+        *mut VMContext,
+        *const VMFunctionBody,
+        *mut ValRaw,
+        *const Header,
+    ) -> Returned;
+
+    /// A body that stores all results itself.
+    type Storing = unsafe extern "C-unwind" fn(
+        *mut VMOpaqueContext,
+        *mut VMContext,
+        *const VMFunctionBody,
+        *mut ValRaw,
+        *const Header,
+    );
+
+    macro_rules! bodies {
+        ($($name:ident $(-> $returned:ty)?;)*) => {
+            unsafe extern "C-unwind" {$(
+                // The symbol carries the version, as build.rs tells the assembler.
+                #[link_name = concat!(
+                    "vmtrampoline_",
+                    env!("CARGO_PKG_VERSION_MAJOR"), "_",
+                    env!("CARGO_PKG_VERSION_MINOR"), "_",
+                    env!("CARGO_PKG_VERSION_PATCH"), "_",
+                    stringify!($name),
+                )]
+                fn $name(
+                    callee: *mut VMOpaqueContext,
+                    caller: *mut VMContext,
+                    target: *const VMFunctionBody,
+                    slots: *mut ValRaw,
+                    descriptor: *const Header,
+                ) $(-> $returned)?;
+            )*}
+        };
+    }
+
+    bodies! {
+        bare -> Returned;
+        short_cut -> Returned;
+        c_short_cut -> Returned;
+        fixed -> Returned;
+        c_fixed -> Returned;
+        variable;
+        c_variable;
+    }
+
+    /// The bodies of a convention.
+    pub(crate) struct Bodies {
+        /// By [`Shape`].
+        leaving: [Leaving; Shape::Variable as usize],
+        variable: Storing,
+    }
+
+    // Statics, not the symbols themselves, are what inlined code refers to: the
+    // symbols are hidden, and a caller may be in another shared object.
+    static VM: Bodies = Bodies { leaving: [bare, short_cut, fixed], variable };
+    static C: Bodies = Bodies { leaving: [bare, c_short_cut, c_fixed], variable: c_variable };
+
+    /// Makes the call that `descriptor` describes.
+    ///
+    /// # Safety
+    ///
+    /// R2 and R3 hold of `call`, and `descriptor` was made for `convention`.
+    #[inline(always)]
+    pub(crate) unsafe fn enter(convention: Convention, descriptor: &Descriptor, call: ArrayCall) {
+        let bodies = match convention {
+            Convention::Vm => &VM,
+            Convention::C => &C,
+        };
+        let ArrayCall { callee, caller, target, slots } = call;
+        let target = target.cast::<VMFunctionBody>();
+        let header = &descriptor.header;
+        // The address of the header with the provenance of the lists.
+        let pointer = (&raw const *descriptor).cast::<Header>();
+        let Some(leaving) = bodies.leaving.get(header.shape as usize) else {
+            // SAFETY: R1: only Source::encode makes descriptors, and we hold a
+            // shared reference to this one. R2, R3: the caller's. R4: Variable is
+            // the last shape, which can make every call, and the entry is the
+            // convention's.
+            return unsafe { (bodies.variable)(callee, caller, target, slots, pointer) };
+        };
+        // SAFETY: R1 to R3: as above. R4: the table is in the order of Shape, and
+        // encode gives no shape that is too short for the call.
+        let returned = unsafe { leaving(callee, caller, target, slots, pointer) };
+        if header.result != RESULT_NONE {
+            let float = header.result == RESULT_FLOAT;
+            let bits = if float { returned.float.to_bits() } else { returned.integer };
+            let slot = slots.cast::<u64>();
+            // SAFETY: there is a result, so there is a slot 0, which R2 says is
+            // ours to write and aligned to 8. Shapes before Variable have no
+            // result wider than eight bytes.
+            unsafe { slot.write((bits & header.result_mask).to_le()) };
+        }
+    }
+}
+
+#[cfg(vmtrampoline_port)]
+pub(crate) use ported::enter;
+
+/// No trampoline can be made on this target, so there is none to enter.
+///
+/// # Safety
+///
+/// Always safe.
+#[cfg(not(vmtrampoline_port))]
+pub(crate) unsafe fn enter(_: Convention, _: &Descriptor, _: ArrayCall) {
+    unreachable!("there is no trampoline on a target without a port")
 }

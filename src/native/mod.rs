@@ -1,25 +1,77 @@
-//! The unsafe core.
+//! The unsafe core: everything that touches the assembly.
+//!
+//! [`entry`] declares the bodies of `asm/*.S` and is the only code that calls
+//! them; [`trampoline`] wraps them in the public types. The requirements R1 to
+//! R4 and the promises E1 to E6 that comments here speak of are those in the
+//! header of `asm/x86_64_sysv.S`.
+
 #![allow(unsafe_code)]
 
 mod entry;
 mod trampoline;
 
 use core::marker::{PhantomData, PhantomPinned};
+
+use static_assertions::{assert_impl_all, assert_type_eq_all};
+
 pub use trampoline::{CTrampoline, Trampoline};
 
-macro_rules! opaque { ($($(#[$m:meta])* $n:ident)*) => {$(
-    $(#[$m])*
-    #[repr(C)]
-    #[derive(Debug)]
-    pub struct $n { _bytes: [u8; 0], _opaque: PhantomData<(*mut u8, PhantomPinned)> }
-)*} }
-opaque! {
-    /// a
-    VMOpaqueContext
-    /// b
-    VMContext
-    /// c
-    VMFunctionBody
+use crate::ValRaw;
+
+/// What an opaque type of the runtime is made of: no size that Rust knows, no
+/// automatic traits.
+type Opaque = PhantomData<(*mut u8, PhantomPinned)>;
+
+/// The callee context: what the runtime keeps for the function that is called.
+///
+/// Only its address matters here; it is handed on as the first argument.
+#[derive(Debug)]
+#[repr(C)]
+pub struct VMOpaqueContext {
+    _bytes: [u8; 0],
+    _opaque: Opaque,
 }
-/// d
-pub type VMTrampoline = unsafe extern "C" fn(*mut VMOpaqueContext, *mut VMContext, *const VMFunctionBody, *mut crate::ValRaw);
+
+/// The caller context: what the runtime keeps for the one who calls.
+///
+/// Only its address matters here; it is handed on as the second argument.
+#[derive(Debug)]
+#[repr(C)]
+pub struct VMContext {
+    _bytes: [u8; 0],
+    _opaque: Opaque,
+}
+
+/// The code of a function in the VM convention: the target of a trampoline.
+///
+/// Only its address matters here.
+#[derive(Debug)]
+#[repr(C)]
+pub struct VMFunctionBody {
+    _bytes: [u8; 0],
+    _opaque: Opaque,
+}
+
+/// A function that makes an array call: it reads arguments from the value
+/// slots, calls the target in the VM convention, and writes the results to the
+/// slots.
+///
+/// Its parameters are the callee context, the caller context, the target, and
+/// the value slots, of which there are max(parameters, results). This is the
+/// type of Wasmtime 0.38 to 8.0.1, to the letter.
+///
+/// # Safety
+///
+/// The target must have the signature that the trampoline was made for and
+/// follow the VM convention; the slots must be valid for reads and writes and
+/// aligned to 8. With no parameters and no results their address may be
+/// anything. Unwinding out of a call through this type is undefined behaviour,
+/// as it is `extern "C"`.
+pub type VMTrampoline =
+    unsafe extern "C" fn(*mut VMOpaqueContext, *mut VMContext, *const VMFunctionBody, *mut ValRaw);
+
+assert_impl_all!(VMTrampoline: Copy, Send, Sync);
+assert_type_eq_all!(
+    VMTrampoline,
+    unsafe extern "C" fn(*mut VMOpaqueContext, *mut VMContext, *const VMFunctionBody, *mut ValRaw)
+);

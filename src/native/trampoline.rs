@@ -1,66 +1,314 @@
-use alloc::boxed::Box;
-use core::ffi::c_void;
-use crate::{Abi, Error, Signature, ValRaw, descriptor::{Descriptor, Shape, Source}};
-use super::{VMContext, VMFunctionBody, VMOpaqueContext, entry};
+//! Enter native code: the public types.
 
-#[derive(Debug, Clone)]
-enum Held { Static(&'static Descriptor), Owned(alloc::sync::Arc<Descriptor>) }
-impl Held {
-    #[inline]
-    fn get(&self) -> &Descriptor { match self { Held::Static(d) => d, Held::Owned(b) => b } }
+use alloc::boxed::Box;
+use core::{
+    ffi::c_void,
+    fmt,
+    hash::{Hash, Hasher},
+    ptr::null_mut,
+};
+
+use static_assertions::assert_impl_all;
+
+use super::{
+    VMContext, VMFunctionBody, VMOpaqueContext,
+    entry::{ArrayCall, PORTED, enter},
+};
+use crate::{
+    Descriptor, Error, Signature, ValRaw,
+    descriptor::{Convention, Shape, Source},
+};
+
+/// A descriptor that is owned or lives for ever.
+enum Held {
+    Owned(Box<Descriptor>),
+    Static(&'static Descriptor),
 }
-/// t
-#[derive(Debug)]
-pub struct Trampoline { held: Box<Descriptor> }
-/// t
-#[derive(Debug)]
-pub struct CTrampoline { held: Box<Descriptor> }
+
+impl Held {
+    fn new(convention: Convention, signature: &Signature, shape: Shape) -> Result<Held, Error> {
+        let abi = convention.abi().filter(|_| PORTED).ok_or(Error::UnsupportedTarget)?;
+        let (params, results) = (signature.params(), signature.results());
+        Ok(Held::Owned(Source { abi, params, results, stride: 16, shape }.boxed()?))
+    }
+
+    #[inline(always)]
+    fn get(&self) -> &Descriptor {
+        match self {
+            Held::Owned(descriptor) => descriptor,
+            Held::Static(descriptor) => descriptor,
+        }
+    }
+
+    /// Whether this many value slots are enough.
+    #[inline(always)]
+    fn check(&self, given: usize) -> Result<(), Error> {
+        let needed = self.get().header.slots();
+        if given < needed { Err(Error::TooFewSlots { given, needed }) } else { Ok(()) }
+    }
+}
+
+impl Clone for Held {
+    fn clone(&self) -> Held {
+        match self {
+            Held::Owned(descriptor) => Held::Owned(descriptor.to_boxed()),
+            Held::Static(descriptor) => Held::Static(descriptor),
+        }
+    }
+}
+
+/// What both kinds of trampoline have in common.
+macro_rules! common {
+    ($ty:ident, $convention:expr) => {
+        assert_impl_all!($ty: Send, Sync, Unpin, Clone, Eq);
+
+        impl $ty {
+            /// A trampoline that may not take a shape shorter than this one; for
+            /// tests that compare the shapes.
+            #[doc(hidden)]
+            pub fn with_shape(signature: &Signature, shape: Shape) -> Result<Self, Error> {
+                Ok($ty { held: Held::new($convention, signature, shape)? })
+            }
+
+            /// The body that makes the call.
+            #[doc(hidden)]
+            pub fn shape(&self) -> Shape {
+                self.held.get().header.shape
+            }
+
+            /// For [`trampoline!`](crate::trampoline) and
+            /// [`c_trampoline!`](crate::c_trampoline): a trampoline from a
+            /// descriptor of this convention.
+            #[doc(hidden)]
+            pub const fn from_descriptor(descriptor: &'static Descriptor) -> Self {
+                assert!(PORTED, "this target has no trampolines");
+                let convention = $convention.abi().expect("a port has conventions");
+                assert!(descriptor.header.contexts as usize == convention.contexts);
+                $ty { held: Held::Static(descriptor) }
+            }
+
+            /// The signature that this calls.
+            pub fn signature(&self) -> Signature {
+                self.held.get().signature()
+            }
+
+            /// How many value slots a call needs: max(parameters, results).
+            #[inline]
+            pub fn slots(&self) -> usize {
+                self.held.get().header.slots()
+            }
+
+            /// The layout as the assembly reads it.
+            pub fn descriptor(&self) -> &Descriptor {
+                self.held.get()
+            }
+        }
+
+        impl PartialEq for $ty {
+            fn eq(&self, other: &Self) -> bool {
+                self.held.get() == other.held.get()
+            }
+        }
+
+        impl Eq for $ty {}
+
+        impl Hash for $ty {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.held.get().hash(state);
+            }
+        }
+
+        impl fmt::Debug for $ty {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($ty), self.signature())
+            }
+        }
+    };
+}
+
+/// Calls functions of one signature in the VM convention of this machine: the
+/// one of Wasmtime 0.38 to 8.0.1, in which a callee context and a caller context
+/// precede the parameters and any number of results comes back.
+///
+/// It is immutable and may be shared between threads. Making one takes one
+/// allocation; a call takes none, and no lock. For signatures known when the
+/// program is compiled there is [`trampoline!`](crate::trampoline).
+///
+/// ```
+/// use std::ptr::null_mut;
+/// use vmtrampoline::{Signature, Trampoline, ValRaw, VMContext, VMOpaqueContext};
+///
+/// extern "C" fn scale(_: *mut VMOpaqueContext, _: *mut VMContext, n: i32, x: f64) -> f64 {
+///     f64::from(n) * x
+/// }
+///
+/// let signature: Signature = "(i32, f64) -> f64".parse()?;
+/// let trampoline = Trampoline::new(&signature)?;
+/// let mut slots = [ValRaw::i32(7), ValRaw::from(2.5)];
+/// // SAFETY: `scale` has this signature, after the two contexts, which it ignores.
+/// unsafe { trampoline.call(null_mut(), null_mut(), scale as *const _, &mut slots)? };
+/// assert_eq!(f64::from_bits(slots[0].get_f64()), 17.5);
+/// # Ok::<(), vmtrampoline::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Trampoline {
+    held: Held,
+}
+
+common!(Trampoline, Convention::Vm);
 
 impl Trampoline {
-    /// n
-    pub fn new(s: &Signature) -> Result<Self, Error> { Self::with_shape(s, Shape::ShortCut) }
-    #[doc(hidden)]
-    pub fn with_shape(s: &Signature, shape: Shape) -> Result<Self, Error> {
-        let abi = Abi::HOST_VM.ok_or(Error::UnsupportedTarget)?;
-        Ok(Self { held: Source { abi, params: s.params(), results: s.results(), stride: 16, shape }.boxed()? })
+    /// A trampoline for this signature.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnsupportedTarget`] where this crate has no assembly,
+    /// [`Error::TypeNotInAbi`] for a `v128` on riscv64.
+    pub fn new(signature: &Signature) -> Result<Trampoline, Error> {
+        Self::with_shape(signature, Shape::Bare)
     }
+
+    /// Calls `target` with the parameters in `slots`, and replaces them by the
+    /// results: value *i* is in slot *i*.
+    ///
+    /// A scalar result writes bytes 0..8 of its slot (`i32` and `f32`
+    /// zero-extended), a `v128` all 16. Slots without a result keep their bytes,
+    /// also those after the ones the signature needs. If the target unwinds, the
+    /// slots are as they were, and the panic goes on in the caller.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooFewSlots`] if the slice is shorter than max(parameters,
+    /// results); nothing is called then.
+    ///
     /// # Safety
-    /// s
+    ///
+    /// - `target` is the address of a function of this signature in the VM
+    ///   convention, and calling it with `callee`, `caller` and these parameters
+    ///   is sound. If it can unwind, it is a `C-unwind` function.
+    /// - The stack has room for the arguments and results that do not go in
+    ///   registers (a guard page is enough: the stack is touched in order).
     #[inline]
-    pub unsafe fn call_unchecked(&self, callee: *mut VMOpaqueContext, caller: *mut VMContext, target: *const VMFunctionBody, slots: *mut ValRaw) {
-        unsafe { entry::enter(&entry::VM, &self.held, callee, caller, target, slots) }
-    }
-    /// # Safety
-    /// s
-    #[inline]
-    pub unsafe fn call(&self, callee: *mut VMOpaqueContext, caller: *mut VMContext, target: *const VMFunctionBody, slots: &mut [ValRaw]) -> Result<(), Error> {
-        let needed = self.held.header.slots();
-        if slots.len() < needed { return Err(Error::TooFewSlots { given: slots.len(), needed }); }
+    pub unsafe fn call(
+        &self,
+        callee: *mut VMOpaqueContext,
+        caller: *mut VMContext,
+        target: *const VMFunctionBody,
+        slots: &mut [ValRaw],
+    ) -> Result<(), Error> {
+        self.held.check(slots.len())?;
+        // SAFETY: the slice has all slots that the signature needs, and is ours
+        // alone until we return; the target is the caller's to answer for.
         unsafe { self.call_unchecked(callee, caller, target, slots.as_mut_ptr()) };
         Ok(())
     }
-}
-impl CTrampoline {
-    /// n
-    pub fn new(s: &Signature) -> Result<Self, Error> { Self::with_shape(s, Shape::ShortCut) }
-    #[doc(hidden)]
-    pub fn with_shape(s: &Signature, shape: Shape) -> Result<Self, Error> {
-        let abi = Abi::HOST_C.ok_or(Error::UnsupportedTarget)?;
-        Ok(Self { held: Source { abi, params: s.params(), results: s.results(), stride: 16, shape }.boxed()? })
-    }
+
+    /// [`call`](Self::call) without a check of the number of slots.
+    ///
     /// # Safety
-    /// s
+    ///
+    /// As for [`call`](Self::call), and `slots` points to max(parameters,
+    /// results) slots, aligned to 8, valid for reads and writes, which nobody
+    /// else accesses until this returns. Only bytes 0..8 of a scalar parameter's
+    /// slot need be initialised. With no parameters and no results, `slots` may
+    /// be null or dangling.
     #[inline]
-    pub unsafe fn call_unchecked(&self, target: *const c_void, slots: *mut ValRaw) {
-        unsafe { entry::enter(&entry::C, &self.held, core::ptr::null_mut(), core::ptr::null_mut(), target.cast(), slots) }
+    pub unsafe fn call_unchecked(
+        &self,
+        callee: *mut VMOpaqueContext,
+        caller: *mut VMContext,
+        target: *const VMFunctionBody,
+        slots: *mut ValRaw,
+    ) {
+        let call = ArrayCall { callee, caller, target: target.cast(), slots };
+        // SAFETY: R2 (slots) and R3 (target) are this function's own conditions;
+        // both constructors see to it that the descriptor is of
+        // the VM convention.
+        unsafe { enter(Convention::Vm, self.held.get(), call) }
     }
+}
+
+/// Calls functions of one signature in the C convention of this machine: no
+/// contexts, at most one result.
+///
+/// It is immutable and may be shared between threads. Making one takes one
+/// allocation; a call takes none, and no lock. For signatures known when the
+/// program is compiled there is [`c_trampoline!`](crate::c_trampoline).
+///
+/// C types map to value types by their size and class: pointers and `long` are
+/// `i64`, `int` is `i32`, `double` is `f64`. Variadic functions, structures by
+/// value and `long double` cannot be called. Smaller results (`char`, `short`,
+/// `bool`) leave the upper bits of their `i32` undefined: mask them.
+///
+/// ```
+/// use vmtrampoline::{CTrampoline, Signature, ValRaw};
+///
+/// extern "C" fn hypot(x: f64, y: f64) -> f64 {
+///     x.hypot(y)
+/// }
+///
+/// let signature: Signature = "(f64, f64) -> f64".parse()?;
+/// let trampoline = CTrampoline::new(&signature)?;
+/// let mut slots = [ValRaw::from(3.0), ValRaw::from(4.0)];
+/// // SAFETY: `hypot` has this signature.
+/// unsafe { trampoline.call(hypot as *const _, &mut slots)? };
+/// assert_eq!(f64::from_bits(slots[0].get_f64()), 5.0);
+/// # Ok::<(), vmtrampoline::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct CTrampoline {
+    held: Held,
+}
+
+common!(CTrampoline, Convention::C);
+
+impl CTrampoline {
+    /// A trampoline for this signature.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnsupportedTarget`] where this crate has no assembly,
+    /// [`Error::ResultsNotInAbi`] for more than one result,
+    /// [`Error::TypeNotInAbi`] for a `v128` on riscv64 and Windows.
+    pub fn new(signature: &Signature) -> Result<CTrampoline, Error> {
+        Self::with_shape(signature, Shape::Bare)
+    }
+
+    /// Calls `target` with the parameters in `slots`, and writes its result, if
+    /// it has one, to slot 0. See [`Trampoline::call`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooFewSlots`] if the slice is shorter than max(parameters,
+    /// results); nothing is called then.
+    ///
     /// # Safety
-    /// s
+    ///
+    /// - `target` is the address of a C function of this signature, not
+    ///   variadic, and calling it with these parameters is sound. If it can
+    ///   unwind, it is a `C-unwind` function.
+    /// - The stack has room for the arguments that do not go in registers.
     #[inline]
     pub unsafe fn call(&self, target: *const c_void, slots: &mut [ValRaw]) -> Result<(), Error> {
-        let needed = self.held.header.slots();
-        if slots.len() < needed { return Err(Error::TooFewSlots { given: slots.len(), needed }); }
+        self.held.check(slots.len())?;
+        // SAFETY: the slice has all slots that the signature needs, and is ours
+        // alone until we return; the target is the caller's to answer for.
         unsafe { self.call_unchecked(target, slots.as_mut_ptr()) };
         Ok(())
+    }
+
+    /// [`call`](Self::call) without a check of the number of slots.
+    ///
+    /// # Safety
+    ///
+    /// As for [`call`](Self::call), and for `slots` as for
+    /// [`Trampoline::call_unchecked`].
+    #[inline]
+    pub unsafe fn call_unchecked(&self, target: *const c_void, slots: *mut ValRaw) {
+        let call = ArrayCall { callee: null_mut(), caller: null_mut(), target, slots };
+        // SAFETY: R2 (slots) and R3 (target) are this function's own conditions;
+        // both constructors see to it that the descriptor is of
+        // the C convention.
+        unsafe { enter(Convention::C, self.held.get(), call) }
     }
 }
