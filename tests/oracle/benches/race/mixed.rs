@@ -1,0 +1,99 @@
+//! 64 signatures at one call site, in an order that does not repeat.
+
+use std::collections::HashSet;
+
+use oracle::{cranelift::Compiled, guest::Target, random::Random};
+use vmtrampoline::{Signature, Trampoline, ValRaw, ValType};
+
+use crate::{
+    clock::{Lane, Times, race},
+    methods::{Bare, Method, Pointer, Unchecked},
+    targets,
+};
+
+/// How many signatures share the call site.
+const SIGNATURES: usize = 64;
+/// Calls per lane and round; every round goes through the whole order.
+const CALLS: usize = 1 << 20;
+const ROUNDS: usize = 9;
+/// The signatures are the same in every run.
+const SEED: u64 = 8;
+
+/// Races on the two sets of signatures; `report` is given the name of the set.
+pub fn run(seed: u64, mut report: impl FnMut(&str, &[Times])) {
+    report("64 in registers", &set(seed, &signatures(in_registers)));
+    report("64 typical", &set(seed, &signatures(typical)));
+}
+
+fn set(seed: u64, signatures: &[Signature]) -> Vec<Times> {
+    let (store, funcs) = targets::instantiate(signatures);
+    let targets: Vec<Target> = funcs.iter().map(|func| Target::of(func, &store)).collect();
+    let compiled = Compiled::new(signatures);
+    let trampolines = signatures.iter().map(|s| Trampoline::new(s).expect("a supported target"));
+
+    let mut random = Random::new(seed);
+    let order: Vec<u8> = (0..CALLS).map(|_| random.below(SIGNATURES) as u8).collect();
+    let pointers = (0..SIGNATURES).map(|i| compiled.trampoline(i));
+    let both = |(trampoline, target): (Trampoline, &Target)| Unchecked(trampoline, *target);
+    let mut lanes = [
+        lane("bare call", &order, targets.iter().map(|target| Bare::new(*target))),
+        lane("call_unchecked", &order, trampolines.zip(&targets).map(both)),
+        lane("Cranelift", &order, pointers.zip(&targets).map(|(p, target)| Pointer(p, *target))),
+    ];
+    race(&mut lanes, ROUNDS, CALLS)
+}
+
+/// The call site: the first four slots are freshly written, the others are old.
+fn lane<'a, M: Method + 'a>(
+    name: &'static str,
+    order: &'a [u8],
+    methods: impl Iterator<Item = M>,
+) -> Lane<'a> {
+    let mut methods: Vec<M> = methods.collect();
+    let mut slots = [ValRaw::i64(0); 16];
+    Lane::new(name, move |calls| {
+        let slots = slots.as_mut_ptr();
+        for (call, next) in order.iter().enumerate().take(calls) {
+            for i in 0..4 {
+                // SAFETY: there are 16 slots.
+                unsafe { slots.add(i).cast::<usize>().write(call) };
+            }
+            // SAFETY: no signature needs more than 16 slots.
+            unsafe { methods[*next as usize].call(slots) };
+        }
+    })
+}
+
+/// Different signatures from this source.
+fn signatures(draw: fn(&mut Random) -> Signature) -> Vec<Signature> {
+    let mut random = Random::new(SEED);
+    let mut seen = HashSet::new();
+    std::iter::repeat_with(|| draw(&mut random))
+        .filter(|signature| seen.insert(signature.clone()))
+        .take(SIGNATURES)
+        .collect()
+}
+
+/// All arguments in registers and at most one scalar result.
+fn in_registers(random: &mut Random) -> Signature {
+    use ValType::*;
+    let integers = random.below(5);
+    let floats = random.below(5);
+    let mut params: Vec<ValType> = Vec::new();
+    params.extend((0..integers).map(|_| random.pick(&[I32, I32, I64])));
+    for _ in 0..floats {
+        params.insert(random.below(params.len() + 1), random.pick(&[F32, F64, F64]));
+    }
+    let results = [I32, I32, I64, F64].map(Some).into_iter().chain([None]).collect::<Vec<_>>();
+    Signature::new(params, random.pick(&results)).unwrap()
+}
+
+/// Mostly integers, few parameters, seldom more than one result.
+fn typical(random: &mut Random) -> Signature {
+    use ValType::*;
+    const TYPES: [ValType; 10] = [I32, I32, I32, I32, I32, I64, I64, F32, F64, F64];
+    let params = random.pick(&[0, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 6, 7, 8]);
+    let results = random.pick(&[0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2]);
+    let mut types = |count| (0..count).map(|_| random.pick(&TYPES)).collect::<Vec<_>>();
+    Signature::new(types(params), types(results)).unwrap()
+}

@@ -1,0 +1,50 @@
+//! WebAssembly functions, and how to reach their machine code.
+
+use std::fmt::Write;
+
+use vmtrampoline::{Signature, VMContext, VMFunctionBody, VMOpaqueContext, ValType};
+use wasmtime::{AsContext, Func};
+use wasmtime_runtime::VMCallerCheckedFuncRef;
+
+/// What a trampoline is given to call: machine code and the two contexts.
+#[derive(Clone, Copy)]
+pub struct Target {
+    pub callee: *mut VMOpaqueContext,
+    pub caller: *mut VMContext,
+    pub code: *const VMFunctionBody,
+}
+
+impl Target {
+    /// The machine code of a function, called by its own instance.
+    pub fn of(func: &Func, store: impl AsContext) -> Target {
+        // SAFETY: the raw form of a function is the address of its reference,
+        // which lives as long as the store, and we only read it now.
+        let reference = unsafe { &*(func.to_raw(store) as *const VMCallerCheckedFuncRef) };
+        Target {
+            callee: reference.vmctx.cast(),
+            caller: reference.vmctx.cast(),
+            code: reference.func_ptr.as_ptr().cast(),
+        }
+    }
+}
+
+/// A signature in the WebAssembly text format: `(param i32 f64) (result i64)`.
+pub fn wat(signature: &Signature) -> String {
+    let mut text = String::new();
+    for (keyword, types) in [("param", signature.params()), ("result", signature.results())] {
+        write!(text, "({keyword}").unwrap();
+        types.iter().for_each(|ty| write!(text, " {ty}").unwrap());
+        text.push_str(") ");
+    }
+    text
+}
+
+/// A constant of this type in the WebAssembly text format.
+pub fn wat_zero(ty: ValType) -> String {
+    match ty {
+        ValType::V128 => "(v128.const i64x2 0 0)".into(),
+        ValType::FuncRef => "(ref.null func)".into(),
+        ValType::ExternRef => "(ref.null extern)".into(),
+        number => format!("({number}.const 0)"),
+    }
+}
