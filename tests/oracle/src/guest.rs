@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use vmtrampoline::{Signature, VMContext, VMFunctionBody, VMOpaqueContext, ValType};
-use wasmtime::{AsContext, Func};
+use wasmtime::{AsContext, Func, FuncType};
 use wasmtime_runtime::VMCallerCheckedFuncRef;
 
 /// What a trampoline is given to call: machine code and the two contexts.
@@ -25,6 +25,24 @@ impl Target {
             caller: reference.vmctx.cast(),
             code: reference.func_ptr.as_ptr().cast(),
         }
+    }
+}
+
+/// The signature of a function.
+pub fn signature_of(ty: &FuncType) -> Signature {
+    Signature::new(ty.params().map(val_type), ty.results().map(val_type))
+        .expect("WebAssembly has the same limits")
+}
+
+fn val_type(ty: wasmtime::ValType) -> ValType {
+    match ty {
+        wasmtime::ValType::I32 => ValType::I32,
+        wasmtime::ValType::I64 => ValType::I64,
+        wasmtime::ValType::F32 => ValType::F32,
+        wasmtime::ValType::F64 => ValType::F64,
+        wasmtime::ValType::V128 => ValType::V128,
+        wasmtime::ValType::FuncRef => ValType::FuncRef,
+        wasmtime::ValType::ExternRef => ValType::ExternRef,
     }
 }
 

@@ -1,5 +1,12 @@
 //! vmtrampoline, judged by others.
 
+pub mod case;
 pub mod cranelift;
+pub mod differential;
+pub mod gate;
 pub mod guest;
 pub mod random;
+pub mod registers;
+pub mod report;
+pub mod spec;
+pub mod subject;

@@ -1,0 +1,96 @@
+//! How a subject calls WebAssembly: inside Wasmtime's runtime, so that traps are
+//! caught, the stack is limited and backtraces and garbage collection work.
+//!
+//! Wasmtime has no door for foreign trampolines. It has one for functions of
+//! type `() -> ()`, so we forge the reference of such a function: its code is
+//! [`inside`], its context says which call is to be made.
+
+use std::cell::Cell;
+
+use vmtrampoline::{VMFunctionBody, ValRaw};
+use wasmtime::{AsContextMut, Func, Result, TypedFunc};
+use wasmtime_runtime::{
+    VMCallerCheckedFuncRef, VMContext, VMOpaqueContext, prepare_host_to_wasm_trampoline,
+};
+
+use crate::{
+    guest::Target,
+    subject::Subject,
+};
+
+/// The door into one store. It must outlive the store.
+pub struct Gate {
+    enter: TypedFunc<(), ()>,
+    context: Box<Context>,
+    _reference: Box<VMCallerCheckedFuncRef>,
+}
+
+/// What the forged function finds in its callee context.
+#[repr(C)]
+struct Context {
+    /// Where WebAssembly's contexts have theirs; no value that Wasmtime knows.
+    magic: u32,
+    call: Cell<Option<Call>>,
+    kept: Cell<bool>,
+}
+
+#[derive(Clone, Copy)]
+struct Call {
+    subject: *const Subject,
+    target: Target,
+    slots: *mut [ValRaw],
+}
+
+impl Gate {
+    pub fn new(mut store: impl AsContextMut) -> Gate {
+        let model = Func::wrap(&mut store, || ());
+        // SAFETY: the raw form of a function is the address of its reference.
+        let model = unsafe { &*(model.to_raw(&store) as *const VMCallerCheckedFuncRef) };
+        let magic = u32::from_le_bytes(*b"gate");
+        let context =
+            Box::new(Context { magic, call: Cell::new(None), kept: Cell::new(true) });
+        let reference = Box::new(VMCallerCheckedFuncRef {
+            func_ptr: std::ptr::NonNull::new(inside as *mut _).expect("a function"),
+            type_index: model.type_index,
+            vmctx: (&raw const *context).cast_mut().cast(),
+        });
+        // SAFETY: this is the reference of a function of type `() -> ()` that
+        // takes the contexts it is given; it outlives the store.
+        let func = unsafe { Func::from_raw(&mut store, (&raw const *reference) as usize) };
+        let enter = func.expect("not null").typed(&store).expect("the type of the model");
+        Gate { enter, context, _reference: reference }
+    }
+
+    /// Lets the subject call the function. Whether it has kept the callee-saved
+    /// registers, or the trap.
+    ///
+    /// # Safety
+    ///
+    /// The function has the subject's signature, and is of this gate's store, as
+    /// are all references in the slots.
+    pub unsafe fn call(
+        &self,
+        mut store: impl AsContextMut,
+        subject: &Subject,
+        func: &Func,
+        slots: &mut [ValRaw],
+    ) -> Result<bool> {
+        let target = Target::of(func, &store);
+        self.context.call.set(Some(Call { subject, target, slots }));
+        self.enter.call(&mut store, ())?;
+        Ok(self.context.kept.get())
+    }
+}
+
+/// The forged function. A trap jumps over its frame, which holds nothing.
+unsafe extern "C" fn inside(context: *mut VMOpaqueContext, caller: *mut VMContext) {
+    // SAFETY: the forged reference has a `Context` here, which is only shared.
+    let context = unsafe { &*context.cast::<Context>() };
+    let call = context.call.take().expect("a call to make");
+    // SAFETY: the caller context is Wasmtime's. What we get is code that notes,
+    // where Wasmtime wants it, that WebAssembly is entered here, and goes there.
+    let code = unsafe { prepare_host_to_wasm_trampoline(caller, call.target.code) };
+    let target = Target { caller: caller.cast(), code: code.cast::<VMFunctionBody>(), ..call.target };
+    // SAFETY: `Gate::call` was given a subject, slots and a function that fit.
+    context.kept.set(unsafe { (*call.subject).call(target, &mut *call.slots) });
+}

