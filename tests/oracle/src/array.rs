@@ -15,7 +15,7 @@ impl Array {
     pub fn new(signature: &Signature, arguments: &[u128], seed: u64) -> Array {
         let mut random = Random::new(seed);
         let mut before: Vec<u128> = (0..signature.slots())
-            .map(|_| u128::from(random.next()) << 64 | u128::from(random.next()))
+            .map(|_| u128::from(random.word()) << 64 | u128::from(random.word()))
             .collect();
         for ((slot, ty), argument) in before.iter_mut().zip(signature.params()).zip(arguments) {
             *slot = *slot & !own(*ty) | argument;
@@ -48,9 +48,7 @@ impl Array {
 pub fn compare(what: &str, expected: &[u128], found: &[u128]) -> Result<(), String> {
     match expected.iter().zip(found).position(|(expected, found)| expected != found) {
         None => Ok(()),
-        Some(i) => {
-            Err(format!("{what} {i} should be {:#x}, is {:#x}", expected[i], found[i]))
-        }
+        Some(i) => Err(format!("{what} {i} should be {:#x}, is {:#x}", expected[i], found[i])),
     }
 }
 

@@ -65,7 +65,8 @@ impl Case {
     /// The case without these of its values, counted through both lists.
     fn without(&self, from: usize, to: usize) -> Case {
         let kept = |values: &[Value], first: usize| {
-            let kept = values.iter().enumerate().filter(|(i, _)| !(from..to).contains(&(first + i)));
+            let kept =
+                values.iter().enumerate().filter(|(i, _)| !(from..to).contains(&(first + i)));
             kept.map(|(_, value)| *value).collect()
         };
         Case { params: kept(&self.params, 0), results: kept(&self.results, self.params.len()) }
@@ -75,7 +76,7 @@ impl Case {
 impl Value {
     fn random(random: &mut Random, types: &[ValType]) -> Value {
         let ty = random.pick(types);
-        let any = u128::from(random.next()) << 64 | u128::from(random.next());
+        let any = u128::from(random.word()) << 64 | u128::from(random.word());
         let bits = match ty {
             ValType::I32 => any & 0xffff_ffff,
             ValType::I64 => any & 0xffff_ffff_ffff_ffff,

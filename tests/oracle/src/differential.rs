@@ -29,16 +29,38 @@ const LARGE: usize = 500;
 /// Compares `count` random signatures.
 pub fn run(make: &Maker, seed: u64, count: usize) -> Report {
     let mut report = Report::new("Random differential");
-    report.note(format!("{count} signatures, seed {seed:#x}"));
+    report.note(format!("{count} signatures"));
     let engine = Engine::default();
     let mut random = Random::new(seed);
     let cases: Vec<Case> = (0..count).map(|i| draw(&mut random, i)).collect();
     for batch in cases.chunks(BATCH) {
         let outcomes = judge(&engine, batch, make);
         for (case, outcome) in batch.iter().zip(outcomes) {
-            let fails = |case: &Case| judge(&engine, std::slice::from_ref(case), make)[0].is_err();
-            report.check(outcome.is_ok(), || explain(&case.shrink(fails), &engine, make));
+            report.check(outcome.is_ok(), || {
+                let alone =
+                    |case: &Case| judge(&engine, std::slice::from_ref(case), make).remove(0);
+                let smallest = case.shrink(|case| alone(case).is_err());
+                let wrong = alone(&smallest).err().unwrap_or("fails in company only".into());
+                format!("{}: {wrong}", smallest.signature())
+            });
         }
+    }
+    report
+}
+
+/// Whether [`Compiled`] has what Wasmtime itself would have used: every
+/// trampoline must be in the image of a module that needs it, byte for byte.
+pub fn rivals_are_genuine(seed: u64) -> Report {
+    let mut report = Report::new("Cranelift's trampolines are Wasmtime's");
+    let mut random = Random::new(seed);
+    let signatures: Vec<Signature> = (0..BATCH).map(|i| draw(&mut random, i).signature()).collect();
+    let module = Module::new(&Engine::default(), module_text(&signatures)).expect("a valid module");
+    let image = module.serialize().expect("an image");
+    let compiled = Compiled::new(&signatures);
+    for (i, signature) in signatures.iter().enumerate() {
+        let code = compiled.machine_code(i);
+        let found = image.windows(code.len()).any(|window| window == code);
+        report.check(found, || format!("{signature}: not in the image"));
     }
     report
 }
@@ -50,12 +72,6 @@ fn draw(random: &mut Random, index: usize) -> Case {
         _ => (8, 2),
     };
     Case::random(random, params, results, &ValType::ALL)
-}
-
-fn explain(case: &Case, engine: &Engine, make: &Maker) -> String {
-    let outcome = judge(engine, std::slice::from_ref(case), make).remove(0);
-    let wrong = outcome.err().unwrap_or("fails only now and then".into());
-    format!("{}: {wrong}", case.signature())
 }
 
 /// Runs every case by all three; for each, what went wrong first.
@@ -251,7 +267,9 @@ fn module_text(signatures: &[Signature]) -> String {
                 ValType::FuncRef | ValType::ExternRef => {
                     format!("(table.set ${ty} (i32.const {place}) (local.get {place}))")
                 }
-                _ => format!("({ty}.store offset={} (i32.const 0) (local.get {place}))", 16 * place),
+                _ => {
+                    format!("({ty}.store offset={} (i32.const 0) (local.get {place}))", 16 * place)
+                }
             };
             writeln!(text, "{line}").unwrap();
         }

@@ -13,10 +13,7 @@ use wasmtime_runtime::{
     VMCallerCheckedFuncRef, VMContext, VMOpaqueContext, prepare_host_to_wasm_trampoline,
 };
 
-use crate::{
-    guest::Target,
-    subject::Subject,
-};
+use crate::{guest::Target, subject::Subject};
 
 /// The door into one store. It must outlive the store.
 pub struct Gate {
@@ -47,8 +44,7 @@ impl Gate {
         // SAFETY: the raw form of a function is the address of its reference.
         let model = unsafe { &*(model.to_raw(&store) as *const VMCallerCheckedFuncRef) };
         let magic = u32::from_le_bytes(*b"gate");
-        let context =
-            Box::new(Context { magic, call: Cell::new(None), kept: Cell::new(true) });
+        let context = Box::new(Context { magic, call: Cell::new(None), kept: Cell::new(true) });
         let reference = Box::new(VMCallerCheckedFuncRef {
             func_ptr: std::ptr::NonNull::new(inside as *mut _).expect("a function"),
             type_index: model.type_index,
@@ -90,7 +86,8 @@ unsafe extern "C" fn inside(context: *mut VMOpaqueContext, caller: *mut VMContex
     // SAFETY: the caller context is Wasmtime's. What we get is code that notes,
     // where Wasmtime wants it, that WebAssembly is entered here, and goes there.
     let code = unsafe { prepare_host_to_wasm_trampoline(caller, call.target.code) };
-    let target = Target { caller: caller.cast(), code: code.cast::<VMFunctionBody>(), ..call.target };
+    let target =
+        Target { caller: caller.cast(), code: code.cast::<VMFunctionBody>(), ..call.target };
     // SAFETY: `Gate::call` was given a subject, slots and a function that fit.
     context.kept.set(unsafe { (*call.subject).call(target, &mut *call.slots) });
 }

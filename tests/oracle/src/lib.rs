@@ -1,6 +1,8 @@
 //! vmtrampoline, judged by others.
 
+pub mod array;
 pub mod case;
+pub mod compilers;
 pub mod cranelift;
 pub mod differential;
 pub mod gate;
@@ -8,5 +10,6 @@ pub mod guest;
 pub mod random;
 pub mod registers;
 pub mod report;
+pub mod source;
 pub mod spec;
 pub mod subject;

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Checks made and failures seen.
 pub struct Report {
-    name: &'static str,
+    pub name: &'static str,
     pub passed: usize,
     pub failed: usize,
     /// The first failures.
@@ -13,7 +13,7 @@ pub struct Report {
 }
 
 /// How many failures are described.
-const SHOWN: usize = 5;
+const SHOWN: usize = 3;
 
 impl Report {
     pub fn new(name: &'static str) -> Report {
@@ -30,6 +30,11 @@ impl Report {
                 self.shown.push(failure());
             }
         }
+    }
+
+    /// How it failed first.
+    pub fn first_failure(&self) -> Option<&str> {
+        self.shown.first().map(String::as_str)
     }
 
     /// Adds something worth printing.
