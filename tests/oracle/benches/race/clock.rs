@@ -3,21 +3,39 @@
 
 use std::time::{Duration, Instant};
 
-/// One competitor: makes this many calls, timed.
+use crate::{
+    allocations,
+    steps::{self, Steps},
+};
+
+/// One competitor.
 pub struct Lane<'a> {
     pub name: &'static str,
-    run: Box<dyn FnMut(usize) -> Duration + 'a>,
+    run: Box<dyn FnMut(usize) + 'a>,
 }
 
 impl<'a> Lane<'a> {
     /// `run` makes as many calls as it is told.
-    pub fn new(name: &'static str, mut run: impl FnMut(usize) + 'a) -> Lane<'a> {
-        let timed = move |calls| {
-            let start = Instant::now();
-            run(calls);
-            start.elapsed()
-        };
-        Lane { name, run: Box::new(timed) }
+    pub fn new(name: &'static str, run: impl FnMut(usize) + 'a) -> Lane<'a> {
+        Lane { name, run: Box::new(run) }
+    }
+
+    fn time(&mut self, calls: usize) -> Duration {
+        let start = Instant::now();
+        (self.run)(calls);
+        start.elapsed()
+    }
+
+    /// What one more call executes.
+    pub fn steps(&mut self) -> Steps {
+        (self.run)(1); // whatever happens the first time only
+        let one = steps::during(|| (self.run)(1));
+        steps::during(|| (self.run)(2)) - one
+    }
+
+    /// How often this many calls allocate.
+    pub fn allocations(&mut self, calls: usize) -> usize {
+        allocations::during(|| (self.run)(calls))
     }
 }
 
@@ -48,7 +66,7 @@ pub fn race(lanes: &mut [Lane], rounds: usize, calls: usize) -> Vec<Times> {
     for round in 0..rounds {
         for i in 0..lanes.len() {
             let lane = (round + i) % lanes.len();
-            let elapsed = (lanes[lane].run)(calls);
+            let elapsed = lanes[lane].time(calls);
             times[lane].rounds.push(elapsed.as_nanos() as f64 / calls as f64);
         }
     }

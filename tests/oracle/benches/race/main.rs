@@ -1,60 +1,64 @@
-//! The race.
+//! The race: this crate and its rivals, interleaved, in several fresh processes.
+//!
+//! Without arguments it runs all parts, prints tables and verdicts, and writes
+//! them and a picture to the crate's `benches/`. With names of parts it runs
+//! these and prints their tables.
 
+mod allocations;
+mod callees;
 mod clock;
+mod cold;
+mod growth;
+mod making;
 mod methods;
 mod mixed;
+mod picture;
 mod records;
 mod single;
+mod site;
+mod size;
+mod steps;
+mod tables;
 mod targets;
 
+use std::fs;
+
 use oracle::random::fresh_seed;
-use records::{Records, record_race};
+use records::Records;
 
 /// Tells a process that it is to race and print records.
 const CHILD: &str = "--child";
+/// How many fresh processes race: Cranelift's code is bimodal between processes.
+const PROCESSES: usize = 7;
+
+type Part = (&'static str, fn());
+
+const PARTS: [Part; 6] = [
+    ("single", single::run),
+    ("mixed", || mixed::run(fresh_seed())),
+    ("growth", growth::run),
+    ("making", making::run),
+    ("cold", cold::run),
+    ("size", size::run),
+];
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let wanted = |part: &str| {
-        arguments.iter().any(|a| a == part) || arguments.iter().all(|a| a.starts_with("--"))
-    };
-    if arguments.iter().any(|a| a == CHILD) {
-        if wanted("single") {
-            single::run(|row, times| record_race("single", row, times));
-        }
-        if wanted("mixed") {
-            mixed::run(fresh_seed(), |row, times| record_race("mixed", row, times));
-        }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let named = |part: &Part| arguments.iter().any(|argument| argument == part.0);
+    let all = !PARTS.iter().any(named);
+    if arguments.iter().any(|argument| argument == CHILD) {
+        PARTS.iter().filter(|part| all || named(part)).for_each(|(_, run)| run());
         return;
     }
-    let child: Vec<String> = [CHILD.to_string()].into_iter().chain(arguments).collect();
-    let records = Records::collect(7, &child);
-    table(
-        &records,
-        "single",
-        &["writing alone", "direct", "call_unchecked", "call", "Cranelift", "Wasmtime", "libffi"],
-    );
-    let ratios: Vec<f64> = records
-        .rows("single")
-        .filter_map(|row| records.ratio("single", row, "call_unchecked", "Cranelift"))
-        .collect();
-    println!("P1 geometric mean {:.3}", clock::mean(&ratios));
-    table(&records, "mixed", &["bare call", "call_unchecked", "Cranelift"]);
-}
 
-fn table(records: &Records, table: &str, columns: &[&str]) {
-    print!("{:36}", "");
-    columns.iter().for_each(|c| print!("{c:>15}"));
-    println!("{:>15}", "/ Cranelift");
-    for row in records.rows(table) {
-        let name: String = row.chars().take(36).collect();
-        print!("{name:36}");
-        for column in columns {
-            match records.get(table, row, column) {
-                Some(x) => print!("{x:15.2}"),
-                None => print!("{:>15}", "-"),
-            }
-        }
-        println!("{:15.3}", records.ratio(table, row, "call_unchecked", "Cranelift").unwrap());
+    let records = Records::collect(PROCESSES, &[vec![CHILD.into()], arguments].concat());
+    let mut text = tables::all(&records);
+    if all {
+        text =
+            tables::machine() + &text + &tables::heading("Targets") + &targets::verdicts(&records);
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches");
+        fs::write(format!("{folder}/race.md"), &text).expect("the folder of the results");
+        fs::write(format!("{folder}/race.svg"), picture::draw(&records)).expect("the same folder");
     }
+    println!("{text}");
 }

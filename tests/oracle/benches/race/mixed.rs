@@ -6,9 +6,10 @@ use oracle::{cranelift::Compiled, guest::Target, random::Random};
 use vmtrampoline::{Signature, Trampoline, ValRaw, ValType};
 
 use crate::{
+    callees,
     clock::{Lane, Times, race},
     methods::{Bare, Method, Pointer, Unchecked},
-    targets,
+    records::record_race,
 };
 
 /// How many signatures share the call site.
@@ -19,14 +20,17 @@ const ROUNDS: usize = 9;
 /// The signatures are the same in every run.
 const SEED: u64 = 8;
 
-/// Races on the two sets of signatures; `report` is given the name of the set.
-pub fn run(seed: u64, mut report: impl FnMut(&str, &[Times])) {
-    report("64 in registers", &set(seed, &signatures(in_registers)));
-    report("64 typical", &set(seed, &signatures(typical)));
+/// The two sets of signatures.
+pub const IN_REGISTERS: &str = "64 in registers, <= 1 result";
+pub const TYPICAL: &str = "64 typical";
+
+pub fn run(seed: u64) {
+    record_race("mixed", IN_REGISTERS, &set(seed, &signatures(in_registers)));
+    record_race("mixed", TYPICAL, &set(seed, &signatures(typical)));
 }
 
 fn set(seed: u64, signatures: &[Signature]) -> Vec<Times> {
-    let (store, funcs) = targets::instantiate(signatures);
+    let (store, funcs) = callees::instantiate(signatures);
     let targets: Vec<Target> = funcs.iter().map(|func| Target::of(func, &store)).collect();
     let compiled = Compiled::new(signatures);
     let trampolines = signatures.iter().map(|s| Trampoline::new(s).expect("a supported target"));

@@ -4,9 +4,11 @@ use oracle::{cranelift::Compiled, guest::Target};
 use vmtrampoline::{Signature, Trampoline, VMContext, VMOpaqueContext, ValRaw, ValType};
 
 use crate::{
-    clock::{Lane, Times, race},
-    methods::{Checked, Direct, Libffi, Method, Nothing, Pointer, Unchecked, Wasmtime},
-    targets,
+    callees,
+    clock::race,
+    methods::{Checked, Direct, Libffi, Nothing, Pointer, Unchecked, Wasmtime},
+    records::{record, record_race},
+    site::lane,
 };
 
 /// Calls per lane and round.
@@ -14,7 +16,7 @@ const CALLS: usize = 2000;
 const ROUNDS: usize = 301;
 
 /// Races all methods on all signatures.
-pub fn run(mut report: impl FnMut(&str, &[Times])) {
+pub fn run() {
     macro_rules! signatures {
         ($( ($($param:ident),*) -> $result:ty; )*) => {$({
             let params: &[Option<ValType>] = &[$(<$param as Value>::TYPE),*];
@@ -30,7 +32,7 @@ pub fn run(mut report: impl FnMut(&str, &[Times])) {
                 let _ = &mut next;
             };
             const PARAMS: usize = <[&str]>::len(&[$(stringify!($param)),*]);
-            one::<PARAMS, _>(&signature, Some(direct), ROUNDS, &mut report);
+            one::<PARAMS, _>(&signature, Some(direct), ROUNDS);
         })*};
     }
     signatures! {
@@ -62,11 +64,11 @@ pub fn run(mut report: impl FnMut(&str, &[Times])) {
             area[1].put(slots.add(2));
         }
     };
-    one::<2, _>(&three_results, Some(direct), ROUNDS, &mut report);
+    one::<2, _>(&three_results, Some(direct), ROUNDS);
 
     let thousand = "i64, ".repeat(999);
     let thousand = format!("({thousand}i64) -> i64").parse().unwrap();
-    one::<1000, _>(&thousand, None::<fn(&Target, *mut ValRaw)>, ROUNDS / 3, &mut report);
+    one::<1000, _>(&thousand, None::<fn(&Target, *mut ValRaw)>, ROUNDS / 3);
 }
 
 /// Races all methods on one signature, of which `WRITTEN` slots are parameters.
@@ -74,9 +76,8 @@ fn one<const WRITTEN: usize, F: Fn(&Target, *mut ValRaw) + 'static>(
     signature: &Signature,
     direct: Option<F>,
     rounds: usize,
-    report: &mut impl FnMut(&str, &[Times]),
 ) {
-    let (store, funcs) = targets::instantiate(std::slice::from_ref(signature));
+    let (store, funcs) = callees::instantiate(std::slice::from_ref(signature));
     let target = Target::of(&funcs[0], &store);
     let trampoline = Trampoline::new(signature).expect("a supported target");
     let compiled = Compiled::new([signature]);
@@ -95,29 +96,15 @@ fn one<const WRITTEN: usize, F: Fn(&Target, *mut ValRaw) + 'static>(
     if let Some(libffi) = Libffi::new(signature, target) {
         lanes.push(lane::<WRITTEN, _>("libffi", slots, libffi));
     }
-    let calls = CALLS / (1 + WRITTEN / 10);
-    report(&signature.to_string(), &race(&mut lanes, rounds, calls));
-}
-
-/// A loop of calls by one method; every call's arguments are written anew, by
-/// 8-byte stores, as an interpreter would have done just before.
-fn lane<const WRITTEN: usize, M: Method + 'static>(
-    name: &'static str,
-    slots: usize,
-    mut method: M,
-) -> Lane<'static> {
-    let mut slots = vec![ValRaw::i64(0); slots.max(1)];
-    Lane::new(name, move |calls| {
-        let slots = slots.as_mut_ptr();
-        for call in 0..calls {
-            for i in 0..WRITTEN {
-                // SAFETY: there is a slot for every parameter.
-                unsafe { slots.add(i).cast::<usize>().write(call) };
-            }
-            // SAFETY: these are all the slots of the signature.
-            unsafe { method.call(slots) };
-        }
-    })
+    let row = signature.to_string();
+    for lane in &mut lanes {
+        let steps = lane.steps();
+        record("instructions", &row, lane.name, steps.instructions as f64);
+        record("atomics", &row, lane.name, steps.atomics as f64);
+        record("system calls", &row, lane.name, steps.system_calls as f64);
+        record("allocations", &row, lane.name, lane.allocations(CALLS) as f64);
+    }
+    record_race("single", &row, &race(&mut lanes, rounds, CALLS / (1 + WRITTEN / 10)));
 }
 
 type Callee = *mut VMOpaqueContext;

@@ -1,0 +1,27 @@
+//! A call site: a loop of calls by one method.
+
+use vmtrampoline::ValRaw;
+
+use crate::{clock::Lane, methods::Method};
+
+/// A call site where every call's arguments are written anew, by 8-byte stores,
+/// as an interpreter would have done just before. The first `WRITTEN` slots are
+/// parameters.
+pub fn lane<const WRITTEN: usize, M: Method + 'static>(
+    name: &'static str,
+    slots: usize,
+    mut method: M,
+) -> Lane<'static> {
+    let mut slots = vec![ValRaw::i64(0); slots.max(1)];
+    Lane::new(name, move |calls| {
+        let slots = slots.as_mut_ptr();
+        for call in 0..calls {
+            for i in 0..WRITTEN {
+                // SAFETY: there is a slot for every parameter.
+                unsafe { slots.add(i).cast::<usize>().write(call) };
+            }
+            // SAFETY: these are all the slots of the signature.
+            unsafe { method.call(slots) };
+        }
+    })
+}

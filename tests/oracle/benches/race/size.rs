@@ -1,0 +1,22 @@
+//! How large this crate is in the program.
+
+use object::{Object, ObjectSymbol};
+use vmtrampoline::{Signature, Trampoline};
+
+use crate::records::record;
+
+/// What all symbols of the assembly begin with; Rust's own are mangled.
+const PREFIX: &str = "vmtrampoline_";
+
+pub fn run() {
+    let program = std::env::current_exe().expect("the path of this program");
+    let program = std::fs::read(program).expect("this program");
+    let program = object::File::parse(&*program).expect("an object file");
+    let bodies = program.symbols().filter(|s| s.name().is_ok_and(|name| name.starts_with(PREFIX)));
+    record("size", "machine code", "bytes", bodies.map(|body| body.size()).sum::<u64>() as f64);
+
+    let signature: Signature = "(i64, i64, i64, i64, f64, f64, f64, f64) -> i64".parse().unwrap();
+    let trampoline = Trampoline::new(&signature).expect("a supported target");
+    let bytes = size_of_val(trampoline.descriptor());
+    record("size", "descriptor", "bytes", bytes as f64);
+}
