@@ -4,7 +4,8 @@
 // Including this file promises, for the whole object:
 //   - the stack is not executable (ELF);
 //   - on x86-64, every function starts with endbr64 and is neutral to shadow
-//     stacks, and the object says so (IBT, SHSTK).
+//     stacks, and the object says so (IBT, SHSTK);
+//   - on aarch64, likewise with bti c (BTI, GCS).
 // The linker drops such a promise for the whole program if one object lacks it.
 
 #include "descriptor.h"
@@ -31,6 +32,8 @@
     .cfi_startproc
 #if defined(__x86_64__)
     endbr64
+#elif defined(__aarch64__)
+    hint #34                // bti c, for every assembler
 #endif
 .endm
 
@@ -46,16 +49,24 @@
     .popsection
 #endif
 
-#if defined(__ELF__) && defined(__x86_64__)
+#if defined(__x86_64__)
+#define FEATURES 0xc0000002 // GNU_PROPERTY_X86_FEATURE_1_AND
+#define PROMISED 3          // IBT, SHSTK
+#elif defined(__aarch64__)
+#define FEATURES 0xc0000000 // GNU_PROPERTY_AARCH64_FEATURE_1_AND
+#define PROMISED 5          // BTI, GCS
+#endif
+
+#if defined(__ELF__) && defined(FEATURES)
     .pushsection .note.gnu.property, "a"
     .balign 8
     .long 4                 // length of the name
     .long 16                // length of the description
     .long 5                 // NT_GNU_PROPERTY_TYPE_0
     .asciz "GNU"
-    .long 0xc0000002        // GNU_PROPERTY_X86_FEATURE_1_AND
+    .long FEATURES
     .long 4                 // length of the value
-    .long 3                 // IBT, SHSTK
+    .long PROMISED
     .long 0                 // padding
     .popsection
 #endif

@@ -26,9 +26,10 @@
 // The bodies, from the one that can do least to the one that can do everything:
 //
 //     bare        no parameters                     a jump: no frame,
-//     short_cut   no stack words                    and target returns
+//     short_cut   parameters, no stack words        and target returns
 //                                                   straight to our caller
-//     fixed       up to FIXED_WORDS stack words     a frame of constant size
+//     fixed       parameters, up to FIXED_WORDS     a frame of constant size
+//                 stack words
 //     variable    anything                          a frame of any size
 //
 // The first three serve at most one result, a scalar, and leave it in its

@@ -73,7 +73,8 @@ pub(crate) enum FloatOverflow {
 pub(crate) struct Stack {
     /// Offset of the first stack slot.
     pub(crate) start: u32,
-    /// Size of the smallest stack slot; a larger value takes its own size.
+    /// Size of the smallest stack slot, which is the unit in which a descriptor
+    /// counts stack words; a larger value takes its own size.
     pub(crate) slot: u32,
     /// The largest alignment that a stack slot has.
     pub(crate) max_align: u32,
@@ -177,7 +178,7 @@ impl Abi {
     /// at its own alignment.
     pub const AARCH64_APPLE_C: Abi = Abi {
         name: "aarch64-apple-c",
-        stack: Stack { slot: 1, ..Abi::AARCH64_C.stack },
+        stack: Stack { slot: 4, ..Abi::AARCH64_C.stack },
         ..Abi::AARCH64_C
     };
 
@@ -271,7 +272,7 @@ impl Abi {
             (&Abi::X86_64_SYSV_VM, &Abi::X86_64_SYSV_C)
         } else if cfg!(all(target_arch = "aarch64", target_vendor = "apple")) {
             (&Abi::AARCH64_APPLE_VM, &Abi::AARCH64_APPLE_C)
-        } else if cfg!(all(target_arch = "aarch64", not(windows))) {
+        } else if cfg!(all(target_arch = "aarch64", target_endian = "little", not(windows))) {
             (&Abi::AARCH64_VM, &Abi::AARCH64_C)
         } else if cfg!(all(target_arch = "riscv64", target_feature = "d")) {
             (&Abi::RISCV64_VM, &Abi::RISCV64_C)

@@ -5,7 +5,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | header | per argument register, the byte offset of the value slot it is loaded from; counts; the result's kind |
-//! | stack words | per word of the argument area, the byte offset in the slots it is copied from |
+//! | stack words | per word of the argument area (the convention's smallest stack slot), the byte offset in the slots it is copied from |
 //! | spills | per result in the return area, its offset there and its width |
 //! | types | parameters and results, for Rust alone |
 //!
@@ -296,10 +296,11 @@ impl<'a> Source<'a> {
                     header.floats = floats(header.floats, register, ty);
                 }
                 Some(Place::Stack(offset)) => {
-                    let word = (offset / 8) as usize;
-                    lists[word] = slot;
-                    if ty.size() == 16 {
-                        lists[word + 1] = slot + 8;
+                    let word = abi.stack.slot;
+                    let mut byte = 0;
+                    while byte < ty.size() as u32 {
+                        lists[((offset + byte) / word) as usize] = slot + byte as u16;
+                        byte += word;
                     }
                 }
             }
@@ -357,9 +358,14 @@ impl<'a> Source<'a> {
         }
 
         let shortest = header.shortest();
-        if shortest.at_least(header.shape) {
-            header.shape = shortest;
-        }
+        header.shape = if shortest.at_least(shape) {
+            shortest
+        } else if params.is_empty() {
+            // The shapes between read slot 0, and there may be none.
+            Shape::Variable
+        } else {
+            shape
+        };
         Ok(header)
     }
 
@@ -399,7 +405,7 @@ fn boxed<E>(
 /// How many entries the list of stack words has: whole groups, the last one
 /// filled up with words that nobody reads.
 const fn stack_words(assigner: &Assigner<'_>) -> usize {
-    (assigner.area() as usize / 8).next_multiple_of(GROUP)
+    (assigner.area() / assigner.abi.stack.slot).next_multiple_of(GROUP as u32) as usize
 }
 
 const fn spills(results: &[ValType]) -> usize {

@@ -80,7 +80,8 @@ pub enum Value {
 }
 
 /// The targets that have assembly, for the message and the documentation.
-pub(crate) const SUPPORTED_TARGETS: &str = "x86-64 (Linux and other System V systems)";
+pub(crate) const SUPPORTED_TARGETS: &str =
+    "x86-64 (Linux and other System V systems), aarch64 (Linux, Apple)";
 
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -32,7 +32,7 @@ pub(crate) enum Place {
 /// Hands out the places of arguments, in order: contexts, parameters, return
 /// pointer.
 pub(crate) struct Assigner<'a> {
-    abi: &'a Abi,
+    pub(crate) abi: &'a Abi,
     integers: usize,
     floats: usize,
     vectors: usize,

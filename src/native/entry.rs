@@ -23,31 +23,62 @@ mod ported {
     use super::*;
     use crate::descriptor::{Header, RESULT_FLOAT, RESULT_NONE, Shape};
 
-    /// Both registers that a scalar result can come back in: rax and xmm0
-    /// (System V ABI, AMD64 supplement, section 3.2.3, "Returning of Values").
+    /// A body of the assembly.
+    type Body<R> = unsafe extern "C-unwind" fn(
+        *mut VMOpaqueContext,
+        *mut VMContext,
+        *const VMFunctionBody,
+        *mut ValRaw,
+        *const Header,
+    ) -> R;
+
+    /// What a body returns that leaves result 0 in its register. On x86-64 one
+    /// type has both registers that it can be in, rax and xmm0 (System V ABI,
+    /// AMD64 supplement, section 3.2.3, "Returning of Values").
+    #[cfg(target_arch = "x86_64")]
     #[repr(C)]
     pub(crate) struct Returned {
         integer: u64,
         float: f64,
     }
 
-    /// A body that leaves result 0 in its register.
-    type Leaving = unsafe extern "C-unwind" fn(
-        *mut VMOpaqueContext,
-        *mut VMContext,
-        *const VMFunctionBody,
-        *mut ValRaw,
-        *const Header,
-    ) -> Returned;
+    /// What a body is declared to return that leaves result 0 in its register.
+    /// No type has both registers that it can be in: the call chooses.
+    #[cfg(not(target_arch = "x86_64"))]
+    type Returned = u64;
 
-    /// A body that stores all results itself.
-    type Storing = unsafe extern "C-unwind" fn(
-        *mut VMOpaqueContext,
-        *mut VMContext,
-        *const VMFunctionBody,
-        *mut ValRaw,
-        *const Header,
-    );
+    /// Makes the call by a body that leaves result 0 in its register, and
+    /// returns its bits; those beyond its type are undefined.
+    ///
+    /// # Safety
+    ///
+    /// R1 to R4.
+    #[inline(always)]
+    unsafe fn leave(
+        body: Body<Returned>,
+        descriptor: *const Header,
+        call: ArrayCall,
+        float: bool,
+    ) -> u64 {
+        let ArrayCall { callee, caller, target, slots } = call;
+        let target = target.cast::<VMFunctionBody>();
+        #[cfg(target_arch = "x86_64")]
+        {
+            // SAFETY: our own conditions.
+            let returned = unsafe { body(callee, caller, target, slots, descriptor) };
+            if float { returned.float.to_bits() } else { returned.integer }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        if float {
+            // SAFETY: by E2 the body leaves the float register, too, as target did.
+            let body: Body<f64> = unsafe { core::mem::transmute(body) };
+            // SAFETY: our own conditions.
+            unsafe { body(callee, caller, target, slots, descriptor) }.to_bits()
+        } else {
+            // SAFETY: our own conditions.
+            unsafe { body(callee, caller, target, slots, descriptor) }
+        }
+    }
 
     macro_rules! bodies {
         ($($name:ident $(-> $returned:ty)?;)*) => {
@@ -84,8 +115,8 @@ mod ported {
     /// The bodies of a convention.
     pub(crate) struct Bodies {
         /// By [`Shape`].
-        leaving: [Leaving; Shape::Variable as usize],
-        variable: Storing,
+        leaving: [Body<Returned>; Shape::Variable as usize],
+        variable: Body<()>,
     }
 
     // Statics, not the symbols themselves, are what inlined code refers to: the
@@ -104,25 +135,22 @@ mod ported {
             Convention::Vm => &VM,
             Convention::C => &C,
         };
-        let ArrayCall { callee, caller, target, slots } = call;
-        let target = target.cast::<VMFunctionBody>();
         let header = &descriptor.header;
         // The address of the header with the provenance of the lists.
         let pointer = (&raw const *descriptor).cast::<Header>();
         let Some(leaving) = bodies.leaving.get(header.shape as usize) else {
+            let ArrayCall { callee, caller, target, slots } = call;
             // SAFETY: R1: only Source::encode makes descriptors, and we hold a
             // shared reference to this one. R2, R3: the caller's. R4: Variable is
             // the last shape, which can make every call, and the entry is the
             // convention's.
-            return unsafe { (bodies.variable)(callee, caller, target, slots, pointer) };
+            return unsafe { (bodies.variable)(callee, caller, target.cast(), slots, pointer) };
         };
         // SAFETY: R1 to R3: as above. R4: the table is in the order of Shape, and
         // encode gives no shape that is too short for the call.
-        let returned = unsafe { leaving(callee, caller, target, slots, pointer) };
+        let bits = unsafe { leave(*leaving, pointer, call, header.result == RESULT_FLOAT) };
         if header.result != RESULT_NONE {
-            let float = header.result == RESULT_FLOAT;
-            let bits = if float { returned.float.to_bits() } else { returned.integer };
-            let slot = slots.cast::<u64>();
+            let slot = call.slots.cast::<u64>();
             // SAFETY: there is a result, so there is a slot 0, which R2 says is
             // ours to write and aligned to 8. Shapes before Variable have no
             // result wider than eight bytes.

@@ -1,0 +1,278 @@
+//! Calls: every value where the layout says, in every shape.
+
+#![cfg(all(target_arch = "x86_64", unix))]
+
+mod common;
+
+use std::{ffi::c_void, iter::repeat, ptr::null_mut};
+
+use common::{recorder::check, signature};
+use proptest::prelude::*;
+use vmtrampoline::{
+    CTrampoline, Error, Signature, Trampoline, VMContext, VMOpaqueContext, ValRaw, ValType,
+    c_trampoline,
+    private::{Convention, Shape},
+    trampoline,
+};
+
+fn parse(text: &str) -> Signature {
+    text.parse().expect(text)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn vm_convention(signature in signature(14, 5), seed: u64) {
+        check(Convention::Vm, &signature, seed).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn vm_convention_large(signature in signature(60, 40), seed: u64) {
+        check(Convention::Vm, &signature, seed).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn c_convention(signature in signature(18, 1), seed: u64) {
+        check(Convention::C, &signature, seed).map_err(TestCaseError::fail)?;
+    }
+}
+
+/// Every list of up to three parameters by every list of up to two results.
+#[test]
+fn small_signatures() {
+    let lists = |most: u32| {
+        let kinds = [ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::V128];
+        (0..=most).flat_map(move |len| {
+            (0..5usize.pow(len)).map(move |n| {
+                (0..len).map(move |i| kinds[n / 5usize.pow(i) % 5]).collect::<Vec<_>>()
+            })
+        })
+    };
+    let mut calls = 0;
+    for params in lists(3) {
+        for results in lists(2) {
+            let signature = Signature::new(params.clone(), results.clone()).unwrap();
+            calls += check(Convention::Vm, &signature, 7).unwrap().len();
+            if results.len() < 2 {
+                calls += check(Convention::C, &signature, 9).unwrap().len();
+            }
+        }
+    }
+    assert!(calls > 156 * 31);
+}
+
+#[test]
+fn shapes() {
+    let shapes = |text: &str| check(Convention::Vm, &parse(text), 1).unwrap();
+    assert_eq!(shapes("()"), [Shape::Bare, Shape::Variable]);
+    assert_eq!(shapes("(i32) -> i32"), Shape::ALL[1..]);
+    assert_eq!(shapes("(i64, i64, i64, i64, i64) -> f64"), Shape::ALL[2..]);
+    assert_eq!(shapes("() -> v128"), [Shape::Variable]);
+    assert_eq!(shapes("() -> (i32, i32)"), [Shape::Variable]);
+    let twelve = Signature::new(repeat(ValType::I64).take(12), []).unwrap();
+    assert_eq!(check(Convention::Vm, &twelve, 1).unwrap(), Shape::ALL[2..]);
+    let thirteen = Signature::new(repeat(ValType::I64).take(13), []).unwrap();
+    assert_eq!(check(Convention::Vm, &thirteen, 1).unwrap(), [Shape::Variable]);
+}
+
+#[test]
+fn edge_cases() {
+    for text in [
+        "(i64, i64, i64) -> (i32, i64)",
+        "(i64, i64, i64, i64) -> (i32, i64)",
+        "(i64, i64, i64, i64, i64) -> (i32, i64, v128, f32)",
+        "(v128, v128, v128, v128, v128, v128, v128, v128, i64, i64, i64, i64, i64, v128, i32)",
+        "() -> (v128, i32, i32, f32, f64, i64, v128, i32)",
+    ] {
+        check(Convention::Vm, &parse(text), 3).unwrap();
+    }
+}
+
+#[test]
+fn a_thousand_values() {
+    for ty in ValType::ALL {
+        for (params, results) in [(1000, 0), (1000, 1), (0, 1000), (1000, 1000), (999, 2)] {
+            let types = |n| repeat(ty).take(n);
+            let signature = Signature::new(types(params), types(results)).unwrap();
+            check(Convention::Vm, &signature, 5).unwrap();
+        }
+        let signature = Signature::new(repeat(ty).take(1000), [ty]).unwrap();
+        check(Convention::C, &signature, 5).unwrap();
+    }
+}
+
+/// The checker reports a callee that is not called as the layout says.
+#[test]
+fn the_checker_can_fail() {
+    // Exchanged: the recorder finds the values in the wrong registers.
+    let found = common::recorder::check_as(&parse("(i64, f64)"), &parse("(f64, i64)"));
+    assert!(found.unwrap_err().contains("p0 in xmm0"));
+    let found = common::recorder::check_as(&parse("(i64, i64)"), &parse("(i32, i64, i64)"));
+    assert!(found.is_err());
+    let found = common::recorder::check_as(&parse("() -> i64"), &parse("() -> f64"));
+    assert!(found.unwrap_err().contains("slot 0"));
+}
+
+#[test]
+fn slots_beyond_the_needed_stay() {
+    extern "C" fn seven(_: *mut VMOpaqueContext, _: *mut VMContext, x: i32) -> i32 {
+        x + 7
+    }
+    let trampoline = Trampoline::new(&parse("(i32) -> i32")).unwrap();
+    let rest = ValRaw::v128(u128::MAX / 3);
+    let mut slots = [ValRaw::i32(-8), rest, rest];
+    // SAFETY: the signature of `seven`.
+    unsafe { trampoline.call(null_mut(), null_mut(), seven as *const _, &mut slots).unwrap() };
+    assert_eq!(slots[0].get_u64(), 0xffff_ffff);
+    assert_eq!(slots[1..].iter().map(|s| s.get_v128()).collect::<Vec<_>>(), [u128::MAX / 3; 2]);
+}
+
+#[test]
+fn too_few_slots_call_nothing() {
+    let signature = parse("(i32) -> (i32, i32)");
+    let trampoline = Trampoline::new(&signature).unwrap();
+    assert_eq!(trampoline.slots(), 2);
+    let error = Error::TooFewSlots { given: 1, needed: 2 };
+    let mut slots = [ValRaw::i32(1)];
+    // SAFETY: a null target is not called, as the slots are too few.
+    let result = unsafe { trampoline.call(null_mut(), null_mut(), null_mut(), &mut slots) };
+    assert_eq!(result, Err(error.clone()));
+    assert_eq!(slots[0].get_u64(), 1);
+    let trampoline = CTrampoline::new(&parse("(i32, i32)")).unwrap();
+    // SAFETY: likewise.
+    assert_eq!(unsafe { trampoline.call(null_mut(), &mut slots) }, Err(error));
+}
+
+#[test]
+fn no_slots_may_be_null() {
+    extern "C" fn nothing() {}
+    for shape in Shape::ALL {
+        let trampoline = CTrampoline::with_shape(&parse("()"), shape).unwrap();
+        // SAFETY: the signature of `nothing`, which needs no slots.
+        unsafe { trampoline.call_unchecked(nothing as *const c_void, null_mut()) };
+        let trampoline = Trampoline::with_shape(&parse("()"), shape).unwrap();
+        let target = nothing as *const _;
+        // SAFETY: likewise; it ignores the contexts.
+        unsafe { trampoline.call_unchecked(null_mut(), null_mut(), target, null_mut()) };
+    }
+}
+
+#[test]
+fn constants_equal_what_is_made_at_run_time() {
+    static VM: Trampoline = trampoline!((i32, f64, v128, i64, i64, i64, i64) -> (i32, i64, v128));
+    const C: CTrampoline = c_trampoline!((ptr, f32) -> f32);
+    let vm = Trampoline::new(&VM.signature()).unwrap();
+    assert_eq!(vm.signature(), parse("(i32, f64, v128, i64, i64, i64, i64) -> (i32, i64, v128)"));
+    assert_eq!(vm, VM);
+    assert_eq!(vm.clone(), VM.clone());
+    assert_eq!(CTrampoline::new(&parse("(i64, f32) -> f32")).unwrap(), C);
+    assert_eq!(format!("{VM:?}"), format!("Trampoline({})", vm.signature()));
+    assert_ne!(C, c_trampoline!((i64, f64) -> f32));
+    assert_eq!(trampoline!((i32,) -> ()).signature(), parse("(i32)"));
+}
+
+/// Callees that rustc compiled: weighted sums, so that no two arguments can be
+/// exchanged unnoticed.
+macro_rules! rustc {
+    ($($test:ident($($p:ident: $ty:ident),*) -> $r:ident;)*) => {$(
+        #[test]
+        fn $test() {
+            fn sum(values: &[f64]) -> f64 {
+                values.iter().enumerate().map(|(i, v)| v * (i + 1) as f64).sum()
+            }
+            extern "C" fn c($($p: $ty),*) -> $r {
+                sum(&[$($p as f64),*]) as $r
+            }
+            extern "C" fn vm(_: *mut VMOpaqueContext, _: *mut VMContext $(, $p: $ty)*) -> $r {
+                c($($p),*)
+            }
+            let signature = parse(concat!("(", $(stringify!($ty), ", ",)* "i32) -> ", stringify!($r)));
+            // The text has one parameter more than the callees, for its commas.
+            let params = &signature.params()[..signature.params().len() - 1];
+            let signature = Signature::new(params.to_vec(), signature.results().to_vec()).unwrap();
+            #[allow(unused_mut, unused_variables)] // there may be no parameter
+            let mut next = 0;
+            $(next += 3; let $p = next as $ty;)*
+            let expected = c($($p),*);
+            let arguments: Vec<ValRaw> = vec![$(ValRaw::from($p)),*];
+            for shape in Shape::ALL {
+                let mut slots = arguments.clone();
+                slots.resize(arguments.len().max(1), ValRaw::default());
+                let trampoline = Trampoline::with_shape(&signature, shape).unwrap();
+                // SAFETY: the signature of `vm`, which ignores the contexts.
+                unsafe { trampoline.call(null_mut(), null_mut(), vm as *const _, &mut slots).unwrap() };
+                assert_eq!(slots[0].get_u64(), ValRaw::from(expected).get_u64());
+                let mut slots = arguments.clone();
+                slots.resize(arguments.len().max(1), ValRaw::default());
+                let trampoline = CTrampoline::with_shape(&signature, shape).unwrap();
+                // SAFETY: the signature of `c`.
+                unsafe { trampoline.call(c as *const c_void, &mut slots).unwrap() };
+                assert_eq!(slots[0].get_u64(), ValRaw::from(expected).get_u64());
+            }
+        }
+    )*};
+}
+
+rustc! {
+    rustc_0() -> i32;
+    rustc_0l() -> i64;
+    rustc_0f() -> f32;
+    rustc_0d() -> f64;
+    rustc_i(a: i32) -> i32;
+    rustc_l(a: i64) -> i64;
+    rustc_f(a: f32) -> f32;
+    rustc_d(a: f64) -> f64;
+    rustc_ii(a: i32, b: i32) -> i32;
+    rustc_il(a: i32, b: i64) -> i64;
+    rustc_li(a: i64, b: i32) -> f64;
+    rustc_fd(a: f32, b: f64) -> f64;
+    rustc_df(a: f64, b: f32) -> f32;
+    rustc_ilfd(a: i32, b: i64, c: f32, d: f64) -> f64;
+    rustc_dfli(a: f64, b: f32, c: i64, d: i32) -> i64;
+    rustc_l4(a: i64, b: i64, c: i64, d: i64) -> i64;
+    rustc_l5(a: i64, b: i64, c: i64, d: i64, e: i64) -> i64;
+    rustc_l6(a: i64, b: i64, c: i64, d: i64, e: i64, f: i64) -> i64;
+    rustc_l7(a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64) -> i64;
+    rustc_i8(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32, g: i32, h: i32) -> i32;
+    rustc_d8(a: f64, b: f64, c: f64, d: f64, e: f64, f: f64, g: f64, h: f64) -> f64;
+    rustc_f9(a: f32, b: f32, c: f32, d: f32, e: f32, f: f32, g: f32, h: f32, i: f32) -> f32;
+    rustc_d3(a: f64, b: f64, c: f64) -> i32;
+    rustc_d5(a: f64, b: f64, c: f64, d: f64, e: f64) -> i64;
+    rustc_path_open(a: i32, b: i32, c: i32, d: i32, e: i32, f: i64, g: i64, h: i32, i: i32) -> i32;
+    rustc_mixed(
+        a: i32, b: f64, c: i64, d: f32, e: i32, f: f64, g: i64, h: f32,
+        i: i32, j: f64, k: i64, l: f32, m: i32, n: f64, o: i64, p: f32
+    ) -> i64;
+    rustc_l14(
+        a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64,
+        h: i64, i: i64, j: i64, k: i64, l: i64, m: i64, n: i64
+    ) -> i64;
+    rustc_d12(
+        a: f64, b: f64, c: f64, d: f64, e: f64, f: f64, g: f64, h: f64, i: f64, j: f64, k: f64, l: f64
+    ) -> f64;
+}
+
+/// Many results from rustc: a structure after the first, by hidden pointer.
+#[test]
+fn rustc_many_results() {
+    #[repr(C)]
+    struct Rest(i32, f64, i64);
+    extern "C" fn divide(
+        _: *mut VMOpaqueContext,
+        _: *mut VMContext,
+        n: i32,
+        d: i32,
+        rest: &mut Rest,
+    ) -> i32 {
+        *rest = Rest(n % d, f64::from(n) / f64::from(d), i64::from(n) << 32);
+        n / d
+    }
+    let trampoline = Trampoline::new(&parse("(i32, i32) -> (i32, i32, f64, i64)")).unwrap();
+    let mut slots = [ValRaw::i32(-17), ValRaw::i32(5), ValRaw::default(), ValRaw::default()];
+    // SAFETY: the signature of `divide`.
+    unsafe { trampoline.call(null_mut(), null_mut(), divide as *const _, &mut slots).unwrap() };
+    assert_eq!((slots[0].get_i32(), slots[1].get_i32()), (-3, -2));
+    assert_eq!(f64::from_bits(slots[2].get_f64()), -3.4);
+    assert_eq!(slots[3].get_i64(), -17 << 32);
+}

@@ -1,0 +1,236 @@
+//! Where values go: by hand, by a second model, and by the vectors of a model
+//! that was checked against Wasmtime 8.0.1.
+
+mod common;
+
+use common::{signature, types};
+use proptest::prelude::*;
+use vmtrampoline::{Abi, Error, Layout, Location, Signature, ValType, Value};
+
+fn layout(text: &str, abi: &'static Abi) -> Layout {
+    Layout::new(&text.parse().expect(text), abi).expect(text)
+}
+
+/// `name` is a register, `s8` the stack, `a8` the return area.
+fn location(text: &str) -> Location {
+    let offset = |rest: &str| rest.parse().ok();
+    match (text.strip_prefix('s').and_then(offset), text.strip_prefix('a').and_then(offset)) {
+        (Some(offset), _) => Location::Stack(offset),
+        (_, Some(offset)) => Location::ReturnArea(offset),
+        _ => Location::Register(Box::leak(text.to_owned().into_boxed_str())),
+    }
+}
+
+fn locations(text: &str) -> Vec<Location> {
+    text.split_whitespace().map(location).collect()
+}
+
+#[track_caller]
+fn golden(text: &str, abi: &'static Abi, params: &str, return_pointer: &str, results: &str) {
+    let layout = layout(text, abi);
+    assert_eq!(layout.params(), locations(params), "{layout}");
+    let pointer = (!return_pointer.is_empty()).then(|| location(return_pointer));
+    assert_eq!(layout.return_pointer(), pointer, "{layout}");
+    assert_eq!(layout.results(), locations(results), "{layout}");
+}
+
+/// System V ABI, AMD64 supplement, figure 3.6 ("Register Allocation Example"),
+/// without the structure and the long double, which take no registers there.
+#[test]
+fn psabi_example() {
+    // (e, f, g, h, m, y, n, i, j, k)
+    golden(
+        "(i32, i32, i32, i32, f64, v128, f64, i32, i32, i32)",
+        &Abi::X86_64_SYSV_C,
+        "rdi rsi rdx rcx xmm0 xmm1 xmm2 r8 r9 s0",
+        "",
+        "",
+    );
+}
+
+#[test]
+fn x86_64_return_pointer() {
+    let abi = &Abi::X86_64_SYSV_VM;
+    golden("() -> (i32, i64)", abi, "", "rdx", "rax a0");
+    golden("(i64, i64, i64) -> (f32, i32)", abi, "rdx rcx r8", "r9", "xmm0 a0");
+    golden("(i64, i64, i64, i64) -> (i64, v128)", abi, "rdx rcx r8 r9", "s0", "rax a0");
+    golden("(i64, i64, i64, i64, i32) -> (v128, i64)", abi, "rdx rcx r8 r9 s0", "s8", "xmm0 a0");
+}
+
+#[test]
+fn x86_64_vectors() {
+    let abi = &Abi::X86_64_SYSV_VM;
+    // After an odd number of stack words a v128 skips one.
+    let vectors = "v128, ".repeat(8);
+    golden(
+        &format!("({vectors} i64, i64, i64, i64, i64, v128, i32)"),
+        abi,
+        "xmm0 xmm1 xmm2 xmm3 xmm4 xmm5 xmm6 xmm7 rdx rcx r8 r9 s0 s16 s32",
+        "",
+        "",
+    );
+}
+
+#[test]
+fn results_are_packed_at_their_own_alignment() {
+    let abi = &Abi::X86_64_SYSV_VM;
+    golden("() -> (i32, f32, i64, f64, v128)", abi, "", "rdx", "rax a0 a8 a16 a32");
+    golden(
+        "() -> (v128, i32, i32, f32, f64, i64, v128, i32)",
+        abi,
+        "",
+        "rdx",
+        "xmm0 a0 a4 a8 a16 a24 a32 a48",
+    );
+    assert_eq!(layout("() -> (i32, f32, i64, f64, v128)", abi).return_area(), 48);
+}
+
+#[test]
+fn misfits_are_errors() {
+    let fits = |text: &str, abi| Layout::new(&text.parse().unwrap(), abi).map(|_| ());
+    let ty = ValType::V128;
+    assert_eq!(
+        fits("(i32, v128)", &Abi::RISCV64_VM),
+        Err(Error::TypeNotInAbi { abi: "riscv64-vm", ty, value: Value::Param(1) })
+    );
+    assert_eq!(
+        fits("() -> v128", &Abi::X86_64_WINDOWS_C),
+        Err(Error::TypeNotInAbi { abi: "x86_64-windows-c", ty, value: Value::Result(0) })
+    );
+    assert_eq!(
+        fits("() -> (i32, i32)", &Abi::X86_64_SYSV_C),
+        Err(Error::ResultsNotInAbi { abi: "x86_64-sysv-c", results: 2, limit: 1 })
+    );
+}
+
+fn types_of(letters: &str) -> Vec<ValType> {
+    let ty = |letter| match letter {
+        'i' => ValType::I32,
+        'l' => ValType::I64,
+        'f' => ValType::F32,
+        'd' => ValType::F64,
+        'v' => ValType::V128,
+        'p' => ValType::ExternRef,
+        other => panic!("no type {other}"),
+    };
+    letters.chars().map(ty).collect()
+}
+
+/// Every vector of `tests/data/vectors.txt`.
+#[test]
+fn vectors() {
+    let mut count = 0;
+    for line in include_str!("data/vectors.txt").lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [conv, sig, params, pointer, results, areas] = fields[..] else { panic!("{line}") };
+        let abi = match conv {
+            "x64" => &Abi::X86_64_SYSV_VM,
+            "x64-win" => &Abi::X86_64_WINDOWS_VM,
+            "aarch64" => &Abi::AARCH64_VM,
+            "aarch64-apple" => &Abi::AARCH64_APPLE_VM,
+            "riscv64" => &Abi::RISCV64_VM,
+            "s390x" => &Abi::S390X_VM,
+            other => panic!("no convention {other}"),
+        };
+        let (p, r) = sig.split_once('>').expect(line);
+        let signature = Signature::new(types_of(p), types_of(r)).unwrap();
+        let layout = Layout::new(&signature, abi).unwrap();
+        let show = |location: &Location| match location {
+            Location::Register(name) => (*name).to_owned(),
+            Location::Stack(offset) => format!("s{offset}"),
+            Location::ReturnArea(offset) => format!("a{offset}"),
+        };
+        let join = |locations: &[Location]| {
+            let shown: Vec<_> = locations.iter().map(show).collect();
+            if shown.is_empty() { "-".to_owned() } else { shown.join(",") }
+        };
+        assert_eq!(join(layout.params()), params, "{line}");
+        assert_eq!(join(layout.return_pointer().as_slice()), pointer, "{line}");
+        assert_eq!(join(layout.results()), results, "{line}");
+        let found = format!("{},{}", layout.argument_area(), layout.return_area());
+        assert_eq!(found, areas, "{line}");
+        count += 1;
+    }
+    assert!(count > 12_000, "{count} vectors");
+}
+
+/// x86-64 System V once more, as naively as it can be written: a queue of
+/// registers per class, words on a list.
+fn naive(signature: &Signature, contexts: usize) -> (Vec<Location>, Option<Location>, u32) {
+    let mut integer: Vec<_> = ["r9", "r8", "rcx", "rdx", "rsi", "rdi"].into();
+    let mut float: Vec<_> = ["xmm7", "xmm6", "xmm5", "xmm4", "xmm3", "xmm2", "xmm1", "xmm0"].into();
+    integer.truncate(6 - contexts);
+    let mut words = 0;
+    let mut place = |ty: ValType| {
+        let queue = if matches!(ty, ValType::F32 | ValType::F64 | ValType::V128) {
+            &mut float
+        } else {
+            &mut integer
+        };
+        if let Some(name) = queue.pop() {
+            return Location::Register(name);
+        }
+        if ty == ValType::V128 && words % 2 == 1 {
+            words += 1;
+        }
+        let at = words;
+        words += if ty == ValType::V128 { 2 } else { 1 };
+        Location::Stack(8 * at)
+    };
+    let params = signature.params().iter().map(|&ty| place(ty)).collect();
+    let pointer = (signature.results().len() > 1).then(|| place(ValType::I64));
+    (params, pointer, words.div_ceil(2) * 16)
+}
+
+proptest! {
+    #[test]
+    fn the_naive_model_agrees(signature in signature(40, 20)) {
+        let layout = Layout::new(&signature, &Abi::X86_64_SYSV_VM).unwrap();
+        let (params, pointer, area) = naive(&signature, 2);
+        prop_assert_eq!(layout.params(), params);
+        prop_assert_eq!(layout.return_pointer(), pointer);
+        prop_assert_eq!(layout.argument_area(), area);
+    }
+
+    #[test]
+    fn the_naive_model_agrees_on_c(signature in signature(40, 1)) {
+        let layout = Layout::new(&signature, &Abi::X86_64_SYSV_C).unwrap();
+        let (params, _, area) = naive(&signature, 0);
+        prop_assert_eq!(layout.params(), params);
+        prop_assert_eq!(layout.argument_area(), area);
+    }
+
+    /// In every convention each value has a place of its own inside its area.
+    #[test]
+    fn no_two_values_share_a_place(params in types(40), results in types(20)) {
+        for abi in Abi::ALL {
+            let signature = Signature::new(params.clone(), results.clone()).unwrap();
+            let Ok(layout) = Layout::new(&signature, abi) else { continue };
+            let mut arguments: Vec<_> = layout.contexts().iter().map(|l| (*l, 8)).collect();
+            let sizes = params.iter().map(|ty| ty.size() as u32);
+            arguments.extend(layout.params().iter().copied().zip(sizes));
+            arguments.extend(layout.return_pointer().map(|l| (l, 8)));
+            let sizes = results.iter().map(|ty| ty.size() as u32);
+            let results: Vec<_> = layout.results().iter().copied().zip(sizes).collect();
+            for values in [arguments, results] {
+                for (i, (a, a_size)) in values.iter().enumerate() {
+                    match a {
+                        Location::Register(_) => {}
+                        Location::Stack(at) => prop_assert!(at + a_size <= layout.argument_area()),
+                        Location::ReturnArea(at) => prop_assert!(at + a_size <= layout.return_area()),
+                    }
+                    for (b, b_size) in &values[..i] {
+                        let apart = match (a, b) {
+                            (Location::Stack(x), Location::Stack(y))
+                            | (Location::ReturnArea(x), Location::ReturnArea(y)) => {
+                                x + a_size <= *y || y + b_size <= *x
+                            }
+                            _ => a != b,
+                        };
+                        prop_assert!(apart, "{a:?} and {b:?} overlap:\n{layout}");
+                    }
+                }
+            }
+        }
+    }
+}
