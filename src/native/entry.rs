@@ -32,10 +32,7 @@ mod ported {
         *const Header,
     ) -> R;
 
-    /// What a body returns that leaves result 0 in its register. On x86-64 one
-    /// type has both registers that it can be in, rax and xmm0 (System V ABI,
-    /// AMD64 supplement, section 3.2.3, "Returning of Values").
-    #[cfg(target_arch = "x86_64")]
+    /// Both registers that a scalar result can come back in.
     #[repr(C)]
     pub(crate) struct Returned {
         integer: u64,
@@ -43,40 +40,43 @@ mod ported {
     }
 
     /// What a body is declared to return that leaves result 0 in its register.
-    /// No type has both registers that it can be in: the call chooses.
-    #[cfg(not(target_arch = "x86_64"))]
-    type Returned = u64;
+    /// [`Returned`] itself comes back in rax and xmm0 (System V ABI, AMD64
+    /// supplement, section 3.2.3, "Returning of Values").
+    #[cfg(target_arch = "x86_64")]
+    type Left = Returned;
 
-    /// Makes the call by a body that leaves result 0 in its register, and
-    /// returns its bits; those beyond its type are undefined.
+    /// What a body is declared to return that leaves result 0 in its register.
+    /// No type comes back in both registers, so [`leave`] chooses.
+    #[cfg(not(target_arch = "x86_64"))]
+    type Left = u64;
+
+    /// Makes a call by a body that leaves result 0 in its register. Of what is
+    /// returned, only the bits that the result's type has mean anything.
     ///
     /// # Safety
     ///
     /// R1 to R4.
     #[inline(always)]
-    unsafe fn leave(
-        body: Body<Returned>,
-        descriptor: *const Header,
-        call: ArrayCall,
-        float: bool,
-    ) -> u64 {
+    unsafe fn leave(body: Body<Left>, call: ArrayCall, descriptor: *const Header) -> Returned {
         let ArrayCall { callee, caller, target, slots } = call;
         let target = target.cast::<VMFunctionBody>();
         #[cfg(target_arch = "x86_64")]
-        {
-            // SAFETY: our own conditions.
-            let returned = unsafe { body(callee, caller, target, slots, descriptor) };
-            if float { returned.float.to_bits() } else { returned.integer }
+        // SAFETY: our own conditions.
+        unsafe {
+            body(callee, caller, target, slots, descriptor)
         }
         #[cfg(not(target_arch = "x86_64"))]
-        if float {
+        // SAFETY: R1 has it that there is a header to read.
+        if unsafe { (*descriptor).result } == RESULT_FLOAT {
             // SAFETY: by E2 the body leaves the float register, too, as target did.
             let body: Body<f64> = unsafe { core::mem::transmute(body) };
             // SAFETY: our own conditions.
-            unsafe { body(callee, caller, target, slots, descriptor) }.to_bits()
+            let float = unsafe { body(callee, caller, target, slots, descriptor) };
+            Returned { integer: 0, float }
         } else {
             // SAFETY: our own conditions.
-            unsafe { body(callee, caller, target, slots, descriptor) }
+            let integer = unsafe { body(callee, caller, target, slots, descriptor) };
+            Returned { integer, float: 0.0 }
         }
     }
 
@@ -103,11 +103,11 @@ mod ported {
     }
 
     bodies! {
-        bare -> Returned;
-        short_cut -> Returned;
-        c_short_cut -> Returned;
-        fixed -> Returned;
-        c_fixed -> Returned;
+        bare -> Left;
+        short_cut -> Left;
+        c_short_cut -> Left;
+        fixed -> Left;
+        c_fixed -> Left;
         variable;
         c_variable;
     }
@@ -115,7 +115,7 @@ mod ported {
     /// The bodies of a convention.
     pub(crate) struct Bodies {
         /// By [`Shape`].
-        leaving: [Body<Returned>; Shape::Variable as usize],
+        leaving: [Body<Left>; Shape::Variable as usize],
         variable: Body<()>,
     }
 
@@ -148,8 +148,10 @@ mod ported {
         };
         // SAFETY: R1 to R3: as above. R4: the table is in the order of Shape, and
         // encode gives no shape that is too short for the call.
-        let bits = unsafe { leave(*leaving, pointer, call, header.result == RESULT_FLOAT) };
+        let returned = unsafe { leave(*leaving, call, pointer) };
         if header.result != RESULT_NONE {
+            let float = header.result == RESULT_FLOAT;
+            let bits = if float { returned.float.to_bits() } else { returned.integer };
             let slot = call.slots.cast::<u64>();
             // SAFETY: there is a result, so there is a slot 0, which R2 says is
             // ours to write and aligned to 8. Shapes before Variable have no
