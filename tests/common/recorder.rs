@@ -6,6 +6,7 @@
 //! chosen bits. The value slots it is called from lie between guard pages.
 
 use std::{
+    cell::UnsafeCell,
     ffi::c_void,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -44,7 +45,7 @@ const _: () = assert!(std::mem::offset_of!(Record, words) == 200);
 const _: () = assert!(std::mem::offset_of!(Record, rax) == 216);
 const _: () = assert!(std::mem::offset_of!(Record, xmm0) == 224);
 
-static mut RECORD: Record = Record {
+static RECORD: Shared<Record> = Shared::new(Record {
     integer: [0; 6],
     float: [0; 8],
     rsp: 0,
@@ -55,11 +56,31 @@ static mut RECORD: Record = Record {
     stack: std::ptr::null_mut(),
     rax: 0,
     xmm0: 0,
-};
+});
+
+/// What the recorder and the test both write to; the lock that `check` holds
+/// makes it one test's at a time.
+#[repr(transparent)]
+struct Shared<T>(UnsafeCell<T>);
+
+// SAFETY: only the holder of LOCK, and the recorder that it calls, get at it.
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    const fn new(value: T) -> Self {
+        Shared(UnsafeCell::new(value))
+    }
+
+    fn get(&self) -> *mut T {
+        self.0.get()
+    }
+}
 
 /// The bytes to write to the return area: offset and bytes; then the location
 /// of the return pointer.
-static mut AREA: (Vec<(usize, Vec<u8>)>, Option<Location>) = (Vec::new(), None);
+type Area = (Vec<(usize, Vec<u8>)>, Option<Location>);
+
+static AREA: Shared<Area> = Shared::new((Vec::new(), None));
 
 std::arch::global_asm!(
     ".globl vmtrampoline_test_recorder",
@@ -203,7 +224,7 @@ unsafe extern "C" {
 extern "C" fn recorded() {
     // SAFETY: the lock that `check` holds makes the statics ours, and the
     // recorder holds no reference to them.
-    let (record, area) = unsafe { (&*(&raw const RECORD), &*(&raw const AREA)) };
+    let (record, area) = unsafe { (&*RECORD.get(), &*AREA.get()) };
     let pointer = match area.1 {
         Some(Location::Register(name)) => record.integer[integer_index(name)],
         // SAFETY: the argument area was copied to this array just now.
@@ -394,14 +415,14 @@ fn one(
         }
     }
     // SAFETY: the lock makes the statics ours.
-    let record = unsafe { &mut *(&raw mut RECORD) };
+    let record = unsafe { &mut *RECORD.get() };
     record.words = stack.len() as u64;
     record.stack = stack.as_mut_ptr();
     record.rax = u128::from_le_bytes(rax) as u64;
     record.xmm0 = u128::from_le_bytes(xmm0);
     record.rsp = 0;
     // SAFETY: likewise.
-    unsafe { *(&raw mut AREA) = (area, layout.return_pointer()) };
+    unsafe { *AREA.get() = (area, layout.return_pointer()) };
 
     let mut call = Call { subject, slots };
     // SAFETY: `make` calls the recorder by its layout.
@@ -411,7 +432,7 @@ fn one(
     }
 
     // SAFETY: as before; the recorder has written to it meanwhile.
-    let record = unsafe { &*(&raw const RECORD) };
+    let record = unsafe { &*RECORD.get() };
     if record.rsp == 0 {
         return Err("the target was not called".into());
     }
