@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::{ffi::c_void, iter::repeat, ptr::null_mut};
+use std::{ffi::c_void, iter::repeat_n, ptr::null_mut};
 
 use common::{recorder::check, signature};
 use proptest::prelude::*;
@@ -70,9 +70,9 @@ fn shapes() {
     assert_eq!(shapes("(i64, i64, i64, i64, i64) -> f64"), Shape::ALL[2..]);
     assert_eq!(shapes("() -> v128"), [Shape::Variable]);
     assert_eq!(shapes("() -> (i32, i32)"), [Shape::Variable]);
-    let twelve = Signature::new(repeat(ValType::I64).take(12), []).unwrap();
+    let twelve = Signature::new(repeat_n(ValType::I64, 12), []).unwrap();
     assert_eq!(check(Convention::Vm, &twelve, 1).unwrap(), Shape::ALL[2..]);
-    let thirteen = Signature::new(repeat(ValType::I64).take(13), []).unwrap();
+    let thirteen = Signature::new(repeat_n(ValType::I64, 13), []).unwrap();
     assert_eq!(check(Convention::Vm, &thirteen, 1).unwrap(), [Shape::Variable]);
 }
 
@@ -93,11 +93,11 @@ fn edge_cases() {
 fn a_thousand_values() {
     for ty in ValType::ALL {
         for (params, results) in [(1000, 0), (1000, 1), (0, 1000), (1000, 1000), (999, 2)] {
-            let types = |n| repeat(ty).take(n);
+            let types = |n| repeat_n(ty, n);
             let signature = Signature::new(types(params), types(results)).unwrap();
             check(Convention::Vm, &signature, 5).unwrap();
         }
-        let signature = Signature::new(repeat(ty).take(1000), [ty]).unwrap();
+        let signature = Signature::new(repeat_n(ty, 1000), [ty]).unwrap();
         check(Convention::C, &signature, 5).unwrap();
     }
 }

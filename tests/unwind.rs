@@ -3,6 +3,7 @@
 #![cfg(all(target_arch = "x86_64", unix))]
 
 use std::{
+    ffi::{c_int, c_void},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     ptr::null_mut,
     sync::atomic::{AtomicUsize, Ordering},
@@ -93,5 +94,50 @@ fn backtraces_cross_every_body() {
         // SAFETY: the signature of `callee`, whose context is the flag.
         unsafe { trampoline.call(context, null_mut(), callee as *const _, &mut []).unwrap() };
         assert!(seen, "{shape:?}");
+    }
+}
+
+/// A frame as the unwinder sees it: its stack pointer and rbp.
+type Frame = (usize, usize);
+
+unsafe extern "C" {
+    fn _Unwind_Backtrace(
+        visit: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
+        frames: *mut c_void,
+    ) -> c_int;
+    fn _Unwind_GetGR(context: *mut c_void, register: c_int) -> usize;
+    fn _Unwind_GetCFA(context: *mut c_void) -> usize;
+}
+
+extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
+    const RBP: c_int = 6; // System V ABI, AMD64 supplement, figure 3.36
+    // SAFETY: the unwinder's own context.
+    let frame = unsafe { (_Unwind_GetCFA(context), _Unwind_GetGR(context, RBP)) };
+    // SAFETY: the vector that `callee` passes.
+    unsafe { &mut *frames.cast::<Vec<Frame>>() }.push(frame);
+    0
+}
+
+/// The unwinder finds the caller's rbp where a body with a frame has saved it,
+/// and the caller's stack pointer above the return address.
+#[test]
+fn the_unwinder_restores_the_callers_frame_pointer() {
+    #[inline(never)]
+    extern "C-unwind" fn callee(frames: *mut VMOpaqueContext, _: *mut VMContext) {
+        // SAFETY: the callee context is the vector.
+        unsafe { _Unwind_Backtrace(visit, frames.cast()) };
+    }
+    for shape in [Shape::Fixed, Shape::Variable] {
+        let trampoline = Trampoline::with_shape(&"(i32)".parse().unwrap(), shape).unwrap();
+        assert_eq!(trampoline.shape(), shape);
+        let mut frames: Vec<Frame> = Vec::new();
+        let context = (&raw mut frames).cast();
+        let mut slots = [ValRaw::default()];
+        // SAFETY: `callee` ignores its parameter; its context is the vector.
+        unsafe { trampoline.call(context, null_mut(), callee as *const _, &mut slots).unwrap() };
+        // As the unwinder counts: the callee's frame, the body's, its caller's.
+        let [_, (_, record), (stack, rbp), ..] = frames[..] else { panic!("{frames:x?}") };
+        assert_eq!(stack, record + 16, "{shape:?}: the caller's stack pointer");
+        assert!(rbp > record, "{shape:?}: not the body's own rbp, {frames:x?}");
     }
 }

@@ -115,14 +115,15 @@ mod ported {
     /// The bodies of a convention.
     pub(crate) struct Bodies {
         /// By [`Shape`].
-        leaving: [Body<Left>; Shape::Variable as usize],
-        variable: Body<()>,
+        pub(super) leaving: [Body<Left>; Shape::Variable as usize],
+        pub(super) variable: Body<()>,
     }
 
     // Statics, not the symbols themselves, are what inlined code refers to: the
     // symbols are hidden, and a caller may be in another shared object.
-    static VM: Bodies = Bodies { leaving: [bare, short_cut, fixed], variable };
-    static C: Bodies = Bodies { leaving: [bare, c_short_cut, c_fixed], variable: c_variable };
+    pub(super) static VM: Bodies = Bodies { leaving: [bare, short_cut, fixed], variable };
+    pub(super) static C: Bodies =
+        Bodies { leaving: [bare, c_short_cut, c_fixed], variable: c_variable };
 
     /// Makes the call that `descriptor` describes.
     ///
@@ -157,6 +158,28 @@ mod ported {
             // ours to write and aligned to 8. Shapes before Variable have no
             // result wider than eight bytes.
             unsafe { slot.write((bits & header.result_mask).to_le()) };
+        }
+    }
+}
+
+#[cfg(all(test, vmtrampoline_port))]
+mod tests {
+    use super::ported::{C, VM};
+
+    /// Every body is called through a pointer, so it begins with the landing pad
+    /// that control-flow integrity asks for.
+    #[test]
+    fn bodies_have_landing_pads() {
+        let pad = match () {
+            () if cfg!(target_arch = "x86_64") => [0xf3, 0x0f, 0x1e, 0xfa], // endbr64
+            () => [0x5f, 0x24, 0x03, 0xd5],                                 // bti c
+        };
+        for bodies in [&VM, &C] {
+            let leaving = bodies.leaving.iter().map(|body| *body as *const [u8; 4]);
+            for body in leaving.chain([bodies.variable as *const [u8; 4]]) {
+                // SAFETY: the text of a body is readable and no shorter than this.
+                assert_eq!(unsafe { *body }, pad);
+            }
         }
     }
 }
