@@ -76,11 +76,11 @@
 //     rbp + 16 +--------------------------+ <- CFA; 16-aligned
 //     rbp +  8 | return address           |
 //     rbp      | caller's rbp             |    frame record
-//     rbp -  8 | slots                    |    SAVED_SLOTS
-//     rbp - 16 | descriptor               |    SAVED_DESCRIPTOR
-//     rbp - 24 | address of return area   |    SAVED_AREA
-//     rbp - 32 | pad                      | <- 16-aligned
-//              +--------------------------+
+//     rbp -  8 | pad                      |
+//     rbp - 16 | address of return area   |    SAVED_AREA
+//     rbp - 24 | descriptor               |    SAVED_DESCRIPTOR
+//     rbp - 32 | slots                    |    SAVED_SLOTS
+//              +--------------------------+ <- 16-aligned
 //              | results 1..              |    return area, RETURN_AREA bytes
 //              +--------------------------+ <- 16-aligned
 //              | stack word n - 1         |
@@ -104,9 +104,9 @@
     .intel_syntax noprefix
     .text
 
-#define SAVED_SLOTS         rbp - 8
-#define SAVED_DESCRIPTOR    rbp - 16
-#define SAVED_AREA          rbp - 24
+#define SAVED_SLOTS         rbp - 32
+#define SAVED_DESCRIPTOR    rbp - 24
+#define SAVED_AREA          rbp - 16
 #define SAVED_SIZE          32
 #define FIXED_SIZE          (8 * FIXED_WORDS)
 #define PAGE                4096
