@@ -1,6 +1,6 @@
 //! Are the callee-saved registers of x86-64 System V what they were?
 
-use std::{arch::naked_asm, ffi::c_void};
+use std::{arch::naked_asm, ffi::c_void, mem::offset_of};
 
 /// A function with one argument.
 pub type Function = unsafe extern "C" fn(*mut c_void);
@@ -59,21 +59,30 @@ unsafe extern "C" fn lost_by(function: Function, data: *mut c_void) -> u64 {
     )
 }
 
-/// `FUNCTION` by way of a body that loses r15, as a broken trampoline would:
-/// the negative control of this file.
+/// A function and its argument, for [`lose_r15`].
+#[repr(C)]
+pub struct Call {
+    pub function: Function,
+    pub data: *mut c_void,
+}
+
+/// Makes a [`Call`] and loses r15 on the way back, as a broken trampoline would:
+/// the negative control of [`kept_by`].
 ///
 /// # Safety
 ///
-/// `call`'s function may be called with its data.
+/// `call` points to a `Call`, whose function may be called with its data.
 #[unsafe(naked)]
 pub unsafe extern "C" fn lose_r15(call: *mut c_void) {
     naked_asm!(
         "sub rsp, 8",
-        "mov rax, [rdi]",
-        "mov rdi, [rdi + 8]",
+        "mov rax, [rdi + {function}]",
+        "mov rdi, [rdi + {data}]",
         "call rax",
         "add rsp, 8",
         "xor r15d, r15d",
         "ret",
+        function = const offset_of!(Call, function),
+        data = const offset_of!(Call, data),
     )
 }

@@ -75,14 +75,14 @@ impl Subject {
             quiet_nans(self.signature.params(), slots);
         }
         let mut call = Call { subject: self, target, slots };
-        let mut function = Function { function: make, data: (&raw mut call).cast() };
+        let mut make = registers::Call { function: make, data: (&raw mut call).cast() };
         // SAFETY: `make` is called with a `Call`, directly or by the liar.
         let kept = unsafe {
             match self.lie {
                 Some(Lie::LosesRegister) => {
-                    registers::kept_by(registers::lose_r15, (&raw mut function).cast())
+                    registers::kept_by(registers::lose_r15, (&raw mut make).cast())
                 }
-                _ => registers::kept_by(function.function, function.data),
+                _ => registers::kept_by(make.function, make.data),
             }
         };
         match self.lie {
@@ -94,13 +94,7 @@ impl Subject {
     }
 }
 
-/// What [`registers::lose_r15`] calls.
-#[repr(C)]
-struct Function {
-    function: registers::Function,
-    data: *mut c_void,
-}
-
+/// What [`make`] is to do.
 struct Call<'a> {
     subject: &'a Subject,
     target: Target,

@@ -26,7 +26,7 @@ pub fn draw(records: &Records) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" \
          font-family=\"sans-serif\" font-size=\"13\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
-         <text x=\"20\" y=\"24\" font-size=\"16\">Nanoseconds per call, slots freshly written (logarithmic)</text>\n",
+         <text x=\"20\" y=\"24\" font-size=\"16\">Nanoseconds per call by vmtrampoline (call_unchecked, call) and others; logarithmic</text>\n",
         right + 30.0,
         bottom + 40.0,
     );

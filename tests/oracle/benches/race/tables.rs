@@ -89,7 +89,9 @@ pub fn brief(signature: &str) -> String {
     };
     let types: Vec<&str> = params.split(", ").collect();
     let period = (1..types.len())
-        .find(|n| types.len() % n == 0 && types.chunks(*n).all(|chunk| chunk == &types[..*n]))
+        .find(|n| {
+            types.len().is_multiple_of(*n) && types.chunks(*n).all(|chunk| chunk == &types[..*n])
+        })
         .filter(|n| types.len() / n > 2);
     match period {
         Some(n) => format!("({} ×{}){rest}", types[..n].join(" "), types.len() / n),
