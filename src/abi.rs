@@ -208,7 +208,7 @@ impl Abi {
     pub const RISCV64_VM: Abi = vm!("riscv64-vm", RISCV64_C, float_overflow: FloatOverflow::Stack);
 
     /// Plain C on s390x: ELF Application Binary Interface, s390x supplement,
-    /// section 1.2.2.
+    /// section 1.2.3.
     pub const S390X_C: Abi = Abi {
         name: "s390x-c",
         integer: &["r2", "r3", "r4", "r5", "r6"],

@@ -3,36 +3,12 @@
 
 mod common;
 
-use common::{signature, types};
+use common::{
+    golden::{golden, layout},
+    signature, types,
+};
 use proptest::prelude::*;
 use vmtrampoline::{Abi, Error, Layout, Location, Signature, ValType, Value};
-
-fn layout(text: &str, abi: &'static Abi) -> Layout {
-    Layout::new(&text.parse().expect(text), abi).expect(text)
-}
-
-/// `name` is a register, `s8` the stack, `a8` the return area.
-fn location(text: &str) -> Location {
-    let offset = |rest: &str| rest.parse().ok();
-    match (text.strip_prefix('s').and_then(offset), text.strip_prefix('a').and_then(offset)) {
-        (Some(offset), _) => Location::Stack(offset),
-        (_, Some(offset)) => Location::ReturnArea(offset),
-        _ => Location::Register(Box::leak(text.to_owned().into_boxed_str())),
-    }
-}
-
-fn locations(text: &str) -> Vec<Location> {
-    text.split_whitespace().map(location).collect()
-}
-
-#[track_caller]
-fn golden(text: &str, abi: &'static Abi, params: &str, return_pointer: &str, results: &str) {
-    let layout = layout(text, abi);
-    assert_eq!(layout.params(), locations(params), "{layout}");
-    let pointer = (!return_pointer.is_empty()).then(|| location(return_pointer));
-    assert_eq!(layout.return_pointer(), pointer, "{layout}");
-    assert_eq!(layout.results(), locations(results), "{layout}");
-}
 
 /// System V ABI, AMD64 supplement, figure 3.6 ("Register Allocation Example"),
 /// without the structure and the long double, which take no registers there.
@@ -42,7 +18,7 @@ fn psabi_example() {
     golden(
         "(i32, i32, i32, i32, f64, v128, f64, i32, i32, i32)",
         &Abi::X86_64_SYSV_C,
-        "rdi rsi rdx rcx xmm0 xmm1 xmm2 r8 r9 s0",
+        "rdi rsi rdx rcx xmm0 xmm1 xmm2 r8 r9 sp+0",
         "",
         "",
     );
@@ -51,10 +27,16 @@ fn psabi_example() {
 #[test]
 fn x86_64_return_pointer() {
     let abi = &Abi::X86_64_SYSV_VM;
-    golden("() -> (i32, i64)", abi, "", "rdx", "rax a0");
-    golden("(i64, i64, i64) -> (f32, i32)", abi, "rdx rcx r8", "r9", "xmm0 a0");
-    golden("(i64, i64, i64, i64) -> (i64, v128)", abi, "rdx rcx r8 r9", "s0", "rax a0");
-    golden("(i64, i64, i64, i64, i32) -> (v128, i64)", abi, "rdx rcx r8 r9 s0", "s8", "xmm0 a0");
+    golden("() -> (i32, i64)", abi, "", "rdx", "rax area+0");
+    golden("(i64, i64, i64) -> (f32, i32)", abi, "rdx rcx r8", "r9", "xmm0 area+0");
+    golden("(i64, i64, i64, i64) -> (i64, v128)", abi, "rdx rcx r8 r9", "sp+0", "rax area+0");
+    golden(
+        "(i64, i64, i64, i64, i32) -> (v128, i64)",
+        abi,
+        "rdx rcx r8 r9 sp+0",
+        "sp+8",
+        "xmm0 area+0",
+    );
 }
 
 #[test]
@@ -65,7 +47,7 @@ fn x86_64_vectors() {
     golden(
         &format!("({vectors} i64, i64, i64, i64, i64, v128, i32)"),
         abi,
-        "xmm0 xmm1 xmm2 xmm3 xmm4 xmm5 xmm6 xmm7 rdx rcx r8 r9 s0 s16 s32",
+        "xmm0 xmm1 xmm2 xmm3 xmm4 xmm5 xmm6 xmm7 rdx rcx r8 r9 sp+0 sp+16 sp+32",
         "",
         "",
     );
@@ -74,13 +56,13 @@ fn x86_64_vectors() {
 #[test]
 fn results_are_packed_at_their_own_alignment() {
     let abi = &Abi::X86_64_SYSV_VM;
-    golden("() -> (i32, f32, i64, f64, v128)", abi, "", "rdx", "rax a0 a8 a16 a32");
+    golden("() -> (i32, f32, i64, f64, v128)", abi, "", "rdx", "rax area+0 area+8 area+16 area+32");
     golden(
         "() -> (v128, i32, i32, f32, f64, i64, v128, i32)",
         abi,
         "",
         "rdx",
-        "xmm0 a0 a4 a8 a16 a24 a32 a48",
+        "xmm0 area+0 area+4 area+8 area+16 area+24 area+32 area+48",
     );
     assert_eq!(layout("() -> (i32, f32, i64, f64, v128)", abi).return_area(), 48);
 }
