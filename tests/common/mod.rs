@@ -1,18 +1,19 @@
-//! What the integration tests share.
-//!
-//! - [`recorder`]: a callee that writes down what it is given, and a caller that
-//!   checks what a function leaves behind. One file per architecture; a port
-//!   joins the tests by adding its own.
-//! - [`case`]: a signature with values, run through a trampoline in every shape
-//!   and by every route, and judged by its [`Layout`](vmtrampoline::Layout).
-//! - [`golden`]: layouts by hand.
-//! - [`strategies`]: what proptest draws signatures from.
+//! What the tests share: strategies, layouts by hand, and the recording callee.
 
-#![allow(dead_code, reason = "no test uses all of this")]
+#![allow(dead_code)] // no test uses all of it
 
-#[cfg(vmtrampoline_port)]
-pub mod case;
-pub mod golden;
-#[cfg(vmtrampoline_port)]
-pub mod recorder;
-pub mod strategies;
+use proptest::{collection::vec, prelude::*, sample::select};
+use vmtrampoline::{Signature, ValType};
+
+pub(crate) mod golden;
+#[cfg(all(target_arch = "x86_64", unix))]
+pub(crate) mod recorder;
+
+pub(crate) fn types(most: usize) -> impl Strategy<Value = Vec<ValType>> {
+    vec(select(&ValType::ALL[..]), 0..=most)
+}
+
+/// Shrinks to fewer and simpler types.
+pub(crate) fn signature(params: usize, results: usize) -> impl Strategy<Value = Signature> {
+    (types(params), types(results)).prop_map(|(p, r)| Signature::new(p, r).unwrap())
+}
