@@ -11,6 +11,7 @@ pub(crate) const PORTED: bool = cfg!(vmtrampoline_port);
 /// The arguments of an array call. Plain C has no contexts; they are null and
 /// nobody reads them.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
 pub(crate) struct ArrayCall {
     pub(crate) callee: *mut VMOpaqueContext,
     pub(crate) caller: *mut VMContext,
