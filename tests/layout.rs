@@ -5,7 +5,7 @@ mod common;
 
 use common::{
     golden::{golden, layout},
-    signature, types,
+    strategies::{signature, types},
 };
 use proptest::prelude::*;
 use vmtrampoline::{Abi, Error, Layout, Location, Signature, ValType, Value};

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::signature;
+use common::strategies::signature;
 use proptest::prelude::*;
 use vmtrampoline::{Error, Signature, ValType};
 

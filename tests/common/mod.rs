@@ -1,19 +1,20 @@
-//! What the tests share: strategies, layouts by hand, and the recording callee.
+//! What the tests share.
+//!
+//! - [`strategies`]: what proptest draws signatures from.
+//! - [`golden`]: layouts by hand.
+//! - [`recorder`]: a callee that writes down what it is given, and a caller that
+//!   checks what a function leaves behind; one file per architecture.
+//! - [`case`]: a signature with values, called in every shape and by every
+//!   route, and judged by its layout.
+//! - [`guarded`]: memory with a page on both sides that nobody can touch.
 
 #![allow(dead_code)] // no test uses all of it
 
-use proptest::{collection::vec, prelude::*, sample::select};
-use vmtrampoline::{Signature, ValType};
-
+#[cfg(vmtrampoline_port)]
+pub(crate) mod case;
 pub(crate) mod golden;
-#[cfg(all(target_arch = "x86_64", unix))]
+#[cfg(unix)]
+pub(crate) mod guarded;
+#[cfg(vmtrampoline_port)]
 pub(crate) mod recorder;
-
-pub(crate) fn types(most: usize) -> impl Strategy<Value = Vec<ValType>> {
-    vec(select(&ValType::ALL[..]), 0..=most)
-}
-
-/// Shrinks to fewer and simpler types.
-pub(crate) fn signature(params: usize, results: usize) -> impl Strategy<Value = Signature> {
-    (types(params), types(results)).prop_map(|(p, r)| Signature::new(p, r).unwrap())
-}
+pub(crate) mod strategies;

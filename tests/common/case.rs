@@ -1,0 +1,358 @@
+//! A signature with values, called through the recorder and judged by its
+//! layout.
+
+use std::ffi::c_void;
+
+use vmtrampoline::{
+    Abi, CTrampoline, Descriptor, Error, Layout, Signature, Trampoline, ValRaw, ValType,
+    private::{Convention, Shape, list_len},
+};
+
+use super::{
+    guarded::{Edge, Guarded},
+    recorder::{self, Recording, checked, record},
+};
+
+/// A call: everything else follows from these.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) convention: Convention,
+    pub(crate) signature: Signature,
+    /// All values are made from this.
+    pub(crate) seed: u64,
+}
+
+/// How a call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// By the method `call`.
+    Method,
+    /// By its body in the assembly, straight from the checker of callee-saved
+    /// registers: a method is Rust, which saves what it uses, so that behind it
+    /// nothing would be missed.
+    Body,
+}
+
+impl Route {
+    pub(crate) const BOTH: [Route; 2] = [Route::Method, Route::Body];
+}
+
+/// A trampoline of either convention.
+#[derive(Debug)]
+pub(crate) enum Subject {
+    Vm(Trampoline),
+    C(CTrampoline),
+}
+
+/// Where slots and descriptor lie during a call.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    slots: Guarded,
+    descriptor: Guarded,
+}
+
+/// The row of this convention on this machine.
+pub(crate) fn abi(convention: Convention) -> &'static Abi {
+    let abi = match convention {
+        Convention::Vm => Abi::HOST_VM,
+        Convention::C => Abi::HOST_C,
+    };
+    abi.expect("a port has conventions")
+}
+
+/// The symbols of the assembly.
+mod bodies {
+    macro_rules! bodies {
+        ($($name:ident)*) => {
+            unsafe extern "C" {$(
+                #[link_name = concat!(
+                    "vmtrampoline_",
+                    env!("CARGO_PKG_VERSION_MAJOR"), "_",
+                    env!("CARGO_PKG_VERSION_MINOR"), "_",
+                    env!("CARGO_PKG_VERSION_PATCH"), "_",
+                    stringify!($name),
+                )]
+                pub(super) fn $name();
+            )*}
+        };
+    }
+    bodies! { bare short_cut c_short_cut fixed c_fixed variable c_variable }
+}
+
+impl Subject {
+    pub(crate) fn new(
+        convention: Convention,
+        signature: &Signature,
+        shape: Shape,
+    ) -> Result<Subject, Error> {
+        Ok(match convention {
+            Convention::Vm => Subject::Vm(Trampoline::with_shape(signature, shape)?),
+            Convention::C => Subject::C(CTrampoline::with_shape(signature, shape)?),
+        })
+    }
+
+    /// One for every shape that can take the signature, shortest first.
+    pub(crate) fn all(convention: Convention, signature: &Signature) -> Vec<Subject> {
+        let mut subjects: Vec<Subject> = Vec::new();
+        for shape in Shape::ALL {
+            let subject = Subject::new(convention, signature, shape).expect("it fits");
+            if subjects.last().is_none_or(|last| last.shape() != subject.shape()) {
+                subjects.push(subject);
+            }
+        }
+        subjects
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        match self {
+            Subject::Vm(trampoline) => trampoline.shape(),
+            Subject::C(trampoline) => trampoline.shape(),
+        }
+    }
+
+    pub(crate) fn descriptor(&self) -> &Descriptor {
+        match self {
+            Subject::Vm(trampoline) => trampoline.descriptor(),
+            Subject::C(trampoline) => trampoline.descriptor(),
+        }
+    }
+
+    /// The address of its body.
+    pub(crate) fn body(&self) -> *const c_void {
+        let vm = matches!(self, Subject::Vm(_));
+        let body: unsafe extern "C" fn() = match self.shape() {
+            Shape::Bare => bodies::bare,
+            Shape::ShortCut if vm => bodies::short_cut,
+            Shape::ShortCut => bodies::c_short_cut,
+            Shape::Fixed if vm => bodies::fixed,
+            Shape::Fixed => bodies::c_fixed,
+            Shape::Variable if vm => bodies::variable,
+            Shape::Variable => bodies::c_variable,
+        };
+        body as *const c_void
+    }
+
+    /// # Safety
+    ///
+    /// Those of [`Trampoline::call`] and [`CTrampoline::call`].
+    pub(crate) unsafe fn call(
+        &self,
+        [callee, caller]: [usize; 2],
+        target: *const c_void,
+        slots: &mut [ValRaw],
+    ) -> Result<(), Error> {
+        match self {
+            // SAFETY: our own conditions.
+            Subject::Vm(trampoline) => unsafe {
+                trampoline.call(callee as *mut _, caller as *mut _, target.cast(), slots)
+            },
+            // SAFETY: our own conditions.
+            Subject::C(trampoline) => unsafe { trampoline.call(target, slots) },
+        }
+    }
+}
+
+/// SplitMix64: the number of this index in the sequence of this seed.
+fn random(seed: u64, index: u64) -> u64 {
+    let z = seed.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// The value of this type at the start of a slot.
+fn value(slot: u128, ty: ValType) -> u128 {
+    slot & (u128::MAX >> (128 - 8 * ty.size()))
+}
+
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)*) => {
+        if !$condition {
+            return Err(format!($($message)*));
+        }
+    };
+}
+
+impl Ground {
+    pub(crate) fn new() -> Ground {
+        Ground { slots: Guarded::new(), descriptor: Guarded::new() }
+    }
+}
+
+impl Case {
+    pub(crate) fn new(convention: Convention, signature: Signature, seed: u64) -> Case {
+        Case { convention, signature, seed }
+    }
+
+    /// Sixteen random bytes; `kind` and `index` tell them apart.
+    fn bits(&self, kind: u64, index: usize) -> u128 {
+        let at = kind << 32 | (index as u64) << 1;
+        u128::from(random(self.seed, at)) << 64 | u128::from(random(self.seed, at + 1))
+    }
+
+    fn contexts(&self) -> [usize; 2] {
+        [self.bits(1, 0) as usize, self.bits(1, 1) as usize]
+    }
+
+    /// What the slots hold before the call: random bytes everywhere.
+    fn slots(&self, count: usize) -> Vec<u128> {
+        (0..count).map(|i| self.bits(2, i)).collect()
+    }
+
+    /// What the target returns.
+    fn results(&self) -> Vec<u128> {
+        let types = self.signature.results().iter().enumerate();
+        types.map(|(i, &ty)| value(self.bits(3, i), ty)).collect()
+    }
+
+    /// What the slots hold after the call.
+    fn slots_after(&self, count: usize) -> Vec<u128> {
+        let mut slots = self.slots(count);
+        let results = self.signature.results().iter().zip(self.results());
+        for (slot, (&ty, result)) in slots.iter_mut().zip(results) {
+            // A scalar fills bytes 0..8, the others stay.
+            *slot = if ty == ValType::V128 { result } else { *slot >> 64 << 64 | result };
+        }
+        slots
+    }
+
+    /// Where the values go.
+    pub(crate) fn layout(&self) -> Layout {
+        Layout::new(&self.signature, abi(self.convention)).expect("it fits")
+    }
+
+    /// Makes the call in every shape that can, by both routes, with the slots
+    /// at both edges of the memory. Returns the shapes, or says what was wrong.
+    pub(crate) fn check(&self) -> Result<Vec<Shape>, String> {
+        let (layout, ground) = (self.layout(), Ground::new());
+        let mut shapes = Vec::new();
+        for subject in Subject::all(self.convention, &self.signature) {
+            for route in Route::BOTH {
+                for edge in Edge::BOTH {
+                    self.call(&layout, &subject, route, edge, &ground)?;
+                }
+            }
+            shapes.push(subject.shape());
+        }
+        Ok(shapes)
+    }
+
+    /// Makes the call, and judges it by this layout.
+    pub(crate) fn call(
+        &self,
+        layout: &Layout,
+        subject: &Subject,
+        route: Route,
+        edge: Edge,
+        ground: &Ground,
+    ) -> Result<(), String> {
+        self.judge(layout, subject, route, edge, ground).map_err(|error| {
+            let (case, shape) = (&self.signature, subject.shape());
+            format!(
+                "{case}, {:?}, {shape:?} by {route:?}, slots at {edge:?}: {error}",
+                self.convention
+            )
+        })
+    }
+
+    fn judge(
+        &self,
+        layout: &Layout,
+        subject: &Subject,
+        route: Route,
+        edge: Edge,
+        ground: &Ground,
+    ) -> Result<(), String> {
+        // Where memory begins there is room for slots that nobody needs.
+        let count = self.signature.slots() + if edge == Edge::Start { 2 } else { 0 };
+        let slots: Vec<_> = self.slots(count).into_iter().map(ValRaw::v128).collect();
+        let slots = ground.slots.put(edge, &slots);
+        let results = self.results();
+
+        let mut left = None;
+        let recording = record(layout, &results, |target| match route {
+            Route::Method => {
+                // SAFETY: `put` has put them there, for us alone.
+                let slots = unsafe { std::slice::from_raw_parts_mut(slots, count) };
+                // SAFETY: the recorder fits every signature.
+                let called = unsafe { subject.call(self.contexts(), target, slots) };
+                called.expect("enough slots");
+            }
+            Route::Body => {
+                let words = self.descriptor_words(subject);
+                let descriptor = ground.descriptor.put(edge, &words);
+                let [callee, caller] = self.contexts();
+                let arguments =
+                    [callee, caller, target as usize, slots as usize, descriptor as usize];
+                // SAFETY: the recorder fits every signature, and the body is
+                // that of the descriptor, which may lie anywhere.
+                left = Some(unsafe { checked(subject.body(), &arguments) });
+                // SAFETY: `put` has put them there.
+                let after = unsafe { std::slice::from_raw_parts(descriptor, words.len()) };
+                assert_eq!(after, words, "the descriptor was written to");
+            }
+        });
+
+        self.judge_arguments(layout, &recording)?;
+        let mut after = self.slots_after(count);
+        if let Some(left) = left {
+            ensure!(left.lost.is_empty(), "lost: {}", left.lost.join(", "));
+            let changed = recording.changed_controls();
+            ensure!(changed.is_empty(), "the target found changed: {}", changed.join(", "));
+            if subject.shape() != Shape::Variable {
+                // It leaves result 0, a scalar, in its register, and the slots
+                // alone.
+                after = self.slots(count);
+                let types = self.signature.results().iter();
+                for ((&at, &ty), &result) in layout.results().iter().zip(types).zip(&results) {
+                    let (is, must) = (left.bits(at) as u64, recorder::register(result, ty) as u64);
+                    ensure!(is == must, "left in {at}: {is:#x}, not {must:#x}");
+                }
+            }
+        }
+        for (i, must) in after.into_iter().enumerate() {
+            // SAFETY: slot i of count.
+            let is = unsafe { *slots.add(i) }.get_v128();
+            ensure!(is == must, "slot {i} afterwards: {is:#034x}, not {must:#034x}");
+        }
+        Ok(())
+    }
+
+    /// What the target was given.
+    fn judge_arguments(&self, layout: &Layout, recording: &Recording) -> Result<(), String> {
+        ensure!(recording.calls == 1, "the target was called {} times", recording.calls);
+        ensure!(recording.sp % 16 == 0, "the stack pointer at the call was {:#x}", recording.sp);
+        for (i, (&at, context)) in layout.contexts().iter().zip(self.contexts()).enumerate() {
+            let is = recording.read(at, ValType::I64);
+            ensure!(is == context as u128, "context {i} in {at}: {is:#x}, not {context:#x}");
+        }
+        let params = layout.params().iter().zip(self.signature.params());
+        for (i, ((&at, &ty), slot)) in params.zip(self.slots(layout.params().len())).enumerate() {
+            let (is, must) = (recording.read(at, ty), value(slot, ty));
+            ensure!(is == must, "p{i} in {at}: {is:#x}, not {must:#x}");
+        }
+        if let Some(pointer) = recording.return_pointer {
+            let lowest = recording.sp + layout.argument_area() as usize;
+            ensure!(
+                pointer % 16 == 0 && (lowest..lowest + recorder::FRAME).contains(&pointer),
+                "return pointer {pointer:#x}, stack pointer {:#x}",
+                recording.sp
+            );
+        }
+        Ok(())
+    }
+
+    /// The descriptor as far as the assembly may read it: without the types,
+    /// which end its lists, and what is reserved beyond them.
+    fn descriptor_words(&self, subject: &Subject) -> Vec<u64> {
+        const HEADER: usize = size_of::<Descriptor<[u16; 4]>>() - size_of::<[u16; 4]>();
+        let (params, results) = (self.signature.params(), self.signature.results());
+        let types = (params.len() + results.len()).div_ceil(5);
+        let entries = list_len(self.convention, params, results) - types;
+        let size = (HEADER + 2 * entries).next_multiple_of(8);
+        let from = (&raw const *subject.descriptor()).cast::<u64>();
+        // SAFETY: a descriptor has a header, these entries and at least one of
+        // types if it has any of the others, and is padded to a multiple of 8.
+        unsafe { std::slice::from_raw_parts(from, size / 8) }.to_vec()
+    }
+}

@@ -1,0 +1,343 @@
+//! A callee that records, and a caller that checks.
+//!
+//! The *recorder* is a function that fits every signature of either convention.
+//! It writes down all argument registers, its argument area and the control
+//! words, overwrites everything that a callee may overwrite, and returns what
+//! the test has chosen, with poison in every bit that the convention leaves
+//! open. [`record`] makes it ready and tells what it heard.
+//!
+//! The *checker*, [`checked`], calls a function with patterns in all registers
+//! that it must keep and on the stack around it, and tells which it lost.
+//!
+//! # Adding an architecture
+//!
+//! A file beside this one, named in the list of paths below, has these items;
+//! `x86_64_sysv.rs` is the reference text. Names of registers are those of the
+//! rows of `src/abi.rs`.
+//!
+//! ```text
+//! REGISTERS       argument registers, in the order of Tape::registers
+//! RESULTS         result registers, in the order of Tape::results
+//! KEPT            what a function must keep, in the order of Check::given: first
+//!                 the CONTROLS that its callee must find unchanged, too
+//! CONTROLS        how many those are
+//! GIVEN           a pattern for each of KEPT; the stack pointer's is ignored
+//! RETURN_ADDRESS  stack pointer at the call minus stack pointer at entry
+//! value           the value of a type in an argument register's 16 bytes
+//! register        the 16 bytes of a result register that holds a value, with
+//!                 poison in all bits that the convention leaves open
+//! ```
+//!
+//! and in `global_asm!` two functions with the labels `{recorder}` and
+//! `{checker}`. The recorder, in order:
+//!
+//! 1. stores the REGISTERS, each to its 16 bytes of `Tape::registers`, the
+//!    stack pointer at entry to `Tape::sp`, the first CONTROLS of KEPT to
+//!    `Tape::controls`;
+//! 2. calls `listen`, which takes no arguments;
+//! 3. poisons RED_ZONE bytes below the stack pointer, every caller-saved
+//!    register, and the condition flags;
+//! 4. loads the RESULTS from `Tape::results` and returns.
+//!
+//! The checker, which takes no arguments:
+//!
+//! 1. saves what it must itself keep, with the stack pointer in `Check::sp`;
+//! 2. moves the stack pointer down by ABOVE bytes, stored as the pattern of the
+//!    stack pointer in `Check::given`, and fills that and BELOW bytes below it
+//!    with POISON;
+//! 3. loads KEPT from `Check::given` and the registers of the first integer
+//!    arguments from `Check::arguments`, calls `Check::function`;
+//! 4. stores KEPT to `Check::found`, the ABOVE bytes to `Check::above`, the
+//!    RESULTS to `Check::results`, and undoes 1. The function may have broken
+//!    its promises: only the instruction pointer and the Check can be relied on.
+//!    Space above the stack pointer that the convention gives to the callee
+//!    belongs below the ABOVE bytes.
+
+use std::{
+    cell::UnsafeCell,
+    ffi::c_void,
+    ptr,
+    sync::{Mutex, PoisonError},
+};
+
+use vmtrampoline::{Layout, Location, ValType};
+
+#[cfg_attr(all(target_arch = "x86_64", not(windows)), path = "x86_64_sysv.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+mod arch;
+
+pub(crate) use arch::register;
+
+/// What fills every bit that nobody has chosen: no small number, no address,
+/// no zero.
+pub(crate) const POISON: u64 = 0xa5a5_5a5a_c3c3_3c3c;
+/// Bytes below the stack pointer that the recorder overwrites.
+const RED_ZONE: usize = 256;
+/// Bytes of the checker's frame that nobody may write to.
+const ABOVE: usize = 256;
+/// Bytes that the checker overwrites below its frame.
+const BELOW: usize = 4096;
+/// More bytes than a trampoline's frame has.
+pub(crate) const FRAME: usize = 0x10000;
+
+/// What the recorder's assembly reads and writes.
+#[repr(C, align(16))]
+struct Tape {
+    registers: [u128; 24],
+    results: [u128; 4],
+    sp: usize,
+    controls: [u64; 4],
+    /// For [`listen`]: what it is told, and what it writes down.
+    task: *mut Task,
+}
+
+/// For [`listen`].
+struct Task {
+    layout: *const Layout,
+    results: *const [u128],
+    recording: Recording,
+}
+
+/// What the recorder has heard.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recording {
+    /// How often it was called.
+    pub(crate) calls: usize,
+    /// Argument registers, by index in the architecture's list.
+    registers: Vec<u128>,
+    /// Its argument area.
+    area: Vec<u8>,
+    /// The stack pointer at the call.
+    pub(crate) sp: usize,
+    /// The control words that KEPT begins with.
+    controls: Vec<u64>,
+    /// The return pointer, if the layout has one.
+    pub(crate) return_pointer: Option<usize>,
+}
+
+/// What a function has left behind.
+pub(crate) struct Left {
+    results: [u128; 4],
+    /// What it has lost of what it must keep.
+    pub(crate) lost: Vec<&'static str>,
+}
+
+/// What the checker's assembly reads and writes.
+#[repr(C, align(16))]
+struct Check {
+    function: *const c_void,
+    arguments: [usize; 6],
+    sp: usize,
+    given: [u64; 32],
+    found: [u64; 32],
+    results: [u128; 4],
+    above: [u64; ABOVE / 8],
+}
+
+/// A static that one thread at a time uses; the value comes first.
+#[repr(C)]
+struct Shared<T>(UnsafeCell<T>, Mutex<()>);
+
+// SAFETY: whoever touches the value holds the lock.
+unsafe impl<T> Sync for Shared<T> {}
+
+static TAPE: Shared<Tape> = Shared(
+    UnsafeCell::new(Tape {
+        registers: [0; 24],
+        results: [0; 4],
+        sp: 0,
+        controls: [0; 4],
+        task: ptr::null_mut(),
+    }),
+    Mutex::new(()),
+);
+
+static CHECK: Shared<Check> = Shared(
+    UnsafeCell::new(Check {
+        function: ptr::null(),
+        arguments: [0; 6],
+        sp: 0,
+        given: [0; 32],
+        found: [0; 32],
+        results: [0; 4],
+        above: [0; ABOVE / 8],
+    }),
+    Mutex::new(()),
+);
+
+unsafe extern "C" {
+    #[link_name = "vmtrampoline_test_recorder"]
+    fn recorder();
+    #[link_name = "vmtrampoline_test_checker"]
+    fn checker();
+}
+
+/// Runs `call`, which is to call the function whose address it gets once, with
+/// the signature of `layout`; the function returns `results`.
+pub(crate) fn record(
+    layout: &Layout,
+    results: &[u128],
+    call: impl FnOnce(*const c_void),
+) -> Recording {
+    let _turn = TAPE.1.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut task = Task { layout, results, recording: Recording::default() };
+    let tape = TAPE.0.get();
+    let registers = layout.results().first().zip(layout.signature().results().first());
+    let registers = registers.map(|(location, ty)| match location {
+        Location::Register(name) => (index(arch::RESULTS, name), arch::register(results[0], *ty)),
+        _ => panic!("result 0 comes back in {location}"),
+    });
+    // SAFETY: we have the lock. The recorder runs inside `call` alone, and
+    // nobody else touches the tape.
+    unsafe {
+        (*tape).registers = [0; 24];
+        (*tape).results = [u128::from(POISON) << 64 | u128::from(POISON); 4];
+        if let Some((index, value)) = registers {
+            (*tape).results[index] = value;
+        }
+        (*tape).task = &raw mut task;
+    }
+    call(recorder as *const c_void);
+    task.recording
+}
+
+/// The recorder's other half, where Rust will do.
+extern "C" fn listen() {
+    let tape = TAPE.0.get();
+    // SAFETY: only the recorder calls this, while `record` waits for it.
+    let (tape, task) = unsafe { (&*tape, &mut *(*tape).task) };
+    // SAFETY: `record` keeps both alive.
+    let (layout, results) = unsafe { (&*task.layout, &*task.results) };
+    let recording = &mut task.recording;
+
+    recording.calls += 1;
+    recording.registers = tape.registers[..arch::REGISTERS.len()].to_vec();
+    recording.controls = tape.controls[..arch::CONTROLS].to_vec();
+    recording.sp = tape.sp + arch::RETURN_ADDRESS;
+    let area =
+        ptr::slice_from_raw_parts_mut(recording.sp as *mut u8, layout.argument_area() as usize);
+    // SAFETY: by the convention the argument area is ours to read and write.
+    let area = unsafe { &mut *area };
+    recording.area = area.to_vec();
+    area.fill(POISON as u8);
+
+    recording.return_pointer =
+        layout.return_pointer().map(|at| recording.read(at, ValType::I64) as usize);
+    let Some(base) = recording.return_pointer else { return };
+    // An address from elsewhere is for the test to report, not for us to follow.
+    let frame = recording.sp + recording.area.len()..recording.sp + FRAME;
+    if !frame.contains(&base) {
+        return;
+    }
+    for ((at, ty), value) in layout.results().iter().zip(layout.signature().results()).zip(results)
+    {
+        if let Location::ReturnArea(offset) = *at {
+            let bytes = native(*value, ty.size());
+            // SAFETY: by the convention the return area is ours to write.
+            unsafe {
+                ptr::copy_nonoverlapping(
+                    bytes.as_ptr(),
+                    (base + offset as usize) as *mut u8,
+                    ty.size(),
+                );
+            }
+        }
+    }
+}
+
+impl Recording {
+    /// The value of this type that came in this place.
+    pub(crate) fn read(&self, at: Location, ty: ValType) -> u128 {
+        match at {
+            Location::Register(name) => {
+                arch::value(self.registers[index(arch::REGISTERS, name)], ty)
+            }
+            Location::Stack(offset) => {
+                let from = offset as usize;
+                from_native(&self.area[from..from + ty.size()])
+            }
+            Location::ReturnArea(_) => panic!("no parameter comes in the return area"),
+        }
+    }
+
+    /// Which of the words that a callee of a [`checked`] function must find as
+    /// they came did not.
+    pub(crate) fn changed_controls(&self) -> Vec<&'static str> {
+        differences(&arch::GIVEN[..arch::CONTROLS], &self.controls)
+    }
+}
+
+impl Left {
+    /// All bits of the register that a result comes back in.
+    pub(crate) fn bits(&self, at: Location) -> u128 {
+        match at {
+            Location::Register(name) => self.results[index(arch::RESULTS, name)],
+            _ => panic!("result 0 comes back in {at}"),
+        }
+    }
+}
+
+/// Calls `function` with these integer arguments, and looks what it has kept.
+///
+/// # Safety
+///
+/// `function` follows the C convention, is called rightly so, and does not
+/// unwind.
+pub(crate) unsafe fn checked(function: *const c_void, arguments: &[usize]) -> Left {
+    let _turn = CHECK.1.lock().unwrap_or_else(PoisonError::into_inner);
+    let check = CHECK.0.get();
+    // SAFETY: we have the lock, and nobody else touches the value.
+    unsafe {
+        (*check).function = function;
+        (&mut (*check).arguments)[..arguments.len()].copy_from_slice(arguments);
+        (&mut (*check).given)[..arch::GIVEN.len()].copy_from_slice(&arch::GIVEN);
+        checker();
+    }
+    // SAFETY: as above.
+    let check = unsafe { &*check };
+    let mut lost = differences(&check.given[..arch::KEPT.len()], &check.found);
+    if check.above.iter().any(|&word| word != POISON) {
+        lost.push("the caller's frame");
+    }
+    Left { results: check.results, lost }
+}
+
+/// The names of those words of KEPT that are not the same.
+fn differences(given: &[u64], found: &[u64]) -> Vec<&'static str> {
+    let pairs = given.iter().zip(found).zip(arch::KEPT);
+    pairs.filter(|((given, found), _)| given != found).map(|(_, name)| *name).collect()
+}
+
+fn index(names: &[&str], name: &str) -> usize {
+    names.iter().position(|&one| one == name).unwrap_or_else(|| panic!("no register {name}"))
+}
+
+/// For most architectures: a value begins at bit 0 of its register.
+pub(crate) fn low_bits(register: u128, ty: ValType) -> u128 {
+    register & (u128::MAX >> (128 - 8 * ty.size()))
+}
+
+/// For most architectures: likewise, and the bits above it may be anything.
+pub(crate) fn poisoned(value: u128, ty: ValType) -> u128 {
+    let poison = u128::from(POISON) << 64 | u128::from(POISON);
+    value | poison & !low_bits(u128::MAX, ty)
+}
+
+/// The low `size` bytes of a value, in the machine's order.
+fn native(value: u128, size: usize) -> Vec<u8> {
+    let mut bytes = value.to_le_bytes()[..size].to_vec();
+    if cfg!(target_endian = "big") {
+        bytes.reverse();
+    }
+    bytes
+}
+
+/// The value of bytes in the machine's order.
+fn from_native(bytes: &[u8]) -> u128 {
+    let mut value = [0; 16];
+    value[..bytes.len()].copy_from_slice(bytes);
+    if cfg!(target_endian = "big") {
+        value[..bytes.len()].reverse();
+    }
+    u128::from_le_bytes(value)
+}
