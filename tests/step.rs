@@ -1,0 +1,321 @@
+//! At every instruction of every body, unwinding finds the caller: its stack
+//! pointer, its callee-saved registers, the address it goes on from.
+//!
+//! The processor's trap flag stops after each instruction, and the handler of
+//! that signal unwinds. Panics and backtraces see a frame at its call alone.
+
+#![cfg(all(vmtrampoline_port, target_arch = "x86_64", target_os = "linux"))]
+
+mod common;
+
+use std::{
+    arch::global_asm,
+    cell::UnsafeCell,
+    collections::BTreeSet,
+    ffi::{c_int, c_void},
+    mem::{offset_of, zeroed},
+    ptr::null_mut,
+    sync::Mutex,
+};
+
+use common::case::Subject;
+use vmtrampoline::{Signature, ValRaw, private::Convention};
+
+/// rbx, rbp, r12 to r15 by their DWARF numbers (System V ABI, AMD64 supplement,
+/// figure 3.36), and what the stepper gives them.
+const KEPT: [(c_int, usize); 6] = [
+    (3, 0x1b1b_1b1b_b1b1_b1b1),
+    (6, 0x2b2b_2b2b_b2b2_b2b2),
+    (12, 0x1212_1212_2121_2121),
+    (13, 0x1313_1313_3131_3131),
+    (14, 0x1414_1414_4141_4141),
+    (15, 0x1515_1515_5151_5151),
+];
+
+/// What the assembly below reads and writes.
+#[repr(C)]
+struct Step {
+    function: *const c_void,
+    arguments: [usize; 5],
+    kept: [usize; 6],
+    /// The stack pointer of the stepper before and after the call.
+    sp: usize,
+    /// For [`trap`].
+    seen: Seen,
+}
+
+/// What the handler has seen.
+struct Seen {
+    instructions: BTreeSet<usize>,
+    steps: usize,
+    wrong: Vec<String>,
+}
+
+struct Shared(UnsafeCell<Step>);
+
+// SAFETY: only who holds LOCK touches it, and the handler of the signals that
+// its own thread causes.
+unsafe impl Sync for Shared {}
+
+static LOCK: Mutex<()> = Mutex::new(());
+static STEP: Shared = Shared(UnsafeCell::new(Step {
+    function: std::ptr::null(),
+    arguments: [0; 5],
+    kept: [KEPT[0].1, KEPT[1].1, KEPT[2].1, KEPT[3].1, KEPT[4].1, KEPT[5].1],
+    sp: 0,
+    seen: Seen { instructions: BTreeSet::new(), steps: 0, wrong: Vec::new() },
+}));
+
+unsafe extern "C" {
+    #[link_name = "vmtrampoline_test_stepper"]
+    fn stepper();
+    #[link_name = "vmtrampoline_test_stepper_return"]
+    fn stepper_return();
+    #[link_name = "vmtrampoline_test_stepper_end"]
+    fn stepper_end();
+    #[link_name = "vmtrampoline_test_stepped"]
+    fn stepped();
+    #[link_name = "vmtrampoline_test_stepped_end"]
+    fn stepped_end();
+    /// Liars, each of one promise.
+    #[link_name = "vmtrampoline_test_silent"]
+    fn silent();
+    #[link_name = "vmtrampoline_test_forgets_rbx"]
+    fn forgets_rbx();
+    #[link_name = "vmtrampoline_test_unknown"]
+    fn unknown();
+
+    fn _Unwind_Backtrace(
+        visit: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
+        walk: *mut c_void,
+    ) -> c_int;
+    fn _Unwind_GetGR(context: *mut c_void, register: c_int) -> usize;
+    fn _Unwind_GetCFA(context: *mut c_void) -> usize;
+    fn _Unwind_GetIP(context: *mut c_void) -> usize;
+}
+
+global_asm!(
+    ".globl {stepper}, {stepper_return}, {stepper_end}",
+    "{stepper}:",
+    ".cfi_startproc",
+    ".irp reg, rbx, rbp, r12, r13, r14, r15",
+    "push \\reg",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset \\reg, 0",
+    ".endr",
+    "sub rsp, 8",
+    ".cfi_adjust_cfa_offset 8",
+    "lea rax, [rip + {step}]",
+    "mov [rax + {sp}], rsp",
+    "mov rbx, [rax + {kept} + 8 * 0]",
+    "mov rbp, [rax + {kept} + 8 * 1]",
+    "mov r12, [rax + {kept} + 8 * 2]",
+    "mov r13, [rax + {kept} + 8 * 3]",
+    "mov r14, [rax + {kept} + 8 * 4]",
+    "mov r15, [rax + {kept} + 8 * 5]",
+    "mov rdi, [rax + {arguments} + 8 * 0]",
+    "mov rsi, [rax + {arguments} + 8 * 1]",
+    "mov rdx, [rax + {arguments} + 8 * 2]",
+    "mov rcx, [rax + {arguments} + 8 * 3]",
+    "mov r8, [rax + {arguments} + 8 * 4]",
+    "pushfq",
+    "or qword ptr [rsp], 0x100", // the trap flag
+    "popfq",
+    "call [rax + {function}]",
+    "{stepper_return}:",
+    "pushfq",
+    "and qword ptr [rsp], ~0x100",
+    "popfq",
+    "add rsp, 8",
+    ".cfi_adjust_cfa_offset -8",
+    ".irp reg, r15, r14, r13, r12, rbp, rbx",
+    "pop \\reg",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore \\reg",
+    ".endr",
+    "ret",
+    ".cfi_endproc",
+    "{stepper_end}:",
+
+    // The target: it keeps the ABI, and no step in it is looked at.
+    ".globl {stepped}, {stepped_end}",
+    "{stepped}:",
+    "endbr64",
+    "ret",
+    "{stepped_end}:",
+
+    // Says nothing of its push.
+    ".globl {silent}",
+    "{silent}:",
+    ".cfi_startproc",
+    "push qword ptr [rsp]",
+    "pop rax",
+    "ret",
+    ".cfi_endproc",
+
+    // Does not say where it has saved rbx.
+    ".globl {forgets_rbx}",
+    "{forgets_rbx}:",
+    ".cfi_startproc",
+    "push rbx",
+    ".cfi_adjust_cfa_offset 8",
+    "xor ebx, ebx",
+    "pop rbx",
+    ".cfi_adjust_cfa_offset -8",
+    "ret",
+    ".cfi_endproc",
+
+    // Says nothing at all.
+    ".globl {unknown}",
+    "{unknown}:",
+    "ret",
+    stepper = sym stepper,
+    stepper_return = sym stepper_return,
+    stepper_end = sym stepper_end,
+    stepped = sym stepped,
+    stepped_end = sym stepped_end,
+    silent = sym silent,
+    forgets_rbx = sym forgets_rbx,
+    unknown = sym unknown,
+    step = sym STEP,
+    function = const offset_of!(Step, function),
+    arguments = const offset_of!(Step, arguments),
+    kept = const offset_of!(Step, kept),
+    sp = const offset_of!(Step, sp),
+);
+
+/// One walk up the stack, from the instruction at `pc`.
+struct Walk {
+    pc: usize,
+    found: bool,
+    wrong: Option<String>,
+}
+
+fn address(function: unsafe extern "C" fn()) -> usize {
+    function as *const () as usize
+}
+
+extern "C" fn visit(context: *mut c_void, walk: *mut c_void) -> c_int {
+    // SAFETY: the walk of `trap`.
+    let walk = unsafe { &mut *walk.cast::<Walk>() };
+    // SAFETY: the unwinder's own context.
+    let (ip, cfa) = unsafe { (_Unwind_GetIP(context), _Unwind_GetCFA(context)) };
+    if !walk.found {
+        walk.found = ip == walk.pc;
+        return 0;
+    }
+    // SAFETY: as in `trap`.
+    let step = unsafe { &*STEP.0.get() };
+    walk.wrong = None;
+    let mut compare = |name: &str, is: usize, must: usize| {
+        if is != must {
+            walk.wrong = Some(format!("{name} is {is:#x}, not {must:#x}"));
+        }
+    };
+    for (number, must) in KEPT {
+        // SAFETY: as above.
+        let is = unsafe { _Unwind_GetGR(context, number) };
+        compare(&format!("register {number} of the caller"), is, must);
+    }
+    compare("the caller's stack pointer", cfa, step.sp);
+    compare("the caller's instruction pointer", ip, address(stepper_return));
+    1 // the end of the walk
+}
+
+extern "C" fn trap(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel's own context.
+    let context = unsafe { &*context.cast::<libc::ucontext_t>() };
+    let pc = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
+    let ours = address(stepper)..address(stepper_end);
+    let target = address(stepped)..address(stepped_end);
+    if ours.contains(&pc) || target.contains(&pc) {
+        return;
+    }
+    let mut walk = Walk { pc, found: false, wrong: Some("there is no caller".to_owned()) };
+    // SAFETY: `visit` takes this.
+    unsafe { _Unwind_Backtrace(visit, (&raw mut walk).cast()) };
+    // SAFETY: `steps` waits for us, and the code that we have interrupted is
+    // assembly that does not use this.
+    let step = unsafe { &mut *STEP.0.get() };
+    step.seen.steps += 1;
+    step.seen.instructions.insert(pc);
+    let at = pc.wrapping_sub(step.function as usize);
+    step.seen.wrong.extend(walk.wrong.map(|what| format!("at entry + {at:#x}: {what}")));
+}
+
+/// Steps through `function`.
+fn steps(function: *const c_void, arguments: [usize; 5]) -> Seen {
+    let _lock = LOCK.lock().unwrap();
+    let step = STEP.0.get();
+    // SAFETY: we have the lock. The handler is installed while `stepper` runs,
+    // and notices only its steps; the function is a body, called rightly.
+    unsafe {
+        (*step).function = function;
+        (*step).arguments = arguments;
+        let mut action: libc::sigaction = zeroed();
+        let mut before: libc::sigaction = zeroed();
+        action.sa_sigaction = trap as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO;
+        assert_eq!(libc::sigaction(libc::SIGTRAP, &action, &mut before), 0);
+        stepper();
+        libc::sigaction(libc::SIGTRAP, &before, null_mut());
+        std::mem::replace(
+            &mut (*step).seen,
+            Seen { instructions: BTreeSet::new(), steps: 0, wrong: Vec::new() },
+        )
+    }
+}
+
+/// Together they take every path through every body.
+const SIGNATURES: [&str; 14] = [
+    "()",
+    "() -> i32",
+    "(i32) -> i64",
+    "(f32) -> f64",
+    "(f32, f32, f32)",
+    "(f32, f32, f32, f32, f32)",
+    "(f64, v128) -> f32",
+    "(i64, i64, i64, i64, i64, i64, i64)",
+    "(i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> i64",
+    "(v128) -> v128",
+    "(f32, f32, f32, f32, f32) -> (i32, v128, i32, v128, i64)",
+    "(i64) -> (f32, v128, f32)",
+    "(i64, i64, i64) -> (f32, i64)",
+    "(i64, i64, i64, i64) -> (i32, v128)",
+];
+
+#[test]
+fn unwinding_finds_the_caller_at_every_instruction() {
+    let wide = format!("() -> (i32{})", ", v128".repeat(600));
+    let (mut instructions, mut count) = (BTreeSet::new(), 0);
+    for text in SIGNATURES.into_iter().chain([&*wide]) {
+        let signature: Signature = text.parse().expect(text);
+        for convention in [Convention::Vm, Convention::C] {
+            if convention == Convention::C && signature.results().len() > 1 {
+                continue;
+            }
+            for subject in Subject::all(convention, &signature) {
+                let mut slots = vec![ValRaw::default(); signature.slots()];
+                let descriptor = (&raw const *subject.descriptor()).cast::<u8>();
+                let (slots, target) = (slots.as_mut_ptr() as usize, address(stepped));
+                let seen =
+                    steps(subject.body(), [0x1111, 0x2222, target, slots, descriptor as usize]);
+                let shape = subject.shape();
+                assert!(seen.steps > 0, "{text}, {convention:?}, {shape:?}");
+                assert_eq!(seen.wrong, [""; 0], "{text}, {convention:?}, {shape:?}");
+                instructions.extend(seen.instructions);
+                count += seen.steps;
+            }
+        }
+    }
+    println!("{count} steps at {} instructions", instructions.len());
+}
+
+#[test]
+fn liars_are_caught() {
+    for liar in [silent, forgets_rbx, unknown] {
+        let seen = steps(liar as *const c_void, [0; 5]);
+        assert_eq!(seen.wrong.len(), 1, "{:?}", seen.wrong);
+    }
+    assert_eq!(steps(stepped as *const c_void, [0; 5]).steps, 0);
+}
