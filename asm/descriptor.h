@@ -44,3 +44,9 @@
 
 // How many stack words the fixed frame has room for.
 #define FIXED_WORDS 8
+
+// The pool of function pointers: how many there are, how much code a thunk is,
+// and how many bytes before the descriptor the body's address lies.
+#define POINTERS 4096
+#define THUNK_SIZE_X86_64 16
+#define BODY_BEFORE 8

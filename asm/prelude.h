@@ -19,17 +19,13 @@
 // #defines: `;` does not separate statements in every assembler.
 #define FUNCTION(name) BEGIN_FUNCTION SYMBOL(name)
 #define END_FUNCTION(name) FINISH_FUNCTION SYMBOL(name)
+// Many small functions under one name and one unwinding entry. Each begins with
+// its own LANDING_PAD.
+#define FUNCTIONS(name) BEGIN_FUNCTIONS SYMBOL(name)
+// Zeroed memory that only this library sees, aligned to 8.
+#define ZEROED(name, size) RESERVE SYMBOL(name), size
 
-.macro BEGIN_FUNCTION symbol
-    .globl \symbol
-#if defined(__ELF__)
-    .hidden \symbol
-    .type \symbol, %function
-#elif defined(__APPLE__)
-    .private_extern \symbol
-#endif
-\symbol:
-    .cfi_startproc
+.macro LANDING_PAD
 #if defined(__x86_64__)
     endbr64
 #elif defined(__aarch64__)
@@ -37,10 +33,48 @@
 #endif
 .endm
 
+.macro BEGIN_SYMBOL symbol
+    .globl \symbol
+#if defined(__ELF__)
+    .hidden \symbol
+#elif defined(__APPLE__)
+    .private_extern \symbol
+#endif
+.endm
+
+.macro BEGIN_FUNCTIONS symbol
+    BEGIN_SYMBOL \symbol
+#if defined(__ELF__)
+    .type \symbol, %function
+#endif
+\symbol:
+    .cfi_startproc
+.endm
+
+.macro BEGIN_FUNCTION symbol
+    BEGIN_FUNCTIONS \symbol
+    LANDING_PAD
+.endm
+
 .macro FINISH_FUNCTION symbol
     .cfi_endproc
 #if defined(__ELF__)
     .size \symbol, . - \symbol
+#endif
+.endm
+
+.macro RESERVE symbol, size
+    BEGIN_SYMBOL \symbol
+#if defined(__ELF__)
+    .pushsection .bss.\symbol, "aw", %nobits
+    .balign 8
+    .type \symbol, %object
+\symbol:
+    .zero \size
+    .size \symbol, \size
+    .popsection
+#elif defined(__APPLE__)
+    .zerofill __DATA, __bss, \symbol, \size, 3
 #endif
 .endm
 

@@ -368,3 +368,80 @@ FUNCTION(variable)
     jnz     9b
     jmp     11b
 END_FUNCTION(variable)
+
+//------------------------------------------------------ function pointers ----
+//
+// A VMTrampoline has no fifth parameter: a thunk adds it and jumps to the body.
+// Each signature that has a pointer has a thunk of its own. Thunk i finds the
+// descriptor in entry i of the table, and the body's address just before the
+// descriptor.
+//
+// Nobody stores result 0 for a pointer, so the bodies that leave it in its
+// register have twins that call them and store it: E2 as for `variable`. In C:
+//
+//     returned         = short_cut(callee, caller, target, slots, descriptor);
+//     slots[0]         = returned.rax & RESULT_MASK, or returned.xmm0;
+//
+// Requires, besides:
+//   R5  before thunk i is called, entry i has been set to a descriptor for which
+//       R1 and R4 hold, and never changes afterwards. The body stores the
+//       result, or there is none.
+//
+// Frame of the twins, at the call:
+//
+//              | caller's frame           |
+//     rbp + 16 +--------------------------+ <- CFA; 16-aligned
+//     rbp +  8 | return address           |
+//     rbp      | caller's rbp             |    frame record
+//     rbp -  8 | slots                    |
+//     rsp      | descriptor               | <- 16-aligned
+//              +--------------------------+
+
+.macro STORE body
+    BEGIN_FRAME
+    push    rcx
+    push    r8
+    call    \body
+    pop     r8
+    pop     rcx
+    movq    r10, xmm0
+    cmp     byte ptr [r8 + D_RESULT], RESULT_FLOAT
+    cmove   rax, r10
+    and     rax, [r8 + D_RESULT_MASK]
+    mov     [rcx], rax
+    pop     rbp
+    END_FRAME
+.endm
+
+    .p2align 4
+FUNCTION(store_bare)
+    STORE   rdx
+END_FUNCTION(store_bare)
+
+    .p2align 4
+FUNCTION(store_short_cut)
+    STORE   SYMBOL(short_cut)
+END_FUNCTION(store_short_cut)
+
+    .p2align 4
+FUNCTION(store_fixed)
+    STORE   SYMBOL(fixed)
+END_FUNCTION(store_fixed)
+
+// Sections of their own: where nobody makes pointers, the linker drops them.
+ZEROED(pointer_table, (8 * POINTERS))
+
+#if defined(__ELF__)
+    .section .text.pointer_thunks, "ax", %progbits
+#endif
+    .balign THUNK_SIZE_X86_64
+FUNCTIONS(pointer_thunks)
+    .set    .Lentry, 0
+    .rept   POINTERS
+    LANDING_PAD
+    mov     r8, [rip + SYMBOL(pointer_table) + .Lentry]
+    jmp     [r8 - BODY_BEFORE]
+    .balign THUNK_SIZE_X86_64, 0xcc
+    .set    .Lentry, .Lentry + 8
+    .endr
+END_FUNCTION(pointer_thunks)
