@@ -1,0 +1,69 @@
+//! Every signature of up to eight parameters and two results, in every shape
+//! that can take it.
+
+#![cfg(vmtrampoline_port)]
+
+mod common;
+
+use std::time::Instant;
+
+use common::{
+    case::{Case, Ground, Route, Subject, abi},
+    guarded::Edge,
+};
+use vmtrampoline::{
+    Layout, Signature, ValType,
+    private::{Convention, Shape},
+};
+
+/// References are integers like any other.
+const KINDS: [ValType; 5] = [ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::V128];
+
+/// Every list of up to `most` of the kinds, shortest first.
+fn lists(most: u32) -> impl Iterator<Item = Vec<ValType>> {
+    (0..=most).flat_map(|len| {
+        (0..5usize.pow(len))
+            .map(move |n| (0..len).map(|i| KINDS[n / 5usize.pow(i) % 5]).collect::<Vec<_>>())
+    })
+}
+
+fn run(convention: Convention, most: u32) {
+    let (start, ground) = (Instant::now(), Ground::new());
+    let (mut signatures, mut calls) = (0u64, [0u64; Shape::ALL.len()]);
+    for results in lists(2) {
+        for params in lists(most) {
+            let signature = Signature::new(params, results.iter().copied()).unwrap();
+            if Layout::new(&signature, abi(convention)).is_err() {
+                continue; // a type or number of results that the convention lacks
+            }
+            signatures += 1;
+            let case = Case::new(convention, signature, signatures);
+            let layout = case.layout();
+            for subject in Subject::all(convention, &case.signature) {
+                let edge = Edge::BOTH[signatures as usize % 2];
+                if let Err(error) = case.call(&layout, &subject, Route::Body, edge, &ground) {
+                    panic!("{error}");
+                }
+                calls[subject.shape() as usize] += 1;
+            }
+        }
+    }
+    println!(
+        "{convention:?}: {signatures} signatures, {} calls {calls:?} in {:.0} s",
+        calls.iter().sum::<u64>(),
+        start.elapsed().as_secs_f64()
+    );
+}
+
+#[test]
+fn up_to_three_parameters() {
+    run(Convention::Vm, 3);
+    run(Convention::C, 3);
+}
+
+#[test]
+#[ignore = "thirty million calls: a minute or two in release mode"]
+fn up_to_eight_parameters() {
+    run(Convention::Vm, 8);
+    run(Convention::C, 8);
+}
