@@ -485,6 +485,11 @@ impl Descriptor {
         &self.lists[..used]
     }
 
+    /// What the assembly reads: header, stack words and spills.
+    pub(crate) fn read(&self) -> (&Header, &[u16]) {
+        (&self.header, &self.lists[..self.types_start()])
+    }
+
     fn types_start(&self) -> usize {
         usize::from(self.header.stack_words) + usize::from(self.header.spills)
     }

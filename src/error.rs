@@ -61,6 +61,15 @@ pub enum Error {
     /// This crate has no assembly for the machine it was compiled for.
     /// Layouts can be made there, trampolines cannot.
     UnsupportedTarget,
+    /// No function pointer for one more signature: of the thunks that a
+    /// [`Pool`](crate::Pool) may use, not so many are left. Pointers made before
+    /// are not affected.
+    PoolExhausted {
+        /// Thunks wanted.
+        wanted: usize,
+        /// Thunks left.
+        left: usize,
+    },
     /// The slice of value slots is shorter than max(parameters, results).
     TooFewSlots {
         /// Slots given.
@@ -129,6 +138,9 @@ impl fmt::Display for Error {
             }
             Error::UnsupportedTarget => {
                 write!(f, "no trampoline for this target; supported: {SUPPORTED_TARGETS}")
+            }
+            Error::PoolExhausted { wanted, left } => {
+                write!(f, "{wanted} function pointers wanted, {left} left in the pool")
             }
             Error::TooFewSlots { given, needed } => {
                 write!(f, "{given} value slots given, {needed} needed")

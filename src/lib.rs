@@ -20,7 +20,8 @@ pub use descriptor::Descriptor;
 pub use error::{Error, Value};
 pub use layout::{Layout, Location};
 pub use native::{
-    CTrampoline, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline,
+    CTrampoline, Pool, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline,
+    VMTrampolineUnwind,
 };
 pub use signature::Signature;
 pub use valraw::ValRaw;

@@ -19,13 +19,51 @@ pub(crate) struct ArrayCall {
     pub(crate) slots: *mut ValRaw,
 }
 
+/// The symbol of the assembly's function with this name. It carries the version,
+/// as `build.rs` tells the assembler.
+#[cfg(vmtrampoline_port)]
+macro_rules! symbol {
+    ($name:ident) => {
+        concat!(
+            "vmtrampoline_",
+            env!("CARGO_PKG_VERSION_MAJOR"),
+            "_",
+            env!("CARGO_PKG_VERSION_MINOR"),
+            "_",
+            env!("CARGO_PKG_VERSION_PATCH"),
+            "_",
+            stringify!($name),
+        )
+    };
+}
+
+/// Declares bodies of the assembly.
+#[cfg(vmtrampoline_port)]
+macro_rules! bodies {
+    ($($name:ident $(-> $returned:ty)?;)*) => {
+        unsafe extern "C-unwind" {$(
+            #[link_name = symbol!($name)]
+            pub(super) fn $name(
+                callee: *mut VMOpaqueContext,
+                caller: *mut VMContext,
+                target: *const VMFunctionBody,
+                slots: *mut ValRaw,
+                descriptor: *const Header,
+            ) $(-> $returned)?;
+        )*}
+    };
+}
+
+#[cfg(vmtrampoline_port)]
+pub(super) use {bodies, ported::Body, symbol};
+
 #[cfg(vmtrampoline_port)]
 mod ported {
     use super::*;
     use crate::descriptor::{Header, RESULT_FLOAT, RESULT_NONE, Shape};
 
     /// A body of the assembly.
-    type Body<R> = unsafe extern "C-unwind" fn(
+    pub(crate) type Body<R> = unsafe extern "C-unwind" fn(
         *mut VMOpaqueContext,
         *mut VMContext,
         *const VMFunctionBody,
@@ -79,28 +117,6 @@ mod ported {
             let integer = unsafe { body(callee, caller, target, slots, descriptor) };
             Returned { integer, float: 0.0 }
         }
-    }
-
-    macro_rules! bodies {
-        ($($name:ident $(-> $returned:ty)?;)*) => {
-            unsafe extern "C-unwind" {$(
-                // The symbol carries the version, as build.rs tells the assembler.
-                #[link_name = concat!(
-                    "vmtrampoline_",
-                    env!("CARGO_PKG_VERSION_MAJOR"), "_",
-                    env!("CARGO_PKG_VERSION_MINOR"), "_",
-                    env!("CARGO_PKG_VERSION_PATCH"), "_",
-                    stringify!($name),
-                )]
-                fn $name(
-                    callee: *mut VMOpaqueContext,
-                    caller: *mut VMContext,
-                    target: *const VMFunctionBody,
-                    slots: *mut ValRaw,
-                    descriptor: *const Header,
-                ) $(-> $returned)?;
-            )*}
-        };
     }
 
     bodies! {

@@ -1,19 +1,23 @@
 //! The unsafe core: everything that touches the assembly.
 //!
 //! [`entry`] declares the bodies of `asm/*.S` and is the only code that calls
-//! them; [`trampoline`] wraps them in the public types. The requirements R1 to
-//! R4 and the promises E1 to E6 that comments here speak of are those in the
-//! header of `asm/x86_64_sysv.S`.
+//! them; [`trampoline`] wraps them in the public types. [`thunks`] bakes
+//! descriptors into function pointers, which [`pool`] hands out. The requirements
+//! R1 to R5 and the promises E1 to E6 that comments here speak of are those in
+//! `asm/x86_64_sysv.S`.
 
 #![allow(unsafe_code)]
 
 mod entry;
+mod pool;
+mod thunks;
 mod trampoline;
 
 use core::marker::{PhantomData, PhantomPinned};
 
 use static_assertions::{assert_impl_all, assert_type_eq_all};
 
+pub use pool::Pool;
 pub use trampoline::{CTrampoline, Trampoline};
 
 use crate::ValRaw;
@@ -69,6 +73,18 @@ pub struct VMFunctionBody {
 /// as it is `extern "C"`.
 pub type VMTrampoline =
     unsafe extern "C" fn(*mut VMOpaqueContext, *mut VMContext, *const VMFunctionBody, *mut ValRaw);
+
+/// A [`VMTrampoline`] that the target may unwind through.
+///
+/// # Safety
+///
+/// As for [`VMTrampoline`], but unwinding out of the call is sound.
+pub type VMTrampolineUnwind = unsafe extern "C-unwind" fn(
+    *mut VMOpaqueContext,
+    *mut VMContext,
+    *const VMFunctionBody,
+    *mut ValRaw,
+);
 
 assert_impl_all!(VMTrampoline: Copy, Send, Sync);
 assert_type_eq_all!(

@@ -4,7 +4,8 @@
 use std::ffi::c_void;
 
 use vmtrampoline::{
-    Abi, CTrampoline, Descriptor, Error, Layout, Signature, Trampoline, ValRaw, ValType,
+    Abi, CTrampoline, Descriptor, Error, Layout, Signature, Trampoline, VMTrampoline, ValRaw,
+    ValType,
     private::{Convention, Shape, list_len},
 };
 
@@ -23,7 +24,7 @@ pub(crate) struct Case {
 }
 
 /// How a call is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Route {
     /// By the method `call`.
     Method,
@@ -31,6 +32,8 @@ pub(crate) enum Route {
     /// registers: a method is Rust, which saves what it uses, so that behind it
     /// nothing would be missed.
     Body,
+    /// By this function pointer, straight from that checker.
+    Pointer(VMTrampoline),
 }
 
 impl Route {
@@ -291,6 +294,12 @@ impl Case {
                 let after = unsafe { std::slice::from_raw_parts(descriptor, words.len()) };
                 assert_eq!(after, words, "the descriptor was written to");
             }
+            Route::Pointer(pointer) => {
+                let [callee, caller] = self.contexts();
+                let arguments = [callee, caller, target as usize, slots as usize];
+                // SAFETY: the recorder fits every signature.
+                left = Some(unsafe { checked(pointer as *const c_void, &arguments) });
+            }
         });
 
         self.judge_arguments(layout, &recording)?;
@@ -299,7 +308,7 @@ impl Case {
             ensure!(left.lost.is_empty(), "lost: {}", left.lost.join(", "));
             let changed = recording.changed_controls();
             ensure!(changed.is_empty(), "the target found changed: {}", changed.join(", "));
-            if subject.shape() != Shape::Variable {
+            if matches!(route, Route::Body) && subject.shape() != Shape::Variable {
                 // It leaves result 0, a scalar, in its register, and the slots
                 // alone.
                 after = self.slots(count);

@@ -1,0 +1,173 @@
+//! Function pointers for signatures known only at run time.
+//!
+//! A [`VMTrampoline`] has no parameter for a descriptor, so each signature needs
+//! an address of its own. The assembly has a fixed number of thunks for this,
+//! each of which adds the descriptor that its entry of a table points to and
+//! jumps to a body. The table is a hash table at the same time: where the
+//! descriptor is found or put says which thunk is the pointer.
+
+use core::{
+    ffi::c_void,
+    mem::transmute,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use static_assertions::assert_impl_all;
+
+use super::{Trampoline, VMTrampoline, VMTrampolineUnwind, thunks::thunk};
+use crate::{Error, descriptor::constant};
+
+/// A share of the function pointers that a program can make.
+///
+/// [`Trampoline::pointer`] takes from [`Pool::shared`]. All pointers are thunks
+/// in static code, so their number is fixed: [`Pool::CAPACITY`] in the whole
+/// program. A signature takes one thunk when its first pointer is made, and
+/// keeps it: pointers are valid for ever, and the descriptors behind them, at
+/// most a few kilobytes each, are never freed. Every further pointer for the
+/// signature, from any pool and any thread, is the same and takes nothing.
+/// Signatures that move the same bytes count as one: `(i64)` and `(funcref)`
+/// share a pointer.
+///
+/// **Whoever chooses signatures can use the pool up**: a hostile module, for
+/// one, needs only declare enough types. Where that matters, [`reserve`] a pool
+/// for each party that is not trusted, which bounds what it can take, or one for
+/// the trusted, which the others then cannot touch.
+///
+/// [`reserve`]: Pool::reserve
+///
+/// ```
+/// use vmtrampoline::{Error, Pool, Signature, Trampoline};
+/// # fn main() -> Result<(), Error> {
+/// let unary = Trampoline::new(&"(f64) -> f64".parse()?)?;
+/// let binary = Trampoline::new(&"(f64, f64) -> f64".parse()?)?;
+///
+/// let guest = Pool::reserve(1)?;
+/// let pointer = guest.pointer(&unary)?;
+/// assert_eq!(guest.pointer(&binary), Err(Error::PoolExhausted { wanted: 1, left: 0 }));
+///
+/// // The same signature has the same pointer in every pool.
+/// assert_eq!(unary.pointer()?, pointer);
+/// binary.pointer()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Pool {
+    /// Thunks that may still be taken.
+    left: AtomicUsize,
+}
+
+static SHARED: Pool = Pool { left: AtomicUsize::new(Pool::CAPACITY) };
+
+assert_impl_all!(Pool: Send, Sync);
+
+impl Pool {
+    /// How many signatures can have a function pointer: 4096, as
+    /// `asm/descriptor.h` says, which is the place to change it.
+    pub const CAPACITY: usize = constant("POINTERS");
+
+    /// The pool of everyone who has no other.
+    pub fn shared() -> &'static Pool {
+        &SHARED
+    }
+
+    /// A pool of so many thunks, which the shared one gives up. Those that are
+    /// not taken when it is dropped go back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolExhausted`] if the shared pool has fewer left.
+    pub fn reserve(thunks: usize) -> Result<Pool, Error> {
+        SHARED.take(thunks)?;
+        Ok(Pool { left: AtomicUsize::new(thunks) })
+    }
+
+    /// How many signatures without a pointer can get one from this pool. Other
+    /// threads may be taking them.
+    pub fn left(&self) -> usize {
+        self.left.load(Relaxed)
+    }
+
+    /// A function pointer for the trampoline's signature; see
+    /// [`Trampoline::pointer`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Trampoline::pointer`].
+    pub fn pointer(&self, trampoline: &Trampoline) -> Result<VMTrampoline, Error> {
+        let thunk = thunk(self, trampoline.descriptor())?;
+        // SAFETY: a thunk is a function of this type, ready to be called.
+        Ok(unsafe { transmute::<*const c_void, VMTrampoline>(thunk) })
+    }
+
+    /// The same address as [`pointer`](Self::pointer), as a type that may be
+    /// unwound through.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Trampoline::pointer`].
+    pub fn pointer_unwind(&self, trampoline: &Trampoline) -> Result<VMTrampolineUnwind, Error> {
+        let thunk = thunk(self, trampoline.descriptor())?;
+        // SAFETY: a thunk is a function of this type, ready to be called.
+        Ok(unsafe { transmute::<*const c_void, VMTrampolineUnwind>(thunk) })
+    }
+
+    /// Takes so many thunks.
+    pub(super) fn take(&self, wanted: usize) -> Result<(), Error> {
+        match self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(wanted)) {
+            Ok(_) => Ok(()),
+            Err(left) => Err(Error::PoolExhausted { wanted, left }),
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        SHARED.left.fetch_add(self.left(), Relaxed);
+    }
+}
+
+impl Trampoline {
+    /// A function pointer with this signature baked in, to be called without
+    /// the trampoline, which may be dropped.
+    ///
+    /// The same signature gives the same pointer, always and everywhere. Making
+    /// the first takes one allocation and, for a moment, a lock; finding it
+    /// again takes neither, and no call does. A call writes to the slots what
+    /// [`call`](Self::call) writes.
+    ///
+    /// ```
+    /// use std::ptr::null_mut;
+    /// use vmtrampoline::{Trampoline, VMContext, VMOpaqueContext, VMTrampoline, ValRaw};
+    ///
+    /// extern "C" fn scale(_: *mut VMOpaqueContext, _: *mut VMContext, n: i32, x: f64) -> f64 {
+    ///     f64::from(n) * x
+    /// }
+    ///
+    /// let pointer: VMTrampoline = Trampoline::new(&"(i32, f64) -> f64".parse()?)?.pointer()?;
+    /// let mut slots = [ValRaw::i32(7), ValRaw::from(2.5)];
+    /// // SAFETY: `scale` has this signature, and there is a slot for each parameter.
+    /// unsafe { pointer(null_mut(), null_mut(), scale as *const _, slots.as_mut_ptr()) };
+    /// assert_eq!(f64::from_bits(slots[0].get_f64()), 17.5);
+    /// # Ok::<(), vmtrampoline::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolExhausted`] if [`Pool::CAPACITY`] other signatures have a
+    /// pointer already, or are reserved: see [`Pool`].
+    /// [`Error::UnsupportedTarget`] where this crate has no thunks.
+    pub fn pointer(&self) -> Result<VMTrampoline, Error> {
+        SHARED.pointer(self)
+    }
+
+    /// The same address as [`pointer`](Self::pointer), as a type that may be
+    /// unwound through.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pointer`](Self::pointer).
+    pub fn pointer_unwind(&self) -> Result<VMTrampolineUnwind, Error> {
+        SHARED.pointer_unwind(self)
+    }
+}

@@ -1,0 +1,231 @@
+//! The thunks behind function pointers, and which signature has which.
+//!
+//! Thunk `i` passes on the descriptor that entry `i` of the table points to. The
+//! table is empty at first and is filled as a hash table: the search for a
+//! descriptor begins where its hash says and goes from entry to entry, up to the
+//! same descriptor or to an empty entry, which is where it belongs. An entry
+//! never changes again, so a search takes no lock; filling one does.
+//!
+//! The thunks are assembly, repeated by the assembler, rather than a generic
+//! Rust function instantiated with every index: `asm/README.md` compares.
+
+#[cfg(all(vmtrampoline_port, target_arch = "x86_64"))]
+mod ported {
+    use alloc::alloc::{alloc, handle_alloc_error};
+    use core::{
+        alloc::Layout,
+        ffi::c_void,
+        hash::{Hash, Hasher},
+        hint::spin_loop,
+        mem::offset_of,
+        ptr::NonNull,
+        slice,
+        sync::atomic::{
+            AtomicBool, AtomicPtr,
+            Ordering::{Acquire, Release},
+        },
+    };
+
+    use static_assertions::const_assert_eq;
+
+    use crate::{
+        Descriptor, Error, Pool, ValRaw,
+        descriptor::{Header, RESULT_NONE, constant},
+        native::{
+            VMContext, VMFunctionBody, VMOpaqueContext,
+            entry::{Body, bodies, symbol},
+        },
+    };
+
+    const COUNT: usize = Pool::CAPACITY;
+    const SIZE: usize = constant("THUNK_SIZE_X86_64");
+
+    unsafe extern "C" {
+        /// By index: null, or a descriptor as in [`Interned`].
+        #[link_name = symbol!(pointer_table)]
+        safe static TABLE: [AtomicPtr<Header>; COUNT];
+
+        /// The code of the thunks, of which only the addresses matter.
+        #[link_name = symbol!(pointer_thunks)]
+        safe static THUNKS: [[u8; SIZE]; COUNT];
+    }
+
+    // The first three leave result 0 in its register, as `entry` declares them.
+    // Here they serve signatures without results.
+    #[allow(clashing_extern_declarations)]
+    mod body {
+        use super::*;
+        bodies! {
+            bare;
+            short_cut;
+            fixed;
+            store_bare;
+            store_short_cut;
+            store_fixed;
+            variable;
+        }
+    }
+
+    /// By [`Shape`](crate::descriptor::Shape), for signatures without results.
+    static WITHOUT_RESULT: [Body<()>; 4] =
+        [body::bare, body::short_cut, body::fixed, body::variable];
+
+    /// By shape, for the others.
+    static STORING: [Body<()>; 4] =
+        [body::store_bare, body::store_short_cut, body::store_fixed, body::variable];
+
+    /// What a thunk finds: a body, and the descriptor for it as far as the
+    /// assembly reads it. Entries of the table point to the header.
+    #[repr(C)]
+    struct Interned {
+        body: Body<()>,
+        header: Header,
+        lists: [u16; 0],
+    }
+
+    const_assert_eq!(
+        offset_of!(Interned, header) - offset_of!(Interned, body),
+        constant("BODY_BEFORE")
+    );
+    const_assert_eq!(
+        offset_of!(Interned, lists) - offset_of!(Interned, header),
+        constant("D_LISTS")
+    );
+
+    impl Interned {
+        /// A copy that is never freed; its header.
+        fn leak(header: &Header, lists: &[u16]) -> *mut Header {
+            let bodies = if header.result == RESULT_NONE { &WITHOUT_RESULT } else { &STORING };
+            let interned =
+                Interned { body: bodies[header.shape as usize], header: *header, lists: [] };
+            let (layout, _) = Layout::new::<Interned>()
+                .extend(Layout::for_value(lists))
+                .expect("lists have a few thousand entries");
+            // SAFETY: the layout has a size.
+            let memory = unsafe { alloc(layout) }.cast::<Interned>();
+            if memory.is_null() {
+                handle_alloc_error(layout);
+            }
+            // SAFETY: fresh memory of this layout.
+            unsafe { memory.write(interned) };
+            // SAFETY: a field within it.
+            let end = unsafe { &raw mut (*memory).lists }.cast::<u16>();
+            // SAFETY: the layout has room for the lists there; they are aligned
+            // to 2, as the struct before them is aligned to 8.
+            unsafe { end.copy_from_nonoverlapping(lists.as_ptr(), lists.len()) };
+            // SAFETY: a field within it.
+            unsafe { &raw mut (*memory).header }
+        }
+
+        /// Whether this entry is the same descriptor.
+        fn is(entry: NonNull<Header>, (header, lists): (&Header, &[u16])) -> bool {
+            // SAFETY: entries point to headers that `leak` has written, which
+            // are never changed or freed.
+            if unsafe { entry.as_ref() } != header {
+                return false;
+            }
+            // SAFETY: the lists follow the header.
+            let found = unsafe { entry.add(1) }.cast::<u16>();
+            // SAFETY: equal headers have lists of equal length.
+            lists == unsafe { slice::from_raw_parts(found.as_ptr(), lists.len()) }
+        }
+    }
+
+    /// Where a descriptor is or may be put.
+    enum Place {
+        Taken(usize),
+        Empty(usize),
+        Nowhere,
+    }
+
+    fn seek(wanted: (&Header, &[u16])) -> Place {
+        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+        wanted.hash(&mut hash);
+        let start = hash.finish() as usize;
+        for step in 0..COUNT {
+            let index = start.wrapping_add(step) % COUNT;
+            match NonNull::new(TABLE[index].load(Acquire)) {
+                None => return Place::Empty(index),
+                Some(entry) if Interned::is(entry, wanted) => return Place::Taken(index),
+                Some(_) => {}
+            }
+        }
+        Place::Nowhere
+    }
+
+    /// The index of the descriptor's thunk, which is taken from this pool if the
+    /// descriptor has none.
+    fn index(pool: &Pool, descriptor: &Descriptor) -> Result<usize, Error> {
+        let wanted = descriptor.read();
+        if let Place::Taken(index) = seek(wanted) {
+            return Ok(index);
+        }
+        let _lock = Lock::new();
+        match seek(wanted) {
+            Place::Taken(index) => Ok(index),
+            Place::Empty(index) => {
+                pool.take(1)?;
+                TABLE[index].store(Interned::leak(wanted.0, wanted.1), Release);
+                Ok(index)
+            }
+            Place::Nowhere => Err(Error::PoolExhausted { wanted: 1, left: 0 }),
+        }
+    }
+
+    /// The address of the descriptor's thunk, which is ready to be called.
+    // Not inlined, as the symbols are hidden and a caller may be in another shared
+    // object.
+    #[inline(never)]
+    pub(crate) fn thunk(pool: &Pool, descriptor: &Descriptor) -> Result<*const c_void, Error> {
+        // R5: the entry is set before its index is known to anyone.
+        index(pool, descriptor).map(|index| (&raw const THUNKS[index]).cast())
+    }
+
+    /// Keeps others from filling the table. It is held for a search and an
+    /// allocation.
+    struct Lock;
+
+    static LOCKED: AtomicBool = AtomicBool::new(false);
+
+    impl Lock {
+        fn new() -> Lock {
+            while LOCKED.swap(true, Acquire) {
+                spin_loop();
+            }
+            Lock
+        }
+    }
+
+    impl Drop for Lock {
+        fn drop(&mut self) {
+            LOCKED.store(false, Release);
+        }
+    }
+
+    /// FNV-1a, for want of a hash in `core`.
+    struct Fnv(u64);
+
+    impl Hasher for Fnv {
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+            }
+        }
+
+        fn finish(&self) -> u64 {
+            self.0
+        }
+    }
+}
+
+#[cfg(all(vmtrampoline_port, target_arch = "x86_64"))]
+pub(super) use ported::thunk;
+
+/// There are no thunks on this target.
+#[cfg(not(all(vmtrampoline_port, target_arch = "x86_64")))]
+pub(super) fn thunk(
+    _: &crate::Pool,
+    _: &crate::Descriptor,
+) -> Result<*const core::ffi::c_void, crate::Error> {
+    Err(crate::Error::UnsupportedTarget)
+}

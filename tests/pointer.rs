@@ -1,0 +1,99 @@
+//! Function pointers made at run time: called like a trampoline, and interned.
+
+#![cfg(all(vmtrampoline_port, target_arch = "x86_64"))]
+
+mod common;
+
+use std::iter::repeat_n;
+
+use common::{
+    case::{Case, Ground, Route, Subject},
+    guarded::Edge,
+    strategies::types_of,
+};
+use proptest::prelude::*;
+use vmtrampoline::{Abi, Signature, Trampoline, VMTrampoline, ValType, private::Convention};
+
+fn trampoline(text: &str) -> Trampoline {
+    Trampoline::new(&text.parse().expect(text)).unwrap()
+}
+
+fn pointer(text: &str) -> VMTrampoline {
+    trampoline(text).pointer().unwrap()
+}
+
+/// `(i64)` and `(funcref)` move the same bytes; an `i32` result is not an `i64`.
+#[test]
+fn one_pointer_for_signatures_that_move_the_same_bytes() {
+    assert!(std::ptr::fn_addr_eq(pointer("(i64)"), pointer("(i64)")));
+    assert!(std::ptr::fn_addr_eq(pointer("(i64)"), pointer("(funcref)")));
+    assert!(std::ptr::fn_addr_eq(pointer("() -> externref"), pointer("() -> i64")));
+    for (one, other) in [
+        ("()", "(i64)"),
+        ("() -> i32", "() -> i64"),
+        ("(i64, f64)", "(f64, i64)"),
+        ("(i64, i64)", "(i64) -> i64"),
+    ] {
+        assert!(!std::ptr::fn_addr_eq(pointer(one), pointer(other)), "{one}, {other}");
+    }
+    let trampoline = trampoline("(i64)");
+    assert_eq!(
+        trampoline.pointer().unwrap() as usize,
+        trampoline.pointer_unwind().unwrap() as usize
+    );
+}
+
+/// Calls by function pointers of every shape that can take the signature, with
+/// the slots at both edges of the memory.
+fn check(signature: Signature, seed: u64) -> Result<(), String> {
+    let case = Case::new(Convention::Vm, signature, seed);
+    let (layout, ground) = (case.layout(), Ground::new());
+    for subject in Subject::all(Convention::Vm, &case.signature) {
+        let Subject::Vm(trampoline) = &subject else { unreachable!("that was the convention") };
+        let route = Route::Pointer(trampoline.pointer().unwrap());
+        for edge in Edge::BOTH {
+            case.call(&layout, &subject, route, edge, &ground)?;
+        }
+    }
+    Ok(())
+}
+
+fn signatures(params: usize, results: usize) -> impl Strategy<Value = Signature> {
+    let abi = Abi::HOST_VM.unwrap();
+    (types_of(abi, params), types_of(abi, results))
+        .prop_map(|(params, results)| Signature::new(params, results).unwrap())
+}
+
+proptest! {
+    // Every signature takes as many thunks as it has shapes.
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn short_signatures(signature in signatures(6, 1), seed: u64) {
+        check(signature, seed).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn long_signatures(signature in signatures(30, 8), seed: u64) {
+        check(signature, seed).map_err(TestCaseError::fail)?;
+    }
+}
+
+#[test]
+fn edge_cases() {
+    for text in [
+        "()",
+        "() -> i32",
+        "() -> f32",
+        "() -> v128",
+        "(i32)",
+        "(i64, i64, i64, i64) -> (i32, i64)",
+        "(v128, i64, i64, i64, i64, i64, v128, i32) -> f64",
+        "(i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> f32",
+    ] {
+        check(text.parse().unwrap(), 3).unwrap();
+    }
+    for ty in ValType::ALL {
+        check(Signature::new(repeat_n(ty, 1000), repeat_n(ty, 1000)).unwrap(), 3).unwrap();
+    }
+}
