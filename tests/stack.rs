@@ -5,7 +5,7 @@
 //! the fault notes each page and gives it back: they must come one after the
 //! other.
 
-#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#![cfg(all(vmtrampoline_port, target_os = "linux"))]
 
 use std::{
     ffi::{c_int, c_void},

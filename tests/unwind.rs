@@ -1,6 +1,6 @@
 //! Panics and backtraces through every body.
 
-#![cfg(all(target_arch = "x86_64", unix))]
+#![cfg(all(vmtrampoline_port, unix))]
 
 use std::{
     ffi::{c_int, c_void},
@@ -97,7 +97,7 @@ fn backtraces_cross_every_body() {
     }
 }
 
-/// A frame as the unwinder sees it: its stack pointer and rbp.
+/// A frame as the unwinder sees it: its stack pointer and frame pointer.
 type Frame = (usize, usize);
 
 unsafe extern "C" {
@@ -110,15 +110,17 @@ unsafe extern "C" {
 }
 
 extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
-    const RBP: c_int = 6; // System V ABI, AMD64 supplement, figure 3.36
+    // rbp: System V ABI, AMD64 supplement, figure 3.36; x29: DWARF for the Arm
+    // 64-bit Architecture, section 4.1.
+    const FRAME_POINTER: c_int = if cfg!(target_arch = "x86_64") { 6 } else { 29 };
     // SAFETY: the unwinder's own context.
-    let frame = unsafe { (_Unwind_GetCFA(context), _Unwind_GetGR(context, RBP)) };
+    let frame = unsafe { (_Unwind_GetCFA(context), _Unwind_GetGR(context, FRAME_POINTER)) };
     // SAFETY: the vector that `callee` passes.
     unsafe { &mut *frames.cast::<Vec<Frame>>() }.push(frame);
     0
 }
 
-/// The unwinder finds the caller's rbp where a body with a frame has saved it,
+/// The unwinder finds the caller's frame pointer where a body with a frame has saved it,
 /// and the caller's stack pointer above the return address.
 #[test]
 fn the_unwinder_restores_the_callers_frame_pointer() {
@@ -136,8 +138,8 @@ fn the_unwinder_restores_the_callers_frame_pointer() {
         // SAFETY: `callee` ignores its parameter; its context is the vector.
         unsafe { trampoline.call(context, null_mut(), callee as *const _, &mut slots).unwrap() };
         // As the unwinder counts: the callee's frame, the body's, its caller's.
-        let [_, (_, record), (stack, rbp), ..] = frames[..] else { panic!("{frames:x?}") };
+        let [_, (_, record), (stack, pointer), ..] = frames[..] else { panic!("{frames:x?}") };
         assert_eq!(stack, record + 16, "{shape:?}: the caller's stack pointer");
-        assert!(rbp > record, "{shape:?}: not the body's own rbp, {frames:x?}");
+        assert!(pointer > record, "{shape:?}: not the body's own, {frames:x?}");
     }
 }
