@@ -166,7 +166,7 @@ fn random(seed: u64, index: u64) -> u64 {
 }
 
 /// The value of this type at the start of a slot.
-fn value(slot: u128, ty: ValType) -> u128 {
+pub(crate) fn value(slot: u128, ty: ValType) -> u128 {
     slot & (u128::MAX >> (128 - 8 * ty.size()))
 }
 
@@ -195,23 +195,23 @@ impl Case {
         u128::from(random(self.seed, at)) << 64 | u128::from(random(self.seed, at + 1))
     }
 
-    fn contexts(&self) -> [usize; 2] {
+    pub(crate) fn contexts(&self) -> [usize; 2] {
         [self.bits(1, 0) as usize, self.bits(1, 1) as usize]
     }
 
     /// What the slots hold before the call: random bytes everywhere.
-    fn slots(&self, count: usize) -> Vec<u128> {
+    pub(crate) fn slots(&self, count: usize) -> Vec<u128> {
         (0..count).map(|i| self.bits(2, i)).collect()
     }
 
     /// What the target returns.
-    fn results(&self) -> Vec<u128> {
+    pub(crate) fn results(&self) -> Vec<u128> {
         let types = self.signature.results().iter().enumerate();
         types.map(|(i, &ty)| value(self.bits(3, i), ty)).collect()
     }
 
     /// What the slots hold after the call.
-    fn slots_after(&self, count: usize) -> Vec<u128> {
+    pub(crate) fn slots_after(&self, count: usize) -> Vec<u128> {
         let mut slots = self.slots(count);
         let results = self.signature.results().iter().zip(self.results());
         for (slot, (&ty, result)) in slots.iter_mut().zip(results) {

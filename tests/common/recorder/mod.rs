@@ -324,7 +324,7 @@ pub(crate) fn poisoned(value: u128, ty: ValType) -> u128 {
 }
 
 /// The low `size` bytes of a value, in the machine's order.
-fn native(value: u128, size: usize) -> Vec<u8> {
+pub(crate) fn native(value: u128, size: usize) -> Vec<u8> {
     let mut bytes = value.to_le_bytes()[..size].to_vec();
     if cfg!(target_endian = "big") {
         bytes.reverse();
@@ -333,7 +333,7 @@ fn native(value: u128, size: usize) -> Vec<u8> {
 }
 
 /// The value of bytes in the machine's order.
-fn from_native(bytes: &[u8]) -> u128 {
+pub(crate) fn from_native(bytes: &[u8]) -> u128 {
     let mut value = [0; 16];
     value[..bytes.len()].copy_from_slice(bytes);
     if cfg!(target_endian = "big") {
