@@ -126,8 +126,10 @@ extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
 fn the_unwinder_restores_the_callers_frame_pointer() {
     #[inline(never)]
     extern "C-unwind" fn callee(frames: *mut VMOpaqueContext, _: *mut VMContext) {
+        const END_OF_STACK: c_int = 5;
         // SAFETY: the callee context is the vector.
-        unsafe { _Unwind_Backtrace(visit, frames.cast()) };
+        let end = unsafe { _Unwind_Backtrace(visit, frames.cast()) };
+        assert_eq!(end, END_OF_STACK); // and no tail call
     }
     for shape in [Shape::Fixed, Shape::Variable] {
         let trampoline = Trampoline::with_shape(&"(i32)".parse().unwrap(), shape).unwrap();
