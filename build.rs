@@ -29,5 +29,11 @@ fn main() {
     let version = |part| var(&format!("CARGO_PKG_VERSION_{part}"));
     let prefix =
         format!("vmtrampoline_{}_{}_{}_", version("MAJOR"), version("MINOR"), version("PATCH"));
-    cc::Build::new().file(file).define("SYMBOL_PREFIX", prefix.as_str()).compile("vmtrampoline");
+    let mut build = cc::Build::new();
+    build.file(file).define("SYMBOL_PREFIX", prefix.as_str());
+    // For the tests: Apple's convention where there is an emulator.
+    if env::var_os("CARGO_CFG_VMTRAMPOLINE_APPLE").is_some() {
+        build.define("VMTRAMPOLINE_APPLE", None);
+    }
+    build.compile("vmtrampoline");
 }

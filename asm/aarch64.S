@@ -66,7 +66,7 @@
 #define PAGE                4096
 
 // A stack word, and the register of that size.
-#if defined(__APPLE__)
+#if defined(__APPLE__) || defined(VMTRAMPOLINE_APPLE)
 #define WORD_SIZE           4
 #define WORD(index)         w##index
 #else

@@ -270,7 +270,10 @@ impl Abi {
             (&Abi::X86_64_WINDOWS_VM, &Abi::X86_64_WINDOWS_C)
         } else if cfg!(target_arch = "x86_64") {
             (&Abi::X86_64_SYSV_VM, &Abi::X86_64_SYSV_C)
-        } else if cfg!(all(target_arch = "aarch64", target_vendor = "apple")) {
+        } else if cfg!(all(
+            target_arch = "aarch64",
+            any(target_vendor = "apple", vmtrampoline_apple)
+        )) {
             (&Abi::AARCH64_APPLE_VM, &Abi::AARCH64_APPLE_C)
         } else if cfg!(all(target_arch = "aarch64", target_endian = "little", not(windows))) {
             (&Abi::AARCH64_VM, &Abi::AARCH64_C)

@@ -399,7 +399,7 @@ fn boxed<E>(
             }
         };
     }
-    Ok(sized!(4 8 16 32 64 128 256 512 1024 2048 4096))
+    Ok(sized!(4 8 16 32 64 128 256 512 1024 2048 4096 8192))
 }
 
 /// How many entries the list of stack words has: whole groups, the last one

@@ -93,7 +93,7 @@ fn shapes() {
     // Registers that the contexts leave over; stack words that an i64 takes.
     let (registers, words) = match () {
         () if cfg!(target_arch = "x86_64") => (4, 1),
-        () if cfg!(target_vendor = "apple") => (6, 2),
+        () if cfg!(any(target_vendor = "apple", vmtrampoline_apple)) => (6, 2),
         () => (6, 1),
     };
     let shapes = |integers| {
