@@ -9,6 +9,7 @@
 
 use std::{
     ffi::{c_int, c_void},
+    hint::black_box,
     iter::repeat_n,
     mem::zeroed,
     ptr::null_mut,
@@ -47,30 +48,35 @@ extern "C" fn fault(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
 extern "C" fn nothing() {}
 
 /// Calls through this trampoline, the pages below taken away.
-extern "C" fn run(trampoline: *mut c_void) -> *mut c_void {
-    let mut slots = [ValRaw::default(); 1000];
-    let here = (&raw const slots) as usize & !(PAGE - 1);
-    // What this function still needs for the call itself lies below the slots.
-    let high = here - PAGE;
+fn run(trampoline: &Trampoline) {
+    let mut slots = vec![ValRaw::default(); 1000];
+    // What the call itself needs on its way to the body may lie below this, and
+    // is noted, too.
+    let high = (&raw const slots) as usize & !(PAGE - 1);
     HIGH.store(high, Ordering::Relaxed);
     let low = LOW.load(Ordering::Relaxed);
-    // SAFETY: `touched` passes a trampoline; the pages are its stack's, and
-    // nothing lives in them yet; `nothing` takes no notice of parameters, and
-    // whatever its results are, only slots receive them.
+    // SAFETY: the pages are this stack's; `nothing` takes no notice of parameters,
+    // and whatever its results are, only slots receive them.
     unsafe {
-        let trampoline = &*trampoline.cast::<Trampoline>();
         assert_eq!(libc::mprotect(low as *mut c_void, high - low, libc::PROT_NONE), 0);
         let target = nothing as *const _;
         trampoline.call_unchecked(null_mut(), null_mut(), target, slots.as_mut_ptr());
     }
-    null_mut()
 }
 
-/// The pages that a call of this signature touches, counted down from the first.
-fn touched(signature: &Signature) -> Vec<usize> {
+/// [`run`], some bytes further down the stack.
+fn lower<const BYTES: usize>(trampoline: &Trampoline) {
+    let bytes = black_box([0u8; BYTES]);
+    run(trampoline);
+    black_box(bytes);
+}
+
+/// The pages that a call of this signature touches, counted down from the first,
+/// if the stack begins so many bytes further up than usually.
+fn touched(signature: &Signature, up: usize) -> Vec<usize> {
     static LOCK: Mutex<()> = Mutex::new(());
     let _lock = LOCK.lock().unwrap();
-    let mut trampoline = Trampoline::new(signature).unwrap();
+    let mut call = Call { trampoline: Trampoline::new(signature).unwrap(), down: up % 64 };
     // SAFETY: a thread of our own on a stack of our own, with a handler that
     // touches only pages of that stack; all of it is undone.
     unsafe {
@@ -85,11 +91,12 @@ fn touched(signature: &Signature) -> Vec<usize> {
         action.sa_sigaction = fault as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         assert_eq!(libc::sigaction(libc::SIGSEGV, &action, &mut before), 0);
+        let start = stack.byte_add(up / 64 * 64); // as threads have their stacks aligned
         let mut attributes: libc::pthread_attr_t = zeroed();
         assert_eq!(libc::pthread_attr_init(&mut attributes), 0);
-        assert_eq!(libc::pthread_attr_setstack(&mut attributes, stack, STACK), 0);
+        assert_eq!(libc::pthread_attr_setstack(&mut attributes, start, STACK - PAGE), 0);
         let mut thread = 0;
-        let argument = (&raw mut trampoline).cast();
+        let argument = (&raw mut call).cast();
         assert_eq!(libc::pthread_create(&mut thread, &attributes, alternate, argument), 0);
         assert_eq!(libc::pthread_join(thread, null_mut()), 0);
         libc::sigaction(libc::SIGSEGV, &before, null_mut());
@@ -100,36 +107,51 @@ fn touched(signature: &Signature) -> Vec<usize> {
     faults.map(|page| (high - page.load(Ordering::Relaxed)) / PAGE).collect()
 }
 
+/// What a thread is told.
+struct Call {
+    trampoline: Trampoline,
+    /// How many bytes further down the stack: 0, 16, 32 or 48.
+    down: usize,
+}
+
 /// [`run`] with a stack for signals.
-extern "C" fn alternate(trampoline: *mut c_void) -> *mut c_void {
+extern "C" fn alternate(call: *mut c_void) -> *mut c_void {
     let mut memory = vec![0u8; 16 * PAGE];
     let stack =
         libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: memory.len() };
     // SAFETY: the memory outlives the call, and is given up after it.
     assert_eq!(unsafe { libc::sigaltstack(&stack, null_mut()) }, 0);
-    run(trampoline);
+    // SAFETY: `touched` passes it, and waits.
+    let call = unsafe { &*call.cast::<Call>() };
+    [lower::<0>, lower::<16>, lower::<32>, lower::<48>][call.down / 16](&call.trampoline);
     let none = libc::stack_t { ss_flags: libc::SS_DISABLE, ..stack };
     // SAFETY: likewise.
     assert_eq!(unsafe { libc::sigaltstack(&none, null_mut()) }, 0);
     null_mut()
 }
 
+/// Asserts that a call of so many vectors touches at least so many pages, one
+/// after the other.
 #[track_caller]
-fn in_order(params: usize, results: usize, at_least: usize) {
+fn in_order(params: usize, results: usize, up: usize, at_least: usize) {
     let types = |n| repeat_n(ValType::V128, n);
-    let pages = touched(&Signature::new(types(params), types(results)).unwrap());
+    let pages = touched(&Signature::new(types(params), types(results)).unwrap(), up);
     assert!(pages.len() >= at_least, "{pages:?}");
     assert_eq!(pages, (1..=pages.len()).collect::<Vec<_>>());
 }
 
 #[test]
-fn return_areas_touch_the_stack_in_order() {
-    in_order(0, 1000, 2);
-    in_order(0, 800, 1);
+fn large_areas_touch_the_stack_in_order() {
+    for (params, results, at_least) in [(0, 1000, 3), (1000, 0, 3), (1000, 1000, 7)] {
+        in_order(params, results, 0, at_least);
+    }
 }
 
+/// Areas of just a page, wherever in a page they begin.
 #[test]
-fn argument_areas_touch_the_stack_in_order() {
-    in_order(1000, 0, 2);
-    in_order(1000, 1000, 6);
+fn no_page_is_skipped() {
+    for up in (0..PAGE).step_by(16) {
+        in_order(0, 1 + PAGE / 16, up, 1);
+        in_order(8 + PAGE / 16, 0, up, 1);
+    }
 }
