@@ -1,0 +1,90 @@
+"""For gdb: steps through the bodies, and unwinds at every instruction.
+
+    gdb -batch -x .ci/step.py --args PROGRAM ARGUMENTS...
+
+Wherever the program enters a body, this notes the caller's pc, stack pointer and
+callee-saved registers, and steps until it is back there, passing over the target.
+gdb, which reads the CFI by itself, must find the same caller at every instruction.
+The last line counts; the exit code is 1 if anything was wrong or a body not entered.
+"""
+import re
+import gdb
+
+KEPT = {
+    'i386:x86-64': ['rbx', 'rbp', 'r12', 'r13', 'r14', 'r15', 'rsp'],
+    'aarch64': [f'x{n}' for n in range(19, 30)] + ['sp'],
+}
+OURS = re.compile(r'vmtrampoline_\d+_\d+_\d+_(\w+)')
+
+names = {}  # of the bodies, by address
+symbols = {}  # whether a pc is in the assembly, by pc
+seen, entered, wrong, steps = set(), set(), [], 0
+
+
+def number(value):
+    return int(value) & (1 << 64) - 1
+
+
+def pc():
+    return number(gdb.selected_frame().pc())
+
+
+def run(command):
+    return gdb.execute(command, to_string=True)
+
+
+def ours(address):
+    """Whether an address is in the assembly."""
+    if address not in symbols:
+        symbols[address] = bool(OURS.match(run(f'info symbol {address}')))
+    return symbols[address]
+
+
+def caller():
+    """What gdb knows of the caller of the newest frame; a body may have been called by another."""
+    frame = gdb.newest_frame().older()
+    while frame is not None and ours(number(frame.pc())):
+        frame = frame.older()
+    if frame is None:
+        return {}
+    registers = KEPT[frame.architecture().name()]
+    return {'pc': number(frame.pc())} | {name: number(frame.read_register(name)) for name in registers}
+
+
+def walk(name):
+    """Steps through a body that has just been entered."""
+    global steps
+    expected = caller()
+    entered.add(name)
+    while pc() != expected['pc']:
+        if not ours(pc()):  # the target, or whom it calls
+            back = number(gdb.newest_frame().older().pc())
+            gdb.Breakpoint(f'*{back}', internal=True, temporary=True)
+            run('continue')
+            continue
+        steps += 1
+        seen.add(pc())
+        if caller() != expected:
+            wrong.append(f'{name}: at {pc():#x}: {caller()}, not {expected}')
+        run('stepi')
+
+
+for setting in ('pagination off', 'confirm off', 'print thread-events off', 'backtrace past-main on'):
+    run(f'set {setting}')
+run('starti')
+for match in OURS.finditer(run('info functions ^vmtrampoline_[0-9]')):
+    if 'thunks' not in match[0]:
+        address = number(gdb.parse_and_eval(f'(long)&{match[0]}'))
+        names[address] = match[1]
+        gdb.Breakpoint(f'*{address}', internal=True)
+run('continue')
+while gdb.selected_inferior().pid:
+    if pc() in names:
+        walk(names[pc()])
+    run('continue')
+
+print('\n'.join(wrong[:20]))
+missed = sorted(set(names.values()) - entered)
+print(f'{steps} steps at {len(seen)} instructions of {len(entered)} bodies, {len(wrong)} wrong,',
+      f"not entered: {', '.join(missed) or 'none'}")
+run(f'quit {int(bool(wrong or missed or not steps))}')
