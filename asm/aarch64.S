@@ -63,7 +63,7 @@
 #define SAVED_AREA          x29, #-16
 #define SAVED_SIZE          32
 #define FIXED_SIZE          (WORD_SIZE * FIXED_WORDS)
-#define PAGE                4096
+#define PAGE_SIZE           4096
 
 // A stack word, and the register of that size.
 #if defined(__APPLE__) || defined(VMTRAMPOLINE_APPLE)
@@ -87,43 +87,41 @@
     ldr     d\index, [x3, x9]
 .endm
 
-// A vector register that may carry a vector: 16 bytes, in halves for the same
-// reason.
-.macro VECTOR index
+// The other half of a vector.
+.macro UPPER index
     ldrh    w9, [x4, #D_FLOAT + 2 * \index]
-    add     x9, x3, x9
-    ldr     d\index, [x9], #8
+    add     x9, x10, x9
     ld1     {v\index\().d}[1], [x9]
 .endm
 
-// The vector registers, in tiers: 0, FLOATS_FEW, FLOATS_SOME, FLOATS_ALL, and
-// all of them with 16 bytes.
+// The vector registers, in tiers, each of which adds to the one before: 0,
+// FLOATS_FEW, FLOATS_SOME, FLOATS_ALL, and all of them with 16 bytes.
 .macro LOAD_FLOATS
     ldrb    w10, [x4, #D_FLOATS]
     cmp     w10, #FLOATS_FEW
-    b.lo    2f
+    b.lo    1f
     SCALAR  0
     SCALAR  1
-    b.eq    2f
+    b.eq    1f
     cmp     w10, #FLOATS_ALL
-    b.hi    1f
     SCALAR  2
     SCALAR  3
-    b.lo    2f
+    b.lo    1f
     SCALAR  4
     SCALAR  5
     SCALAR  6
     SCALAR  7
-    b       2f
-1:  VECTOR  0
-    VECTOR  1
-    VECTOR  2
-    VECTOR  3
-    VECTOR  4
-    VECTOR  5
-    VECTOR  6
-    VECTOR  7
-2:
+    b.eq    1f
+    add     x10, x3, #8
+    UPPER   0
+    UPPER   1
+    UPPER   2
+    UPPER   3
+    UPPER   4
+    UPPER   5
+    UPPER   6
+    UPPER   7
+1:
 .endm
 
 // The integer registers after the contexts. One that carries nothing gets a
@@ -256,10 +254,10 @@ FUNCTION(variable)
 
     // The return area, touched page by page.
     ldrh    w9, [x4, #D_RETURN_AREA]
-1:  cmp     w9, #PAGE
+1:  cmp     w9, #PAGE_SIZE
     b.lo    2f
-    sub     w9, w9, #PAGE
-    sub     sp, sp, #PAGE
+    sub     w9, w9, #PAGE_SIZE
+    sub     sp, sp, #PAGE_SIZE
     ldr     xzr, [sp]
     b       1b
 2:  sub     sp, sp, x9
@@ -343,3 +341,73 @@ FUNCTION(variable)
     b.ne    9b
     b       11b
 END_FUNCTION(variable)
+
+//------------------------------------------------------ function pointers ----
+//
+// Frame of the twins, at the call:
+//
+//              | caller's frame           |
+//     x29 + 16 +--------------------------+ <- CFA; 16-aligned
+//     x29 +  8 | return address           |
+//     x29      | caller's x29             |    frame record
+//     x29 -  8 | descriptor               |
+//     sp       | slots                    | <- 16-aligned
+//              +--------------------------+
+
+.macro STORE call, body
+    BEGIN_FRAME
+    stp     x3, x4, [sp, #-16]!
+    \call   \body
+    ldp     x3, x4, [sp], #16
+    ldrb    w9, [x4, #D_RESULT]
+    fmov    x10, d0
+    cmp     w9, #RESULT_FLOAT
+    csel    x0, x10, x0, eq
+    ldr     x9, [x4, #D_RESULT_MASK]
+    and     x0, x0, x9
+    str     x0, [x3]
+    END_FRAME
+.endm
+
+    .p2align 4
+FUNCTION(store_bare)
+    STORE   blr, x2
+END_FUNCTION(store_bare)
+
+    .p2align 4
+FUNCTION(store_short_cut)
+    STORE   bl, SYMBOL(short_cut)
+END_FUNCTION(store_short_cut)
+
+    .p2align 4
+FUNCTION(store_fixed)
+    STORE   bl, SYMBOL(fixed)
+END_FUNCTION(store_fixed)
+
+// Sections of their own: where nobody makes pointers, the linker drops them.
+ZEROED(pointer_table, (8 * POINTERS))
+
+#if defined(__APPLE__)
+#define PAGE_OF(symbol)     symbol@PAGE
+#define OFFSET_OF(symbol)   symbol@PAGEOFF
+#else
+#define PAGE_OF(symbol)     symbol
+#define OFFSET_OF(symbol)   :lo12:symbol
+#endif
+
+#if defined(__ELF__)
+    .section .text.pointer_thunks, "ax", %progbits
+#endif
+    .balign THUNK_SIZE_AARCH64
+FUNCTIONS(pointer_thunks)
+    .set    .Lentry, 0
+    .rept   POINTERS
+    LANDING_PAD
+    adrp    x4, PAGE_OF(SYMBOL(pointer_table)) + .Lentry
+    ldr     x4, [x4, OFFSET_OF(SYMBOL(pointer_table)) + .Lentry]
+    ldr     x16, [x4, #-BODY_BEFORE]
+    br      x16
+    .balign THUNK_SIZE_AARCH64
+    .set    .Lentry, .Lentry + 8
+    .endr
+END_FUNCTION(pointer_thunks)

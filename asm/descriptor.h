@@ -49,4 +49,5 @@
 // and how many bytes before the descriptor the body's address lies.
 #define POINTERS 4096
 #define THUNK_SIZE_X86_64 16
+#define THUNK_SIZE_AARCH64 32
 #define BODY_BEFORE 8

@@ -1,6 +1,6 @@
 //! Function pointers made at run time: called like a trampoline, and interned.
 
-#![cfg(all(vmtrampoline_port, target_arch = "x86_64"))]
+#![cfg(vmtrampoline_port)]
 
 mod common;
 

@@ -9,7 +9,7 @@
 //! The thunks are assembly, repeated by the assembler, rather than a generic
 //! Rust function instantiated with every index: `asm/README.md` compares.
 
-#[cfg(all(vmtrampoline_port, target_arch = "x86_64"))]
+#[cfg(vmtrampoline_port)]
 mod ported {
     use alloc::alloc::{alloc, handle_alloc_error};
     use core::{
@@ -38,7 +38,11 @@ mod ported {
     };
 
     const COUNT: usize = Pool::CAPACITY;
-    const SIZE: usize = constant("THUNK_SIZE_X86_64");
+    const SIZE: usize = constant(if cfg!(target_arch = "x86_64") {
+        "THUNK_SIZE_X86_64"
+    } else {
+        "THUNK_SIZE_AARCH64"
+    });
 
     unsafe extern "C" {
         /// By index: null, or a descriptor as in [`Interned`].
@@ -218,11 +222,11 @@ mod ported {
     }
 }
 
-#[cfg(all(vmtrampoline_port, target_arch = "x86_64"))]
+#[cfg(vmtrampoline_port)]
 pub(super) use ported::thunk;
 
 /// There are no thunks on this target.
-#[cfg(not(all(vmtrampoline_port, target_arch = "x86_64")))]
+#[cfg(not(vmtrampoline_port))]
 pub(super) fn thunk(
     _: &crate::Pool,
     _: &crate::Descriptor,
