@@ -1,7 +1,9 @@
 """For gdb: steps through the bodies, and unwinds at every instruction.
 
     gdb -batch -x .ci/step.py --args PROGRAM ARGUMENTS...
+    gdb-multiarch -batch -ex 'target remote :PORT' -x .ci/step.py PROGRAM
 
+PROGRAM is the test `call`, its arguments `--exact every_path_is_a_call`.
 Wherever the program enters a body, this notes the caller's pc, stack pointer and
 callee-saved registers, and steps until it is back there, passing over the target.
 gdb, which reads the CFI by itself, must find the same caller at every instruction.
@@ -69,9 +71,10 @@ def walk(name):
         run('stepi')
 
 
-for setting in ('pagination off', 'confirm off', 'print thread-events off', 'backtrace past-main on'):
+for setting in ('language c', 'pagination off', 'confirm off', 'print thread-events off', 'backtrace past-main on'):
     run(f'set {setting}')
-run('starti')
+if not gdb.selected_inferior().pid:
+    run('starti')
 for match in OURS.finditer(run('info functions ^vmtrampoline_[0-9]')):
     if 'thunks' not in match[0]:
         address = number(gdb.parse_and_eval(f'(long)&{match[0]}'))

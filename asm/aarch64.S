@@ -87,7 +87,7 @@
     ldr     d\index, [x3, x9]
 .endm
 
-// The other half of a vector.
+// The other half of a vector. x10 is 8 bytes beyond slots.
 .macro UPPER index
     ldrh    w9, [x4, #D_FLOAT + 2 * \index]
     add     x9, x10, x9

@@ -9,6 +9,7 @@ use std::{ffi::c_void, iter::repeat_n, ptr::null_mut};
 use common::{
     case::{Case, Ground, Route, Subject, abi},
     guarded::Edge,
+    paths::every_path,
     strategies::types_of,
 };
 use proptest::prelude::*;
@@ -129,6 +130,15 @@ fn a_thousand_values() {
         let signature = Signature::new(repeat_n(ty, 1000), [ty]).unwrap();
         check(Convention::C, &signature);
     }
+}
+
+/// These are also the calls that .ci/step.py steps through.
+#[test]
+fn every_path_is_a_call() {
+    let ground = Ground::new();
+    every_path(|case, subject, route| {
+        case.call(&case.layout(), subject, route, Edge::End, &ground).unwrap();
+    });
 }
 
 /// Calls that are not what the layout says are found out.

@@ -18,8 +18,8 @@ use std::{
     sync::Mutex,
 };
 
-use common::case::Subject;
-use vmtrampoline::{Signature, ValRaw, private::Convention};
+use common::{case::Route, paths::every_path};
+use vmtrampoline::ValRaw;
 
 /// rbx, rbp, r12 to r15 by their DWARF numbers (System V ABI, AMD64 supplement,
 /// figure 3.36), and what the stepper gives them.
@@ -42,8 +42,6 @@ struct Step {
     kept: [usize; 6],
     /// The stack pointer of the stepper before and after the call.
     sp: usize,
-    /// What is added to the flags: the trap flag, or nothing.
-    flags: usize,
     /// Whether a body may have been called by another, which stores its result.
     nested: bool,
     /// For [`trap`].
@@ -69,7 +67,6 @@ static STEP: Shared = Shared(UnsafeCell::new(Step {
     arguments: [0; 5],
     kept: [KEPT[0].1, KEPT[1].1, KEPT[2].1, KEPT[3].1, KEPT[4].1, KEPT[5].1],
     sp: 0,
-    flags: 0,
     nested: false,
     seen: Seen { instructions: BTreeSet::new(), steps: 0, wrong: Vec::new() },
 }));
@@ -127,8 +124,7 @@ global_asm!(
     "mov rcx, [rax + {arguments} + 8 * 3]",
     "mov r8, [rax + {arguments} + 8 * 4]",
     "pushfq",
-    "mov r9, [rax + {flags}]",
-    "or [rsp], r9",
+    "or qword ptr [rsp], {trap_flag}",
     "popfq",
     "call [rax + {function}]",
     "{stepper_return}:",
@@ -191,7 +187,6 @@ global_asm!(
     arguments = const offset_of!(Step, arguments),
     kept = const offset_of!(Step, kept),
     sp = const offset_of!(Step, sp),
-    flags = const offset_of!(Step, flags),
     trap_flag = const TRAP_FLAG,
 );
 
@@ -260,8 +255,8 @@ extern "C" fn trap(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
     step.seen.wrong.extend(walk.wrong.map(|what| format!("at entry + {at:#x}: {what}")));
 }
 
-/// Calls `function`, and looks at each step if `flags` has the trap flag.
-fn steps(function: *const c_void, arguments: [usize; 5], flags: usize, nested: bool) -> Seen {
+/// Calls `function`, and looks at each step.
+fn steps(function: *const c_void, arguments: [usize; 5], nested: bool) -> Seen {
     let _lock = LOCK.lock().unwrap();
     let step = STEP.0.get();
     // SAFETY: we have the lock. The handler is installed while `stepper` runs,
@@ -269,7 +264,6 @@ fn steps(function: *const c_void, arguments: [usize; 5], flags: usize, nested: b
     unsafe {
         (*step).function = function;
         (*step).arguments = arguments;
-        (*step).flags = flags;
         (*step).nested = nested;
         let mut action: libc::sigaction = zeroed();
         let mut before: libc::sigaction = zeroed();
@@ -285,53 +279,19 @@ fn steps(function: *const c_void, arguments: [usize; 5], flags: usize, nested: b
     }
 }
 
-/// Together they take every path through every body.
-const SIGNATURES: [&str; 14] = [
-    "()",
-    "() -> i32",
-    "(i32) -> i64",
-    "(f32) -> f64",
-    "(f32, f32, f32)",
-    "(f32, f32, f32, f32, f32)",
-    "(f64, v128) -> f32",
-    "(i64, i64, i64, i64, i64, i64, i64)",
-    "(i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> i64",
-    "(v128) -> v128",
-    "(f32, f32, f32, f32, f32) -> (i32, v128, i32, v128, i64)",
-    "(i64) -> (f32, v128, f32)",
-    "(i64, i64, i64) -> (f32, i64)",
-    "(i64, i64, i64, i64) -> (i32, v128)",
-];
-
-/// Makes these calls by every body and function pointer that can.
-fn every_path(flags: usize, mut look: impl FnMut(&str, Seen)) {
-    let wide = format!("() -> (i32{})", ", v128".repeat(300));
-    for text in SIGNATURES.into_iter().chain([&*wide]) {
-        let signature: Signature = text.parse().expect(text);
-        for convention in [Convention::Vm, Convention::C] {
-            if convention == Convention::C && signature.results().len() > 1 {
-                continue;
-            }
-            for subject in Subject::all(convention, &signature) {
-                let mut slots = vec![ValRaw::default(); signature.slots()];
-                let descriptor = (&raw const *subject.descriptor()).cast::<u8>() as usize;
-                let (slots, target) = (slots.as_mut_ptr() as usize, address(stepped));
-                let arguments = [0x1111, 0x2222, target, slots, descriptor];
-                let name = format!("{text}, {convention:?}, {:?}", subject.shape());
-                look(&name, steps(subject.body(), arguments, flags, false));
-                if let Subject::Vm(trampoline) = &subject {
-                    let pointer = trampoline.pointer().unwrap() as *const c_void;
-                    look(&format!("{name}, by pointer"), steps(pointer, arguments, flags, true));
-                }
-            }
-        }
-    }
-}
-
 #[test]
 fn unwinding_finds_the_caller_at_every_instruction() {
     let (mut instructions, mut count) = (BTreeSet::new(), 0);
-    every_path(TRAP_FLAG, |name, seen| {
+    every_path(|case, subject, route| {
+        let name = format!("{case:?}, {:?} by {route:?}", subject.shape());
+        let mut slots = vec![ValRaw::default(); case.signature.slots()];
+        let descriptor = (&raw const *subject.descriptor()).cast::<u8>() as usize;
+        let (slots, target) = (slots.as_mut_ptr() as usize, address(stepped));
+        let arguments = [0x1111, 0x2222, target, slots, descriptor];
+        let seen = match route {
+            Route::Pointer(pointer) => steps(pointer as *const c_void, arguments, true),
+            _ => steps(subject.body(), arguments, false),
+        };
         assert!(seen.steps > 0, "{name}");
         assert_eq!(seen.wrong, [""; 0], "{name}");
         instructions.extend(seen.instructions);
@@ -340,18 +300,11 @@ fn unwinding_finds_the_caller_at_every_instruction() {
     println!("{count} steps at {} instructions", instructions.len());
 }
 
-/// The same calls, for a debugger that steps by itself.
-#[test]
-#[ignore = "for .ci/step.py"]
-fn every_path_without_traps() {
-    every_path(0, |name, seen| assert_eq!(seen.steps, 0, "{name}"));
-}
-
 #[test]
 fn liars_are_caught() {
     for liar in [silent, forgets_rbx, unknown] {
-        let seen = steps(liar as *const c_void, [0; 5], TRAP_FLAG, false);
+        let seen = steps(liar as *const c_void, [0; 5], false);
         assert_eq!(seen.wrong.len(), 1, "{:?}", seen.wrong);
     }
-    assert_eq!(steps(stepped as *const c_void, [0; 5], TRAP_FLAG, false).steps, 0);
+    assert_eq!(steps(stepped as *const c_void, [0; 5], false).steps, 0);
 }

@@ -6,6 +6,7 @@
 //!   checks what a function leaves behind; one file per architecture.
 //! - [`case`]: a signature with values, called in every shape and by every
 //!   route, and judged by its layout.
+//! - [`paths`]: calls that take every path through the assembly.
 //! - [`guarded`]: memory with a page on both sides that nobody can touch.
 
 #![allow(dead_code)] // no test uses all of it
@@ -15,6 +16,8 @@ pub(crate) mod case;
 pub(crate) mod golden;
 #[cfg(unix)]
 pub(crate) mod guarded;
+#[cfg(vmtrampoline_port)]
+pub(crate) mod paths;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod recorder;
 pub(crate) mod strategies;

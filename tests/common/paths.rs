@@ -1,0 +1,43 @@
+//! Calls that together take every path through every body.
+
+use vmtrampoline::{Signature, private::Convention};
+
+use super::case::{Case, Route, Subject};
+
+const SIGNATURES: [&str; 15] = [
+    "()",
+    "() -> i32",
+    "(i32) -> i64",
+    "(f32) -> f64",
+    "(f32, f32, f32)",
+    "(f32, f32, f32, f32, f32)",
+    "(f64, v128) -> f32",
+    "(i64, i64, i64, i64, i64, i64, i64)",
+    "(i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> i64",
+    "(v128) -> v128",
+    "(f32, f32, f32, f32, f32) -> (i32, v128, i32, v128, i64)",
+    "(i64) -> (f32, v128, f32)",
+    "(i64, i64, i64) -> (f32, i64)",
+    "(i64, i64, i64, i64) -> (i32, v128)",
+    "(i64, i64, i64, i64, i64, i64) -> (i32, v128)",
+];
+
+/// Hands over these calls, by every body and function pointer that can make them.
+pub(crate) fn every_path(mut take: impl FnMut(&Case, &Subject, Route)) {
+    let wide = format!("() -> (i32{})", ", v128".repeat(300));
+    for text in SIGNATURES.into_iter().chain([&*wide]) {
+        let signature: Signature = text.parse().expect(text);
+        for convention in [Convention::Vm, Convention::C] {
+            if convention == Convention::C && signature.results().len() > 1 {
+                continue;
+            }
+            let case = Case::new(convention, signature.clone(), 1);
+            for subject in Subject::all(convention, &signature) {
+                take(&case, &subject, Route::Body);
+                if let Subject::Vm(trampoline) = &subject {
+                    take(&case, &subject, Route::Pointer(trampoline.pointer().unwrap()));
+                }
+            }
+        }
+    }
+}
