@@ -344,20 +344,48 @@ END_FUNCTION(variable)
 
 //------------------------------------------------------ function pointers ----
 //
-// Frame of the twins, at the call:
+// Frame of `leaf`, at the call:
 //
 //              | caller's frame           |
 //     x29 + 16 +--------------------------+ <- CFA; 16-aligned
 //     x29 +  8 | return address           |
 //     x29      | caller's x29             |    frame record
 //     x29 -  8 | descriptor               |
-//     sp       | slots                    | <- 16-aligned
+//     x29 - 16 | slots                    |
+//              +--------------------------+
+//     sp       | argument area            | <- 16-aligned
 //              +--------------------------+
 
-.macro STORE call, body
+    .p2align 5
+FUNCTION(leaf_all)
+    SCALAR  4
+    SCALAR  5
+    SCALAR  6
+    SCALAR  7
+END_FUNCTION(leaf_all)                   // falls through
+
+FUNCTION(leaf_some)
+    SCALAR  2
+    SCALAR  3
+END_FUNCTION(leaf_some)                  // falls through
+
+FUNCTION(leaf_few)
+    SCALAR  0
+    SCALAR  1
+END_FUNCTION(leaf_few)                   // falls through
+
+FUNCTION(leaf)
     BEGIN_FRAME
     stp     x3, x4, [sp, #-16]!
-    \call   \body
+    sub     sp, sp, #FIXED_SIZE
+    mov     x16, x2
+    ldrh    w9, [x4, #D_STACK_WORDS]
+    cmp     w9, #GROUP
+    b.hs    2f
+1:  LOAD_INTEGERS
+    blr     x16
+
+    add     sp, sp, #FIXED_SIZE
     ldp     x3, x4, [sp], #16
     ldrb    w9, [x4, #D_RESULT]
     fmov    x10, d0
@@ -366,23 +394,15 @@ END_FUNCTION(variable)
     ldr     x9, [x4, #D_RESULT_MASK]
     and     x0, x0, x9
     str     x0, [x3]
+    .cfi_remember_state
     END_FRAME
-.endm
 
-    .p2align 4
-FUNCTION(store_bare)
-    STORE   blr, x2
-END_FUNCTION(store_bare)
-
-    .p2align 4
-FUNCTION(store_short_cut)
-    STORE   bl, SYMBOL(short_cut)
-END_FUNCTION(store_short_cut)
-
-    .p2align 4
-FUNCTION(store_fixed)
-    STORE   bl, SYMBOL(fixed)
-END_FUNCTION(store_fixed)
+    .cfi_restore_state
+2:  b.eq    3f
+    WORDS   x4, 4
+3:  WORDS   x4, 0
+    b       1b
+END_FUNCTION(leaf)
 
 // Sections of their own: where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))

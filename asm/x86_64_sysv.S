@@ -376,32 +376,58 @@ END_FUNCTION(variable)
 // descriptor in entry i of the table, and the body's address just before the
 // descriptor.
 //
-// Nobody stores result 0 for a pointer, so the bodies that leave it in its
-// register have twins that call them and store it: E2 as for `variable`. In C:
-//
-//     returned         = short_cut(callee, caller, target, slots, descriptor);
-//     slots[0]         = returned.rax & RESULT_MASK, or returned.xmm0;
+// Nobody stores result 0 for a pointer. Where there is one, it is `leaf` that
+// the thunk jumps to, or `variable`: up to FIXED_WORDS stack words, no vectors,
+// and E2 as for `variable`. The tiers of vector registers are entries that fall
+// through to each other.
 //
 // Requires, besides:
 //   R5  before thunk i is called, entry i has been set to a descriptor for which
 //       R1 and R4 hold, and never changes afterwards. The body stores the
 //       result, or there is none.
 //
-// Frame of the twins, at the call:
+// Frame of `leaf`, at the call:
 //
 //              | caller's frame           |
 //     rbp + 16 +--------------------------+ <- CFA; 16-aligned
 //     rbp +  8 | return address           |
 //     rbp      | caller's rbp             |    frame record
 //     rbp -  8 | slots                    |
-//     rsp      | descriptor               | <- 16-aligned
+//     rbp - 16 | descriptor               |
+//              +--------------------------+
+//     rsp      | argument area            | <- 16-aligned
 //              +--------------------------+
 
-.macro STORE body
+    .p2align 5
+FUNCTION(leaf_all)
+    SCALAR  7
+    SCALAR  6
+    SCALAR  5
+    SCALAR  4
+END_FUNCTION(leaf_all)                   // falls through
+
+FUNCTION(leaf_some)
+    SCALAR  3
+    SCALAR  2
+END_FUNCTION(leaf_some)                  // falls through
+
+FUNCTION(leaf_few)
+    SCALAR  1
+    SCALAR  0
+END_FUNCTION(leaf_few)                   // falls through
+
+FUNCTION(leaf)
     BEGIN_FRAME
     push    rcx
     push    r8
-    call    \body
+    sub     rsp, FIXED_SIZE
+    mov     rax, rdx
+    cmp     word ptr [r8 + D_STACK_WORDS], GROUP
+    jae     2f
+1:  LOAD_INTEGERS
+    call    rax
+
+    add     rsp, FIXED_SIZE
     pop     r8
     pop     rcx
     movq    r10, xmm0
@@ -410,23 +436,21 @@ END_FUNCTION(variable)
     and     rax, [r8 + D_RESULT_MASK]
     mov     [rcx], rax
     pop     rbp
+    .cfi_remember_state
     END_FRAME
-.endm
 
-    .p2align 4
-FUNCTION(store_bare)
-    STORE   rdx
-END_FUNCTION(store_bare)
-
-    .p2align 4
-FUNCTION(store_short_cut)
-    STORE   SYMBOL(short_cut)
-END_FUNCTION(store_short_cut)
-
-    .p2align 4
-FUNCTION(store_fixed)
-    STORE   SYMBOL(fixed)
-END_FUNCTION(store_fixed)
+    .cfi_restore_state
+2:  je      3f
+    WORD    7
+    WORD    6
+    WORD    5
+    WORD    4
+3:  WORD    3
+    WORD    2
+    WORD    1
+    WORD    0
+    jmp     1b
+END_FUNCTION(leaf)
 
 // Sections of their own: where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))

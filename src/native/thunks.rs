@@ -30,7 +30,10 @@ mod ported {
 
     use crate::{
         Descriptor, Error, Pool, ValRaw,
-        descriptor::{Header, RESULT_NONE, constant},
+        descriptor::{
+            FLOATS_ALL, FLOATS_FEW, FLOATS_SOME, FLOATS_VECTORS, Header, RESULT_NONE, Shape,
+            constant,
+        },
         native::{
             VMContext, VMFunctionBody, VMOpaqueContext,
             entry::{Body, bodies, symbol},
@@ -54,8 +57,8 @@ mod ported {
         safe static THUNKS: [[u8; SIZE]; COUNT];
     }
 
-    // The first three leave result 0 in its register, as `entry` declares them.
-    // Here they serve signatures without results.
+    // The first three leave result 0 in its register, and `entry` declares them to
+    // return it. Here they serve signatures without results.
     #[allow(clashing_extern_declarations)]
     mod body {
         use super::*;
@@ -63,20 +66,28 @@ mod ported {
             bare;
             short_cut;
             fixed;
-            store_bare;
-            store_short_cut;
-            store_fixed;
+            leaf;
+            leaf_few;
+            leaf_some;
+            leaf_all;
             variable;
         }
     }
 
-    /// By [`Shape`](crate::descriptor::Shape), for signatures without results.
-    static WITHOUT_RESULT: [Body<()>; 4] =
-        [body::bare, body::short_cut, body::fixed, body::variable];
-
-    /// By shape, for the others.
-    static STORING: [Body<()>; 4] =
-        [body::store_bare, body::store_short_cut, body::store_fixed, body::variable];
+    /// The body for a pointer: the one of the descriptor's shape if there is no
+    /// result to store, a longer one otherwise.
+    fn body(header: &Header) -> Body<()> {
+        match (header.shape, header.result, header.floats) {
+            (Shape::Bare, RESULT_NONE, _) => body::bare,
+            (Shape::ShortCut, RESULT_NONE, _) => body::short_cut,
+            (Shape::Fixed, RESULT_NONE, _) => body::fixed,
+            (Shape::Variable, ..) | (.., FLOATS_VECTORS) => body::variable,
+            (.., FLOATS_ALL) => body::leaf_all,
+            (.., FLOATS_SOME) => body::leaf_some,
+            (.., FLOATS_FEW) => body::leaf_few,
+            _ => body::leaf,
+        }
+    }
 
     /// What a thunk finds: a body, and the descriptor for it as far as the
     /// assembly reads it. Entries of the table point to the header.
@@ -99,9 +110,7 @@ mod ported {
     impl Interned {
         /// A copy that is never freed; its header.
         fn leak(header: &Header, lists: &[u16]) -> *mut Header {
-            let bodies = if header.result == RESULT_NONE { &WITHOUT_RESULT } else { &STORING };
-            let interned =
-                Interned { body: bodies[header.shape as usize], header: *header, lists: [] };
+            let interned = Interned { body: body(header), header: *header, lists: [] };
             let (layout, _) = Layout::new::<Interned>()
                 .extend(Layout::for_value(lists))
                 .expect("lists have a few thousand entries");
