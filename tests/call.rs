@@ -7,10 +7,9 @@ mod common;
 use std::{ffi::c_void, iter::repeat_n, ptr::null_mut};
 
 use common::{
-    case::{Case, Ground, Route, Subject, abi},
+    case::{Case, Ground, Route, Subject, cases},
     guarded::Edge,
     paths::every_path,
-    strategies::types_of,
 };
 use proptest::prelude::*;
 use vmtrampoline::{
@@ -28,16 +27,6 @@ fn parse(text: &str) -> Signature {
 #[track_caller]
 fn check(convention: Convention, signature: &Signature) -> Vec<Shape> {
     Case::new(convention, signature.clone(), 3).check().unwrap()
-}
-
-/// Random calls of at most so many parameters and results.
-fn cases(convention: Convention, params: usize, results: usize) -> impl Strategy<Value = Case> {
-    let (abi, seed) = (abi(convention), any::<u64>());
-    (types_of(abi, params), types_of(abi, results), seed).prop_map(
-        move |(params, results, seed)| {
-            Case::new(convention, Signature::new(params, results).unwrap(), seed)
-        },
-    )
 }
 
 proptest! {

@@ -8,8 +8,8 @@
 #![cfg(all(vmtrampoline_port, target_os = "linux"))]
 
 use std::{
+    arch::global_asm,
     ffi::{c_int, c_void},
-    hint::black_box,
     iter::repeat_n,
     mem::zeroed,
     ptr::null_mut,
@@ -47,28 +47,53 @@ extern "C" fn fault(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
 
 extern "C" fn nothing() {}
 
+unsafe extern "C" {
+    /// Calls `run(trampoline)` so many bytes, a multiple of 16, further down.
+    #[link_name = "vmtrampoline_test_lower"]
+    fn lower(trampoline: *const c_void, bytes: usize, run: extern "C" fn(*const c_void));
+}
+
+#[cfg(target_arch = "x86_64")]
+global_asm!(
+    "{lower}:",
+    "push rbp",
+    "mov rbp, rsp",
+    "sub rsp, rsi",
+    "call rdx",
+    "leave",
+    "ret",
+    lower = sym lower,
+);
+
+#[cfg(target_arch = "aarch64")]
+global_asm!(
+    "{lower}:",
+    "stp x29, x30, [sp, #-16]!",
+    "mov x29, sp",
+    "sub sp, sp, x1",
+    "blr x2",
+    "mov sp, x29",
+    "ldp x29, x30, [sp], #16",
+    "ret",
+    lower = sym lower,
+);
+
 /// Calls through this trampoline, the pages below taken away.
-fn run(trampoline: &Trampoline) {
+extern "C" fn run(trampoline: *const c_void) {
     let mut slots = vec![ValRaw::default(); 1000];
     // What the call itself needs on its way to the body may lie below this, and
     // is noted, too.
     let high = (&raw const slots) as usize & !(PAGE - 1);
     HIGH.store(high, Ordering::Relaxed);
     let low = LOW.load(Ordering::Relaxed);
-    // SAFETY: the pages are this stack's; `nothing` takes no notice of parameters,
+    // SAFETY: `alternate` passes a trampoline; the pages are this stack's; `nothing` takes no notice of parameters,
     // and whatever its results are, only slots receive them.
     unsafe {
         assert_eq!(libc::mprotect(low as *mut c_void, high - low, libc::PROT_NONE), 0);
+        let trampoline = &*trampoline.cast::<Trampoline>();
         let target = nothing as *const _;
         trampoline.call_unchecked(null_mut(), null_mut(), target, slots.as_mut_ptr());
     }
-}
-
-/// [`run`], some bytes further down the stack.
-fn lower<const BYTES: usize>(trampoline: &Trampoline) {
-    let bytes = black_box([0u8; BYTES]);
-    run(trampoline);
-    black_box(bytes);
 }
 
 /// The pages that a call of this signature touches, counted down from the first,
@@ -76,7 +101,7 @@ fn lower<const BYTES: usize>(trampoline: &Trampoline) {
 fn touched(signature: &Signature, up: usize) -> Vec<usize> {
     static LOCK: Mutex<()> = Mutex::new(());
     let _lock = LOCK.lock().unwrap();
-    let mut call = Call { trampoline: Trampoline::new(signature).unwrap(), down: up % 64 };
+    let mut call = Call { trampoline: Trampoline::new(signature).unwrap(), down: 64 - up % 64 };
     // SAFETY: a thread of our own on a stack of our own, with a handler that
     // touches only pages of that stack; all of it is undone.
     unsafe {
@@ -110,7 +135,7 @@ fn touched(signature: &Signature, up: usize) -> Vec<usize> {
 /// What a thread is told.
 struct Call {
     trampoline: Trampoline,
-    /// How many bytes further down the stack: 0, 16, 32 or 48.
+    /// How many bytes further down the stack it is made.
     down: usize,
 }
 
@@ -121,9 +146,10 @@ extern "C" fn alternate(call: *mut c_void) -> *mut c_void {
         libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: memory.len() };
     // SAFETY: the memory outlives the call, and is given up after it.
     assert_eq!(unsafe { libc::sigaltstack(&stack, null_mut()) }, 0);
-    // SAFETY: `touched` passes it, and waits.
+    // SAFETY: `touched` passes it, and waits for us.
     let call = unsafe { &*call.cast::<Call>() };
-    [lower::<0>, lower::<16>, lower::<32>, lower::<48>][call.down / 16](&call.trampoline);
+    // SAFETY: `run` takes the trampoline.
+    unsafe { lower((&raw const call.trampoline).cast(), call.down, run) };
     let none = libc::stack_t { ss_flags: libc::SS_DISABLE, ..stack };
     // SAFETY: likewise.
     assert_eq!(unsafe { libc::sigaltstack(&none, null_mut()) }, 0);

@@ -1,5 +1,6 @@
 //! At every instruction of every body, unwinding finds the caller: its stack
-//! pointer, its callee-saved registers, the address it goes on from.
+//! pointer, its callee-saved registers, the address it goes on from. And where an
+//! indirect jump or call goes, there is a landing pad.
 //!
 //! The processor's trap flag stops after each instruction, and the handler of
 //! that signal unwinds. Panics and backtraces see a frame at its call alone.
@@ -13,7 +14,7 @@ use std::{
     cell::UnsafeCell,
     collections::BTreeSet,
     ffi::{c_int, c_void},
-    mem::{offset_of, zeroed},
+    mem::{offset_of, replace, zeroed},
     ptr::null_mut,
     sync::Mutex,
 };
@@ -50,9 +51,16 @@ struct Step {
 
 /// What the handler has seen.
 struct Seen {
+    /// The last instruction.
+    last: usize,
     instructions: BTreeSet<usize>,
     steps: usize,
     wrong: Vec<String>,
+}
+
+impl Seen {
+    const NOTHING: Seen =
+        Seen { last: 0, instructions: BTreeSet::new(), steps: 0, wrong: Vec::new() };
 }
 
 struct Shared(UnsafeCell<Step>);
@@ -68,7 +76,7 @@ static STEP: Shared = Shared(UnsafeCell::new(Step {
     kept: [KEPT[0].1, KEPT[1].1, KEPT[2].1, KEPT[3].1, KEPT[4].1, KEPT[5].1],
     sp: 0,
     nested: false,
-    seen: Seen { instructions: BTreeSet::new(), steps: 0, wrong: Vec::new() },
+    seen: Seen::NOTHING,
 }));
 
 unsafe extern "C" {
@@ -89,6 +97,8 @@ unsafe extern "C" {
     fn forgets_rbx();
     #[link_name = "vmtrampoline_test_unknown"]
     fn unknown();
+    #[link_name = "vmtrampoline_test_padless"]
+    fn padless();
 
     fn _Unwind_Backtrace(
         visit: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
@@ -153,6 +163,7 @@ global_asm!(
     ".globl {silent}",
     "{silent}:",
     ".cfi_startproc",
+    "endbr64",
     "push qword ptr [rsp]",
     "pop rax",
     "ret",
@@ -162,6 +173,7 @@ global_asm!(
     ".globl {forgets_rbx}",
     "{forgets_rbx}:",
     ".cfi_startproc",
+    "endbr64",
     "push rbx",
     ".cfi_adjust_cfa_offset 8",
     "xor ebx, ebx",
@@ -173,7 +185,15 @@ global_asm!(
     // Says nothing at all.
     ".globl {unknown}",
     "{unknown}:",
+    "endbr64",
     "ret",
+
+    // Has no landing pad.
+    ".globl {padless}",
+    "{padless}:",
+    ".cfi_startproc",
+    "ret",
+    ".cfi_endproc",
     stepper = sym stepper,
     stepper_return = sym stepper_return,
     stepper_end = sym stepper_end,
@@ -182,6 +202,7 @@ global_asm!(
     silent = sym silent,
     forgets_rbx = sym forgets_rbx,
     unknown = sym unknown,
+    padless = sym padless,
     step = sym STEP,
     function = const offset_of!(Step, function),
     arguments = const offset_of!(Step, arguments),
@@ -233,25 +254,49 @@ extern "C" fn visit(context: *mut c_void, walk: *mut c_void) -> c_int {
     1 // the end of the walk
 }
 
+const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
+
+/// The code at this address.
+fn code(pc: usize) -> [u8; 4] {
+    // SAFETY: an instruction that has been, or is about to be, executed; more
+    // code follows it.
+    unsafe { *(pc as *const [u8; 4]) }
+}
+
+/// Whether there is an indirect jump or call at this address. Before the first
+/// step there is the stepper's own.
+fn is_indirect(pc: usize) -> bool {
+    if pc == 0 {
+        return true;
+    }
+    let [first, second, third, _] = code(pc);
+    let (opcode, operand) = if first & 0xf0 == 0x40 { (second, third) } else { (first, second) };
+    opcode == 0xff && matches!(operand >> 3 & 7, 2 | 4)
+}
+
 extern "C" fn trap(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel's own context.
     let context = unsafe { &*context.cast::<libc::ucontext_t>() };
     let pc = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
+    // SAFETY: `steps` waits for us, and the code that we have interrupted is
+    // assembly that does not use this.
+    let step = unsafe { &mut *STEP.0.get() };
+    let at = pc.wrapping_sub(step.function as usize);
+    let last = replace(&mut step.seen.last, pc);
+    if is_indirect(last) && code(pc) != ENDBR64 {
+        step.seen.wrong.push(format!("at entry + {at:#x}: no landing pad"));
+    }
     let ours = address(stepper)..address(stepper_end);
     let target = address(stepped)..address(stepped_end);
     if ours.contains(&pc) || target.contains(&pc) {
         return;
     }
-    // SAFETY: `steps` waits for us, and the code that we have interrupted is
-    // assembly that does not use this.
-    let step = unsafe { &mut *STEP.0.get() };
     let wrong = Some("there is no caller".to_owned());
     let mut walk = Walk { pc, found: false, nested: step.nested, wrong };
     // SAFETY: `visit` takes this.
     unsafe { _Unwind_Backtrace(visit, (&raw mut walk).cast()) };
     step.seen.steps += 1;
     step.seen.instructions.insert(pc);
-    let at = pc.wrapping_sub(step.function as usize);
     step.seen.wrong.extend(walk.wrong.map(|what| format!("at entry + {at:#x}: {what}")));
 }
 
@@ -272,10 +317,7 @@ fn steps(function: *const c_void, arguments: [usize; 5], nested: bool) -> Seen {
         assert_eq!(libc::sigaction(libc::SIGTRAP, &action, &mut before), 0);
         stepper();
         libc::sigaction(libc::SIGTRAP, &before, null_mut());
-        std::mem::replace(
-            &mut (*step).seen,
-            Seen { instructions: BTreeSet::new(), steps: 0, wrong: Vec::new() },
-        )
+        replace(&mut (*step).seen, Seen::NOTHING)
     }
 }
 
@@ -302,9 +344,15 @@ fn unwinding_finds_the_caller_at_every_instruction() {
 
 #[test]
 fn liars_are_caught() {
-    for liar in [silent, forgets_rbx, unknown] {
+    for (liar, said) in [
+        (silent as unsafe extern "C" fn(), "the caller's stack pointer"),
+        (forgets_rbx, "register 3"),
+        (unknown, "there is no caller"),
+        (padless, "no landing pad"),
+    ] {
         let seen = steps(liar as *const c_void, [0; 5], false);
-        assert_eq!(seen.wrong.len(), 1, "{:?}", seen.wrong);
+        assert!(seen.wrong.iter().any(|wrong| wrong.contains(said)), "{said}: {:?}", seen.wrong);
     }
-    assert_eq!(steps(stepped as *const c_void, [0; 5], false).steps, 0);
+    let seen = steps(stepped as *const c_void, [0; 5], false);
+    assert_eq!((seen.steps, seen.wrong.len()), (0, 0));
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::c_void;
 
+use proptest::prelude::*;
 use vmtrampoline::{
     Abi, CTrampoline, Descriptor, Error, Layout, Signature, Trampoline, VMTrampoline, ValRaw,
     ValType,
@@ -12,6 +13,7 @@ use vmtrampoline::{
 use super::{
     guarded::{Edge, Guarded},
     recorder::{self, Recording, checked, record},
+    strategies::types_of,
 };
 
 /// A call: everything else follows from these.
@@ -178,6 +180,20 @@ macro_rules! ensure {
     };
 }
 
+/// Calls of at most so many parameters and results.
+pub(crate) fn cases(
+    convention: Convention,
+    params: usize,
+    results: usize,
+) -> impl Strategy<Value = Case> {
+    let (abi, seed) = (abi(convention), any::<u64>());
+    (types_of(abi, params), types_of(abi, results), seed).prop_map(
+        move |(params, results, seed)| {
+            Case::new(convention, Signature::new(params, results).unwrap(), seed)
+        },
+    )
+}
+
 impl Ground {
     pub(crate) fn new() -> Ground {
         Ground { slots: Guarded::new(), descriptor: Guarded::new() }
@@ -332,7 +348,11 @@ impl Case {
     }
 
     /// What the target was given.
-    fn judge_arguments(&self, layout: &Layout, recording: &Recording) -> Result<(), String> {
+    pub(crate) fn judge_arguments(
+        &self,
+        layout: &Layout,
+        recording: &Recording,
+    ) -> Result<(), String> {
         ensure!(recording.calls == 1, "the target was called {} times", recording.calls);
         ensure!(recording.sp % 16 == 0, "the stack pointer at the call was {:#x}", recording.sp);
         for (i, (&at, context)) in layout.contexts().iter().zip(self.contexts()).enumerate() {

@@ -1,0 +1,83 @@
+//! Slots as valgrind and AddressSanitizer like them best: a block of the heap of
+//! just their size, with no byte initialised that need not be. (Guard pages are
+//! in every other test.)
+
+#![cfg(vmtrampoline_port)]
+
+mod common;
+
+use common::{
+    case::{Case, Subject, cases},
+    recorder::record,
+};
+use proptest::prelude::*;
+use vmtrampoline::{ValType, private::Convention};
+
+/// Calls by this signature in every shape that can take it.
+fn check(case: &Case) -> Result<(), String> {
+    let (layout, results, count) = (case.layout(), case.results(), case.signature.slots());
+    let (before, after) = (case.slots(count), case.slots_after(count));
+    for subject in Subject::all(case.convention, &case.signature) {
+        let mut words = Box::<[u64]>::new_uninit_slice(2 * count);
+        for (i, ty) in case.signature.params().iter().enumerate() {
+            words[2 * i].write((before[i] as u64).to_le());
+            if *ty == ValType::V128 {
+                words[2 * i + 1].write(((before[i] >> 64) as u64).to_le());
+            }
+        }
+        let slots = words.as_mut_ptr().cast();
+        let [callee, caller] = case.contexts();
+        let recording = record(&layout, &results, |target| match &subject {
+            // SAFETY: the recorder fits every signature, and the slots are ours.
+            Subject::Vm(trampoline) => unsafe {
+                trampoline.call_unchecked(callee as _, caller as _, target.cast(), slots);
+            },
+            // SAFETY: likewise.
+            Subject::C(trampoline) => unsafe { trampoline.call_unchecked(target, slots) },
+        });
+        case.judge_arguments(&layout, &recording)?;
+        for (i, ty) in case.signature.results().iter().enumerate() {
+            // SAFETY: a result has been written there.
+            let low = u64::from_le(unsafe { words[2 * i].assume_init() });
+            let high = match ty {
+                // SAFETY: this one has 16 bytes.
+                ValType::V128 => u64::from_le(unsafe { words[2 * i + 1].assume_init() }),
+                _ => (after[i] >> 64) as u64,
+            };
+            let is = u128::from(high) << 64 | u128::from(low);
+            if is != after[i] {
+                return Err(format!("result {i}: {is:#x}, not {:#x}", after[i]));
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn vm_convention(case in cases(Convention::Vm, 20, 6)) {
+        check(&case).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn c_convention(case in cases(Convention::C, 20, 1)) {
+        check(&case).map_err(TestCaseError::fail)?;
+    }
+}
+
+/// For the test of the testers: this reads the byte after a block of the heap, and
+/// decides by one that nobody has written.
+#[test]
+#[ignore = "is wrong on purpose"]
+fn a_block_that_is_too_short() {
+    let case = Case::new(Convention::Vm, "(i64, i64)".parse().unwrap(), 1);
+    let mut words = Box::<[u64]>::new_uninit_slice(2);
+    words[0].write(1);
+    let subject = &Subject::all(Convention::Vm, &case.signature)[0];
+    let Subject::Vm(trampoline) = subject else { unreachable!("that was the convention") };
+    let slots = words.as_mut_ptr().cast();
+    record(&case.layout(), &[], |target| {
+        // SAFETY: none: there is no slot 1.
+        unsafe { trampoline.call_unchecked(0 as _, 0 as _, target.cast(), slots) };
+    });
+}
