@@ -21,6 +21,10 @@
 // The lists follow: stack words, then spills, both of 16-bit entries.
 #define D_LISTS 0x38
 
+// Added to the offset of a slot, where the convention says how a value of four
+// bytes fills its register or stack slot.
+#define NARROW 1
+
 // D_FLOATS: how many vector registers are loaded; from VECTORS on, each is
 // loaded with 16 bytes.
 #define FLOATS_FEW 2
@@ -41,6 +45,10 @@
 
 // The number of stack words is a multiple of this.
 #define GROUP 4
+
+// Where vectors have registers of their own and one carries a parameter, so many
+// stack words come before those that are on the stack: two for each register.
+#define VECTOR_WORDS 16
 
 // How many stack words the fixed frame has room for.
 #define FIXED_WORDS 8

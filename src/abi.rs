@@ -35,6 +35,10 @@ pub struct Abi {
     pub(crate) vector: Vector,
     pub(crate) counting: Counting,
     pub(crate) float_overflow: FloatOverflow,
+    /// Whether a value of four bytes has to be fitted to its register or stack
+    /// slot: an `i32` sign-extended, an `f32` as the registers hold it. If not,
+    /// the bits above it may be anything.
+    pub(crate) extends: bool,
     pub(crate) stack: Stack,
     pub(crate) results: Results,
 }
@@ -44,8 +48,8 @@ pub struct Abi {
 pub(crate) enum Vector {
     /// The float registers.
     Float,
-    /// Registers of their own, in order.
-    Own(&'static [&'static str]),
+    /// Registers of their own, in the order in which these indices name them.
+    Own { registers: &'static [&'static str], order: &'static [usize] },
     /// The convention cannot pass vectors by value.
     Unsupported,
 }
@@ -78,8 +82,9 @@ pub(crate) struct Stack {
     pub(crate) slot: u32,
     /// The largest alignment that a stack slot has.
     pub(crate) max_align: u32,
-    /// Whether a value smaller than its slot lies at the slot's end.
-    pub(crate) right_justified: bool,
+    /// A value smaller than its slot lies at the slot's end, and the upper half of
+    /// a vector comes first.
+    pub(crate) big_endian: bool,
     /// Whether a return pointer on the stack is aligned like other words.
     pub(crate) aligned_return_pointer: bool,
     /// The area's size is a multiple of this.
@@ -124,11 +129,12 @@ impl Abi {
         vector: Vector::Float,
         counting: Counting::PerClass,
         float_overflow: FloatOverflow::Stack,
+        extends: false,
         stack: Stack {
             start: 0,
             slot: 8,
             max_align: 16,
-            right_justified: false,
+            big_endian: false,
             aligned_return_pointer: true,
             area_align: 16,
         },
@@ -199,6 +205,7 @@ impl Abi {
         float: &["fa0", "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7"],
         vector: Vector::Unsupported,
         float_overflow: FloatOverflow::Integer,
+        extends: true,
         results: Results { integer: "a0", float: "fa0", ..Abi::X86_64_SYSV_C.results },
         ..Abi::X86_64_SYSV_C
     };
@@ -213,11 +220,15 @@ impl Abi {
         name: "s390x-c",
         integer: &["r2", "r3", "r4", "r5", "r6"],
         float: &["f0", "f2", "f4", "f6"],
-        vector: Vector::Own(&["v24", "v26", "v28", "v30", "v25", "v27", "v29", "v31"]),
+        vector: Vector::Own {
+            registers: &["v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"],
+            order: &[0, 2, 4, 6, 1, 3, 5, 7],
+        },
+        extends: true,
         stack: Stack {
             start: 160,
             max_align: 8,
-            right_justified: true,
+            big_endian: true,
             area_align: 8,
             ..Abi::X86_64_SYSV_C.stack
         },
@@ -236,7 +247,10 @@ impl Abi {
     pub const S390X_VM: Abi = vm!(
         "s390x-vm",
         S390X_C,
-        vector: Vector::Own(&["v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"])
+        vector: Vector::Own {
+            registers: &["v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"],
+            order: &[0, 1, 2, 3, 4, 5, 6, 7],
+        }
     );
 
     /// All conventions, VM before C.

@@ -5,7 +5,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | header | per argument register, the byte offset of the value slot it is loaded from; counts; the result's kind |
-//! | stack words | per word of the argument area (the convention's smallest stack slot), the byte offset in the slots it is copied from |
+//! | stack words | per word of the argument area (the convention's smallest stack slot), the byte offset in the slots it is copied from; on s390x, vector registers first |
 //! | spills | per result in the return area, its offset there and its width |
 //! | types | parameters and results, for Rust alone |
 //!
@@ -24,6 +24,7 @@ use static_assertions::{assert_impl_all, const_assert_eq};
 
 use crate::{
     Abi, Error, Signature, ValType,
+    abi::Vector,
     error::Value,
     layout::{Assigner, Misfit, Packer, Place, check},
     valtype::Class,
@@ -90,7 +91,8 @@ macro_rules! assert_layout {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub(crate) struct Header {
-    /// Per integer argument register: byte offset of the slot it is loaded from.
+    /// Per integer argument register: byte offset of the slot it is loaded from,
+    /// plus `NARROW` where a convention wants to know.
     pub(crate) integer: [u16; 8],
     /// Per float argument register, likewise.
     pub(crate) float: [u16; 8],
@@ -153,6 +155,8 @@ const RESULT_VECTOR: u8 = constant("RESULT_VECTOR") as u8;
 const SPILL_4: u16 = constant("SPILL_4") as u16;
 const SPILL_8: u16 = constant("SPILL_8") as u16;
 const SPILL_16: u16 = constant("SPILL_16") as u16;
+const NARROW: u16 = constant("NARROW") as u16;
+const VECTOR_WORDS: usize = constant("VECTOR_WORDS");
 const GROUP: usize = constant("GROUP");
 const FIXED_WORDS: usize = constant("FIXED_WORDS");
 
@@ -253,7 +257,22 @@ impl<'a> Source<'a> {
             assigner.return_pointer();
         }
         let types = self.params.len() + self.results.len();
-        stack_words(&assigner) + spills(self.results) + types.div_ceil(TYPES_PER_ENTRY)
+        let words = stack_words(&assigner, self.vector_words());
+        words + spills(self.results) + types.div_ceil(TYPES_PER_ENTRY)
+    }
+
+    /// How many stack words are not on the stack, but what vector registers are
+    /// loaded from; they come first.
+    const fn vector_words(&self) -> usize {
+        let mut i = 0;
+        while i < self.params.len() {
+            if let (Class::Vector, Vector::Own { .. }) = (self.params[i].class(), &self.abi.vector)
+            {
+                return VECTOR_WORDS;
+            }
+            i += 1;
+        }
+        0
     }
 
     /// Writes the lists, which have room for `list_len` entries and are zero,
@@ -280,28 +299,30 @@ impl<'a> Source<'a> {
             contexts: abi.contexts as u8,
         };
 
+        let vector_words = self.vector_words();
         let mut assigner = Assigner::new(abi);
         let mut i = 0;
         while i < params.len() {
             let ty = params[i];
             let slot = i as u16 * stride;
+            let narrow = if abi.extends && ty.size() == 4 { NARROW } else { 0 };
             if ty.size() > stride as usize {
                 return Err(Misfit::Slot(Value::Param(i)));
             }
             match assigner.place(ty) {
                 None => return Err(Misfit::Type(ty, Value::Param(i))),
-                Some(Place::Integer(register)) => header.integer[register] = slot,
-                Some(Place::Float(register) | Place::Vector(register)) => {
-                    header.float[register] = slot;
+                Some(Place::Integer(register)) => header.integer[register] = slot | narrow,
+                Some(Place::Float(register)) => {
+                    header.float[register] = slot | narrow;
                     header.floats = floats(header.floats, register, ty);
                 }
+                Some(Place::Vector(register)) => {
+                    write_words(lists, 2 * register, slot, ty, abi);
+                    header.floats = FLOATS_VECTORS;
+                }
                 Some(Place::Stack(offset)) => {
-                    let word = abi.stack.slot;
-                    let mut byte = 0;
-                    while byte < ty.size() as u32 {
-                        lists[((offset + byte) / word) as usize] = slot + byte as u16;
-                        byte += word;
-                    }
+                    let word = (offset - abi.stack.start) / abi.stack.slot;
+                    write_words(lists, vector_words + word as usize, slot | narrow, ty, abi);
                 }
             }
             i += 1;
@@ -319,7 +340,7 @@ impl<'a> Source<'a> {
             Some(offset) => offset as u16,
             None => assigner.area() as u16,
         };
-        header.stack_words = stack_words(&assigner) as u16;
+        header.stack_words = stack_words(&assigner, vector_words) as u16;
 
         let mut list = header.stack_words as usize;
         let mut packer = Packer::new(abi);
@@ -404,8 +425,22 @@ fn boxed<E>(
 
 /// How many entries the list of stack words has: whole groups, the last one
 /// filled up with words that nobody reads.
-const fn stack_words(assigner: &Assigner<'_>) -> usize {
-    (assigner.area() / assigner.abi.stack.slot).next_multiple_of(GROUP as u32) as usize
+const fn stack_words(assigner: &Assigner<'_>, vector_words: usize) -> usize {
+    let stack = &assigner.abi.stack;
+    let words = (assigner.area() - stack.start) / stack.slot;
+    vector_words + words.next_multiple_of(GROUP as u32) as usize
+}
+
+/// Writes the stack words of a value, from this one on.
+const fn write_words(lists: &mut [u16], first: usize, slot: u16, ty: ValType, abi: &Abi) {
+    let (size, word) = (ty.size(), abi.stack.slot as usize);
+    let words = size.div_ceil(word);
+    let mut i = 0;
+    while i < words {
+        let part = if abi.stack.big_endian { words - 1 - i } else { i };
+        lists[first + i] = slot + (part * word) as u16;
+        i += 1;
+    }
 }
 
 const fn spills(results: &[ValType]) -> usize {
@@ -553,6 +588,8 @@ impl fmt::Debug for Descriptor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
+
     use memoffset::span_of;
 
     /// The header's fields follow each other with no byte between, before or
@@ -581,5 +618,59 @@ mod tests {
             end = span.end;
         }
         assert_eq!(end, size_of::<Header>());
+    }
+
+    /// Header and lists of a signature under any convention.
+    fn encoded(text: &str, abi: &Abi) -> Box<Descriptor> {
+        let signature: Signature = text.parse().expect(text);
+        let (params, results) = (signature.params(), signature.results());
+        Source { abi, params, results, stride: 16, shape: Shape::Bare }.boxed().expect(text)
+    }
+
+    #[test]
+    fn narrow_values_are_marked_where_it_matters() {
+        let text = "(i32, f32, i64, f64)";
+        let plain = encoded(text, &Abi::AARCH64_VM);
+        assert_eq!(plain.header.integer[2..4], [0, 32]);
+        assert_eq!(plain.header.float[..2], [16, 48]);
+        for abi in [&Abi::RISCV64_VM, &Abi::S390X_VM] {
+            let marked = encoded(text, abi);
+            assert_eq!(marked.header.integer[2..4], [NARROW, 32]);
+            assert_eq!(marked.header.float[..2], [16 | NARROW, 48]);
+        }
+        // A float among the integers, and both on the stack.
+        let nine = "f32, f32, f32, f32, f32, f32, f32, f32, f32";
+        let eight = "i64, i64, i64, i64, i64, i64, i64";
+        let marked = encoded(&format!("({nine}, {eight}, i32, f32, i64)"), &Abi::RISCV64_C);
+        assert_eq!(marked.header.integer[..2], [128 | NARROW, 144]);
+        assert_eq!(marked.read().1, [256 | NARROW, 272 | NARROW, 288, 0]);
+    }
+
+    /// What a convention reserves below the first stack slot is not copied.
+    #[test]
+    fn stack_words_begin_with_the_first_stack_slot() {
+        let text = "(i64, i64, i32) -> (i32, i32)";
+        let windows = encoded(text, &Abi::X86_64_WINDOWS_VM);
+        assert_eq!(windows.read().1[..4], [32, 0, 0, 0]);
+        assert_eq!(windows.header.return_word, 40);
+        let text = "(i64, i64, i64, i64, i32) -> (i32, i32)";
+        let s390x = encoded(text, &Abi::S390X_VM);
+        assert_eq!(s390x.read().1[..4], [48, 64 | NARROW, 0, 0]);
+        assert_eq!(s390x.header.return_word, 176);
+    }
+
+    /// On s390x the upper half of a vector comes first, in the image of the
+    /// registers and on the stack.
+    #[test]
+    fn vector_registers_come_first() {
+        let vectors = "(v128, v128, v128, v128, v128, v128, v128, v128, v128, i32)";
+        let vm = encoded(vectors, &Abi::S390X_VM);
+        assert_eq!(vm.header.integer[2], 144 | NARROW);
+        let order: [u16; 18] = core::array::from_fn(|i| 8 * (i ^ 1) as u16);
+        assert_eq!(vm.read().1, [&order[..], &[0, 0]].concat());
+        assert_eq!((vm.header.floats, vm.header.shape), (FLOATS_VECTORS, Shape::Variable));
+        // In C the second vector goes in v26, the fifth in v25.
+        let c = encoded("(v128, v128, v128, v128, v128)", &Abi::S390X_C);
+        assert_eq!(c.read().1[..8], [8, 0, 72, 64, 24, 16, 0, 0]);
     }
 }

@@ -70,11 +70,11 @@ impl<'a> Assigner<'a> {
             },
             Class::Vector => match self.abi.vector {
                 Vector::Float => self.float(),
-                Vector::Own(registers) => {
-                    let index = self.vectors;
+                Vector::Own { order, .. } if self.vectors < order.len() => {
                     self.vectors += 1;
-                    if index < registers.len() { Some(Place::Vector(index)) } else { None }
+                    Some(Place::Vector(order[self.vectors - 1]))
                 }
+                Vector::Own { .. } => None,
                 Vector::Unsupported => return None,
             },
         };
@@ -128,7 +128,7 @@ impl<'a> Assigner<'a> {
         if aligned {
             self.stack = round_up(self.stack, min(slot, stack.max_align));
         }
-        let offset = self.stack + if stack.right_justified { slot - size } else { 0 };
+        let offset = self.stack + if stack.big_endian { slot - size } else { 0 };
         self.stack += slot;
         Place::Stack(offset)
     }
@@ -240,7 +240,7 @@ impl Layout {
             Place::Integer(i) => Location::Register(abi.integer[i]),
             Place::Float(i) => Location::Register(abi.float[i]),
             Place::Vector(i) => match abi.vector {
-                Vector::Own(registers) => Location::Register(registers[i]),
+                Vector::Own { registers, .. } => Location::Register(registers[i]),
                 _ => unreachable!("vectors have no registers of their own"),
             },
             Place::Stack(offset) => Location::Stack(offset),
