@@ -20,7 +20,7 @@ pub use descriptor::Descriptor;
 pub use error::{Error, Value};
 pub use layout::{Layout, Location};
 pub use native::{
-    CTrampoline, Pool, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline,
+    CTrampoline, Pool, Slot, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline,
     VMTrampolineUnwind,
 };
 pub use signature::Signature;

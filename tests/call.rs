@@ -13,7 +13,7 @@ use common::{
 };
 use proptest::prelude::*;
 use vmtrampoline::{
-    CTrampoline, Error, Signature, Trampoline, VMContext, VMOpaqueContext, ValRaw, ValType,
+    CTrampoline, Error, Signature, Trampoline, VMContext, VMOpaqueContext, ValRaw, ValType, Value,
     c_trampoline,
     private::{Convention, Shape},
     trampoline,
@@ -175,6 +175,19 @@ fn too_few_slots_call_nothing() {
     let trampoline = CTrampoline::new(&parse("(i32, i32)")).unwrap();
     // SAFETY: likewise.
     assert_eq!(unsafe { trampoline.call(null_mut(), &mut slots) }, Err(error));
+}
+
+#[test]
+fn a_vector_does_not_fit_eight_bytes() {
+    let error = |text| Trampoline::<u64>::for_slots(&parse(text)).expect_err(text);
+    assert_eq!(error("(i32, v128)"), Error::TypeNotInSlot { value: Value::Param(1) });
+    assert_eq!(error("(i32) -> v128"), Error::TypeNotInSlot { value: Value::Result(0) });
+    assert_eq!(error("() -> (i32, i64, v128)"), Error::TypeNotInSlot { value: Value::Result(2) });
+    let error = CTrampoline::<u64>::for_slots(&parse("(v128)")).unwrap_err();
+    assert_eq!(error, Error::TypeNotInSlot { value: Value::Param(0) });
+    let fits = "(i32, i64, f32, f64, funcref, externref) -> (f64, f32, i64, i32)";
+    let small = Trampoline::<u64>::for_slots(&parse(fits)).unwrap();
+    assert_eq!((small.signature(), small.slots()), (parse(fits), 6));
 }
 
 #[test]

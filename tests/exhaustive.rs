@@ -8,7 +8,7 @@ mod common;
 use std::time::Instant;
 
 use common::{
-    case::{Case, Ground, Route, Subject, abi},
+    case::{Bytes, Case, Ground, Route, Subject, abi},
     guarded::Edge,
 };
 use vmtrampoline::{
@@ -27,6 +27,23 @@ fn lists(most: u32) -> impl Iterator<Item = Vec<ValType>> {
     })
 }
 
+/// Calls by these, and counts the calls by shape.
+fn call<S: Bytes>(
+    case: &Case,
+    subjects: &[Subject<S>],
+    edge: Edge,
+    ground: &Ground,
+    calls: &mut [u64],
+) {
+    let layout = case.layout();
+    for subject in subjects {
+        if let Err(error) = case.call(&layout, subject, Route::Body, edge, ground) {
+            panic!("{error}");
+        }
+        calls[subject.shape() as usize] += 1;
+    }
+}
+
 fn run(convention: Convention, most: u32) {
     let (start, ground) = (Instant::now(), Ground::new());
     let (mut signatures, mut calls) = (0u64, [0u64; Shape::ALL.len()]);
@@ -38,14 +55,9 @@ fn run(convention: Convention, most: u32) {
             }
             signatures += 1;
             let case = Case::new(convention, signature, signatures);
-            let layout = case.layout();
-            for subject in Subject::all(convention, &case.signature) {
-                let edge = Edge::BOTH[signatures as usize % 2];
-                if let Err(error) = case.call(&layout, &subject, Route::Body, edge, &ground) {
-                    panic!("{error}");
-                }
-                calls[subject.shape() as usize] += 1;
-            }
+            let edge = Edge::BOTH[signatures as usize % 2];
+            call(&case, &Subject::all(convention, &case.signature), edge, &ground, &mut calls);
+            call(&case, &Subject::small(convention, &case.signature), edge, &ground, &mut calls);
         }
     }
     println!(

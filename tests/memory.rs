@@ -7,7 +7,7 @@
 mod common;
 
 use common::{
-    case::{Case, Subject, cases},
+    case::{Bytes, Case, Subject, cases},
     recorder::record,
 };
 use proptest::prelude::*;
@@ -15,19 +15,25 @@ use vmtrampoline::{ValType, private::Convention};
 
 /// Calls by this signature in every shape that can take it.
 fn check(case: &Case) -> Result<(), String> {
+    check_all(case, &Subject::all(case.convention, &case.signature))?;
+    check_all(case, &Subject::small(case.convention, &case.signature))
+}
+
+fn check_all<S: Bytes>(case: &Case, subjects: &[Subject<S>]) -> Result<(), String> {
+    let per_slot = size_of::<S>() / size_of::<u64>();
     let (layout, results, count) = (case.layout(), case.results(), case.signature.slots());
     let (before, after) = (case.slots(count), case.slots_after(count));
-    for subject in Subject::all(case.convention, &case.signature) {
-        let mut words = Box::<[u64]>::new_uninit_slice(2 * count);
+    for subject in subjects {
+        let mut words = Box::<[u64]>::new_uninit_slice(per_slot * count);
         for (i, ty) in case.signature.params().iter().enumerate() {
-            words[2 * i].write((before[i] as u64).to_le());
+            words[per_slot * i].write((before[i] as u64).to_le());
             if *ty == ValType::V128 {
                 words[2 * i + 1].write(((before[i] >> 64) as u64).to_le());
             }
         }
         let slots = words.as_mut_ptr().cast();
         let [callee, caller] = case.contexts();
-        let recording = record(&layout, &results, |target| match &subject {
+        let recording = record(&layout, &results, |target| match subject {
             // SAFETY: the recorder fits every signature, and the slots are ours.
             Subject::Vm(trampoline) => unsafe {
                 trampoline.call_unchecked(callee as _, caller as _, target.cast(), slots);
@@ -38,7 +44,7 @@ fn check(case: &Case) -> Result<(), String> {
         case.judge_arguments(&layout, &recording)?;
         for (i, ty) in case.signature.results().iter().enumerate() {
             // SAFETY: a result has been written there.
-            let low = u64::from_le(unsafe { words[2 * i].assume_init() });
+            let low = u64::from_le(unsafe { words[per_slot * i].assume_init() });
             let high = match ty {
                 // SAFETY: this one has 16 bytes.
                 ValType::V128 => u64::from_le(unsafe { words[2 * i + 1].assume_init() }),

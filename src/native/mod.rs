@@ -1,7 +1,8 @@
 //! The unsafe core: everything that touches the assembly.
 //!
 //! [`entry`] declares the bodies of `asm/*.S` and is the only code that calls
-//! them; [`trampoline`] wraps them in the public types. [`thunks`] bakes
+//! them; [`trampoline`] wraps them in the public types, for arrays of any [`slot`].
+//! [`thunks`] bakes
 //! descriptors into function pointers, which [`pool`] hands out. The requirements
 //! R1 to R5 and the promises E1 to E6 that comments here speak of are those in
 //! `asm/x86_64_sysv.S`.
@@ -10,6 +11,7 @@
 
 mod entry;
 mod pool;
+mod slot;
 mod thunks;
 mod trampoline;
 
@@ -18,6 +20,7 @@ use core::marker::{PhantomData, PhantomPinned};
 use static_assertions::{assert_impl_all, assert_type_eq_all};
 
 pub use pool::Pool;
+pub use slot::Slot;
 pub use trampoline::{CTrampoline, Trampoline};
 
 use crate::ValRaw;

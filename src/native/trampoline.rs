@@ -5,6 +5,7 @@ use core::{
     ffi::c_void,
     fmt,
     hash::{Hash, Hasher},
+    marker::PhantomData,
     ptr::null_mut,
 };
 
@@ -13,6 +14,7 @@ use static_assertions::assert_impl_all;
 use super::{
     VMContext, VMFunctionBody, VMOpaqueContext,
     entry::{ArrayCall, PORTED, enter},
+    slot::{Slot, stride},
 };
 use crate::{
     Descriptor, Error, Signature, ValRaw,
@@ -26,10 +28,15 @@ enum Held {
 }
 
 impl Held {
-    fn new(convention: Convention, signature: &Signature, shape: Shape) -> Result<Held, Error> {
+    fn new(
+        convention: Convention,
+        signature: &Signature,
+        stride: u16,
+        shape: Shape,
+    ) -> Result<Held, Error> {
         let abi = convention.abi().filter(|_| PORTED).ok_or(Error::UnsupportedTarget)?;
         let (params, results) = (signature.params(), signature.results());
-        Ok(Held::Owned(Source { abi, params, results, stride: 16, shape }.boxed()?))
+        Ok(Held::Owned(Source { abi, params, results, stride, shape }.boxed()?))
     }
 
     #[inline(always)]
@@ -63,17 +70,10 @@ macro_rules! common {
         assert_impl_all!($ty: Send, Sync, Unpin, Clone, Eq);
 
         impl $ty {
-            /// A trampoline that may not take a shape shorter than this one; for
-            /// tests that compare the shapes.
+            /// `for_slots_with_shape`, for [`ValRaw`].
             #[doc(hidden)]
             pub fn with_shape(signature: &Signature, shape: Shape) -> Result<Self, Error> {
-                Ok($ty { held: Held::new($convention, signature, shape)? })
-            }
-
-            /// The body that makes the call.
-            #[doc(hidden)]
-            pub fn shape(&self) -> Shape {
-                self.held.get().header.shape
+                Self::for_slots_with_shape(signature, shape)
             }
 
             /// For [`trampoline!`](crate::trampoline) and
@@ -84,7 +84,35 @@ macro_rules! common {
                 assert!(PORTED, "this target has no trampolines");
                 let convention = $convention.abi().expect("a port has conventions");
                 assert!(descriptor.header.contexts as usize == convention.contexts);
-                $ty { held: Held::Static(descriptor) }
+                assert!(descriptor.header.stride as usize == size_of::<ValRaw>());
+                $ty { held: Held::Static(descriptor), slots: PhantomData }
+            }
+        }
+
+        impl<S: Slot> $ty<S> {
+            /// A trampoline for this signature and an array of these slots; see
+            /// [`Slot`].
+            ///
+            /// # Errors
+            ///
+            /// As for [`new`](Self::new), and [`Error::TypeNotInSlot`] for a `v128`
+            /// that a slot is too small for.
+            pub fn for_slots(signature: &Signature) -> Result<Self, Error> {
+                Self::for_slots_with_shape(signature, Shape::Bare)
+            }
+
+            /// A trampoline that may not take a shape shorter than this one; for
+            /// tests that compare the shapes.
+            #[doc(hidden)]
+            pub fn for_slots_with_shape(signature: &Signature, shape: Shape) -> Result<Self, Error> {
+                let held = Held::new($convention, signature, stride::<S>(), shape)?;
+                Ok($ty { held, slots: PhantomData })
+            }
+
+            /// The body that makes the call.
+            #[doc(hidden)]
+            pub fn shape(&self) -> Shape {
+                self.held.get().header.shape
             }
 
             /// The signature that this calls.
@@ -104,23 +132,23 @@ macro_rules! common {
             }
         }
 
-        impl PartialEq for $ty {
+        impl<S> PartialEq for $ty<S> {
             fn eq(&self, other: &Self) -> bool {
                 self.held.get() == other.held.get()
             }
         }
 
-        impl Eq for $ty {}
+        impl<S> Eq for $ty<S> {}
 
-        impl Hash for $ty {
+        impl<S> Hash for $ty<S> {
             fn hash<H: Hasher>(&self, state: &mut H) {
                 self.held.get().hash(state);
             }
         }
 
-        impl fmt::Debug for $ty {
+        impl<S> fmt::Debug for $ty<S> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}({})", stringify!($ty), self.signature())
+                write!(f, "{}({})", stringify!($ty), self.held.get().signature())
             }
         }
     };
@@ -151,8 +179,9 @@ macro_rules! common {
 /// # Ok::<(), vmtrampoline::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Trampoline {
+pub struct Trampoline<S = ValRaw> {
     held: Held,
+    slots: PhantomData<fn(&mut [S])>,
 }
 
 common!(Trampoline, Convention::Vm);
@@ -165,9 +194,11 @@ impl Trampoline {
     /// [`Error::UnsupportedTarget`] where this crate has no assembly,
     /// [`Error::TypeNotInAbi`] for a `v128` on riscv64.
     pub fn new(signature: &Signature) -> Result<Trampoline, Error> {
-        Self::with_shape(signature, Shape::Bare)
+        Self::for_slots(signature)
     }
+}
 
+impl<S: Slot> Trampoline<S> {
     /// Calls `target` with the parameters in `slots`, and replaces them by the
     /// results: value *i* is in slot *i*.
     ///
@@ -194,7 +225,7 @@ impl Trampoline {
         callee: *mut VMOpaqueContext,
         caller: *mut VMContext,
         target: *const VMFunctionBody,
-        slots: &mut [ValRaw],
+        slots: &mut [S],
     ) -> Result<(), Error> {
         self.held.check(slots.len())?;
         // SAFETY: the slice has all slots that the signature needs, and is ours
@@ -218,9 +249,9 @@ impl Trampoline {
         callee: *mut VMOpaqueContext,
         caller: *mut VMContext,
         target: *const VMFunctionBody,
-        slots: *mut ValRaw,
+        slots: *mut S,
     ) {
-        let call = ArrayCall { callee, caller, target: target.cast(), slots };
+        let call = ArrayCall { callee, caller, target: target.cast(), slots: slots.cast() };
         // SAFETY: R2 (slots) and R3 (target) are this function's own conditions;
         // both constructors see to it that the descriptor is of
         // the VM convention.
@@ -256,8 +287,9 @@ impl Trampoline {
 /// # Ok::<(), vmtrampoline::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct CTrampoline {
+pub struct CTrampoline<S = ValRaw> {
     held: Held,
+    slots: PhantomData<fn(&mut [S])>,
 }
 
 common!(CTrampoline, Convention::C);
@@ -271,9 +303,11 @@ impl CTrampoline {
     /// [`Error::ResultsNotInAbi`] for more than one result,
     /// [`Error::TypeNotInAbi`] for a `v128` on riscv64 and Windows.
     pub fn new(signature: &Signature) -> Result<CTrampoline, Error> {
-        Self::with_shape(signature, Shape::Bare)
+        Self::for_slots(signature)
     }
+}
 
+impl<S: Slot> CTrampoline<S> {
     /// Calls `target` with the parameters in `slots`, and writes its result, if
     /// it has one, to slot 0. See [`Trampoline::call`].
     ///
@@ -289,7 +323,7 @@ impl CTrampoline {
     ///   unwind, it is a `C-unwind` function.
     /// - The stack has room for the arguments that do not go in registers.
     #[inline]
-    pub unsafe fn call(&self, target: *const c_void, slots: &mut [ValRaw]) -> Result<(), Error> {
+    pub unsafe fn call(&self, target: *const c_void, slots: &mut [S]) -> Result<(), Error> {
         self.held.check(slots.len())?;
         // SAFETY: the slice has all slots that the signature needs, and is ours
         // alone until we return; the target is the caller's to answer for.
@@ -304,8 +338,9 @@ impl CTrampoline {
     /// As for [`call`](Self::call), and for `slots` as for
     /// [`Trampoline::call_unchecked`].
     #[inline]
-    pub unsafe fn call_unchecked(&self, target: *const c_void, slots: *mut ValRaw) {
-        let call = ArrayCall { callee: null_mut(), caller: null_mut(), target, slots };
+    pub unsafe fn call_unchecked(&self, target: *const c_void, slots: *mut S) {
+        let call =
+            ArrayCall { callee: null_mut(), caller: null_mut(), target, slots: slots.cast() };
         // SAFETY: R2 (slots) and R3 (target) are this function's own conditions;
         // both constructors see to it that the descriptor is of
         // the C convention.

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 
 use proptest::prelude::*;
 use vmtrampoline::{
-    Abi, CTrampoline, Descriptor, Error, Layout, Signature, Trampoline, VMTrampoline, ValRaw,
+    Abi, CTrampoline, Descriptor, Error, Layout, Signature, Slot, Trampoline, VMTrampoline, ValRaw,
     ValType,
     private::{Convention, Shape, list_len},
 };
@@ -44,11 +44,39 @@ impl Route {
     pub(crate) const BOTH: [Route; 2] = [Route::Method, Route::Body];
 }
 
-/// A trampoline of either convention.
+/// A trampoline of either convention, for an array of these slots.
 #[derive(Debug)]
-pub(crate) enum Subject {
-    Vm(Trampoline),
-    C(CTrampoline),
+pub(crate) enum Subject<S = ValRaw> {
+    Vm(Trampoline<S>),
+    C(CTrampoline<S>),
+}
+
+/// A slot that knows its bytes.
+pub(crate) trait Bytes: Slot {
+    /// The slot that begins as these do.
+    fn new(bits: u128) -> Self;
+
+    fn bits(self) -> u128;
+}
+
+impl Bytes for ValRaw {
+    fn new(bits: u128) -> ValRaw {
+        ValRaw::v128(bits)
+    }
+
+    fn bits(self) -> u128 {
+        self.get_v128()
+    }
+}
+
+impl Bytes for u64 {
+    fn new(bits: u128) -> u64 {
+        (bits as u64).to_le()
+    }
+
+    fn bits(self) -> u128 {
+        u64::from_le(self).into()
+    }
 }
 
 /// Where slots and descriptor lie during a call.
@@ -92,17 +120,42 @@ impl Subject {
         signature: &Signature,
         shape: Shape,
     ) -> Result<Subject, Error> {
-        Ok(match convention {
-            Convention::Vm => Subject::Vm(Trampoline::with_shape(signature, shape)?),
-            Convention::C => Subject::C(CTrampoline::with_shape(signature, shape)?),
-        })
+        Subject::for_slots(convention, signature, shape)
     }
 
     /// One for every shape that can take the signature, shortest first.
     pub(crate) fn all(convention: Convention, signature: &Signature) -> Vec<Subject> {
-        let mut subjects: Vec<Subject> = Vec::new();
+        Subject::all_for_slots(convention, signature)
+    }
+}
+
+impl Subject<u64> {
+    /// [`Subject::all`] for 8-byte slots; none if they are too small.
+    pub(crate) fn small(convention: Convention, signature: &Signature) -> Vec<Subject<u64>> {
+        let types = || signature.params().iter().chain(signature.results());
+        if types().any(|ty| *ty == ValType::V128) {
+            return Vec::new();
+        }
+        Subject::all_for_slots(convention, signature)
+    }
+}
+
+impl<S: Slot> Subject<S> {
+    fn for_slots(
+        convention: Convention,
+        signature: &Signature,
+        shape: Shape,
+    ) -> Result<Subject<S>, Error> {
+        Ok(match convention {
+            Convention::Vm => Subject::Vm(Trampoline::for_slots_with_shape(signature, shape)?),
+            Convention::C => Subject::C(CTrampoline::for_slots_with_shape(signature, shape)?),
+        })
+    }
+
+    fn all_for_slots(convention: Convention, signature: &Signature) -> Vec<Subject<S>> {
+        let mut subjects: Vec<Subject<S>> = Vec::new();
         for shape in Shape::ALL {
-            let subject = Subject::new(convention, signature, shape).expect("it fits");
+            let subject = Subject::for_slots(convention, signature, shape).expect("it fits");
             if subjects.last().is_none_or(|last| last.shape() != subject.shape()) {
                 subjects.push(subject);
             }
@@ -146,7 +199,7 @@ impl Subject {
         &self,
         [callee, caller]: [usize; 2],
         target: *const c_void,
-        slots: &mut [ValRaw],
+        slots: &mut [S],
     ) -> Result<(), Error> {
         match self {
             // SAFETY: our own conditions.
@@ -242,51 +295,57 @@ impl Case {
         Layout::new(&self.signature, abi(self.convention)).expect("it fits")
     }
 
-    /// Makes the call in every shape that can, by both routes, with the slots
-    /// at both edges of the memory. Returns the shapes, or says what was wrong.
+    /// Makes the call in every shape that can, with slots of both sizes if the
+    /// values fit, by both routes, with the slots at both edges of the memory.
+    /// Returns the shapes, or says what was wrong.
     pub(crate) fn check(&self) -> Result<Vec<Shape>, String> {
-        let (layout, ground) = (self.layout(), Ground::new());
-        let mut shapes = Vec::new();
-        for subject in Subject::all(self.convention, &self.signature) {
-            for route in Route::BOTH {
-                for edge in Edge::BOTH {
-                    self.call(&layout, &subject, route, edge, &ground)?;
-                }
-            }
-            shapes.push(subject.shape());
-        }
+        let shapes = self.check_all(&Subject::all(self.convention, &self.signature))?;
+        let small = self.check_all(&Subject::small(self.convention, &self.signature))?;
+        ensure!(small.is_empty() || small == shapes, "{shapes:?}, but {small:?} with 8-byte slots");
         Ok(shapes)
     }
 
+    fn check_all<S: Bytes>(&self, subjects: &[Subject<S>]) -> Result<Vec<Shape>, String> {
+        let (layout, ground) = (self.layout(), Ground::new());
+        for subject in subjects {
+            for route in Route::BOTH {
+                for edge in Edge::BOTH {
+                    self.call(&layout, subject, route, edge, &ground)?;
+                }
+            }
+        }
+        Ok(subjects.iter().map(Subject::shape).collect())
+    }
+
     /// Makes the call, and judges it by this layout.
-    pub(crate) fn call(
+    pub(crate) fn call<S: Bytes>(
         &self,
         layout: &Layout,
-        subject: &Subject,
+        subject: &Subject<S>,
         route: Route,
         edge: Edge,
         ground: &Ground,
     ) -> Result<(), String> {
         self.judge(layout, subject, route, edge, ground).map_err(|error| {
-            let (case, shape) = (&self.signature, subject.shape());
+            let (case, shape, size) = (&self.signature, subject.shape(), size_of::<S>());
             format!(
-                "{case}, {:?}, {shape:?} by {route:?}, slots at {edge:?}: {error}",
+                "{case}, {:?}, {shape:?} by {route:?}, {size}-byte slots at {edge:?}: {error}",
                 self.convention
             )
         })
     }
 
-    fn judge(
+    fn judge<S: Bytes>(
         &self,
         layout: &Layout,
-        subject: &Subject,
+        subject: &Subject<S>,
         route: Route,
         edge: Edge,
         ground: &Ground,
     ) -> Result<(), String> {
         // Where memory begins there is room for slots that nobody needs.
         let count = self.signature.slots() + if edge == Edge::Start { 2 } else { 0 };
-        let slots: Vec<_> = self.slots(count).into_iter().map(ValRaw::v128).collect();
+        let slots: Vec<_> = self.slots(count).into_iter().map(S::new).collect();
         let slots = ground.slots.put(edge, &slots);
         let results = self.results();
 
@@ -341,7 +400,7 @@ impl Case {
         }
         for (i, must) in after.into_iter().enumerate() {
             // SAFETY: slot i of count.
-            let is = unsafe { *slots.add(i) }.get_v128();
+            let (is, must) = (unsafe { *slots.add(i) }.bits(), S::new(must).bits());
             ensure!(is == must, "slot {i} afterwards: {is:#034x}, not {must:#034x}");
         }
         Ok(())
@@ -377,7 +436,7 @@ impl Case {
 
     /// The descriptor as far as the assembly may read it: without the types,
     /// which end its lists, and what is reserved beyond them.
-    fn descriptor_words(&self, subject: &Subject) -> Vec<u64> {
+    fn descriptor_words<S: Slot>(&self, subject: &Subject<S>) -> Vec<u64> {
         const HEADER: usize = size_of::<Descriptor<[u16; 4]>>() - size_of::<[u16; 4]>();
         let (params, results) = (self.signature.params(), self.signature.results());
         let types = (params.len() + results.len()).div_ceil(5);

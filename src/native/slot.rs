@@ -1,0 +1,72 @@
+//! What the array of an array call is made of.
+
+use crate::ValRaw;
+
+/// One value slot of an array call: [`ValRaw`], or what an interpreter's own
+/// stack is made of.
+///
+/// A trampoline for 16-byte slots moves all value types, one for 8-byte slots
+/// all but `v128`. It knows the distance between slots when it is made, so a call
+/// costs the same. In 8-byte slots, too, values are little-endian at byte 0; an
+/// argument of type `i32` or `f32` is read from bytes 0..4, a result of theirs is
+/// zero-extended.
+///
+/// ```
+/// use vmtrampoline::{CTrampoline, Error, Slot};
+///
+/// extern "C" fn hypot(x: f64, y: f64) -> f64 {
+///     x.hypot(y)
+/// }
+///
+/// /// A value of the interpreter, as its stack holds it.
+/// #[derive(Clone, Copy)]
+/// #[repr(transparent)]
+/// struct Value(u64);
+///
+/// // SAFETY: Any eight bytes are a `Value`.
+/// unsafe impl Slot for Value {}
+///
+/// let hypotenuse = CTrampoline::for_slots(&"(f64, f64) -> f64".parse()?)?;
+/// let mut stack = [Value(3f64.to_bits()), Value(4f64.to_bits())];
+/// // SAFETY: `hypot` has this signature.
+/// unsafe { hypotenuse.call(hypot as *const _, &mut stack)? };
+/// assert_eq!(f64::from_bits(stack[0].0), 5.0);
+///
+/// let vector = CTrampoline::<Value>::for_slots(&"(i32, v128)".parse()?);
+/// assert_eq!(vector.unwrap_err().to_string(),
+///     "parameter 1 is a v128, which does not fit a value slot of 8 bytes");
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// A trampoline for other slots than these does not compile:
+///
+/// ```compile_fail
+/// # use vmtrampoline::{CTrampoline, Slot};
+/// #[derive(Clone, Copy)]
+/// struct Small(u32);
+/// // SAFETY: Any four bytes are a `Small`, but that is not what is asked for.
+/// unsafe impl Slot for Small {}
+/// CTrampoline::<Small>::for_slots(&"()".parse().unwrap());
+/// ```
+///
+/// # Safety
+///
+/// The type is 8 or 16 bytes long and aligned to 8 (this the compiler checks),
+/// and stays valid whatever a call writes to it: any bytes in 0..8; in 16-byte
+/// slots, if the signatures have `v128` results, also in 8..16, which are left as
+/// they are otherwise.
+pub unsafe trait Slot: Copy {}
+
+// SAFETY: Any 16 bytes are a ValRaw.
+unsafe impl Slot for ValRaw {}
+// SAFETY: Any 8 bytes are a u64.
+unsafe impl Slot for u64 {}
+
+/// The distance from one slot to the next.
+pub(super) const fn stride<S: Slot>() -> u16 {
+    const {
+        assert!(size_of::<S>() == 8 || size_of::<S>() == 16, "a slot has 8 or 16 bytes");
+        assert!(align_of::<S>() >= 8, "a slot is aligned to 8");
+    }
+    size_of::<S>() as u16
+}
