@@ -31,9 +31,5 @@ fn main() {
         format!("vmtrampoline_{}_{}_{}_", version("MAJOR"), version("MINOR"), version("PATCH"));
     let mut build = cc::Build::new();
     build.file(file).define("SYMBOL_PREFIX", prefix.as_str());
-    // For the tests: Apple's convention where there is an emulator.
-    if env::var_os("CARGO_CFG_VMTRAMPOLINE_APPLE").is_some() {
-        build.define("VMTRAMPOLINE_APPLE", None);
-    }
     build.compile("vmtrampoline");
 }

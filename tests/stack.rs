@@ -179,5 +179,6 @@ fn no_page_is_skipped() {
     for up in (0..PAGE).step_by(16) {
         in_order(0, 1 + PAGE / 16, up, 1);
         in_order(8 + PAGE / 16, 0, up, 1);
+        in_order(8 + 4, 1 + PAGE / 16, up, 1);
     }
 }

@@ -1,79 +1,8 @@
-//! Bodies that each break one promise of the assembly's header: the judge of
-//! all calls catches every one. (E5 and E6 are `stack.rs`'s and `step.rs`'s.)
-
-#![cfg(all(vmtrampoline_port, target_arch = "x86_64", unix))]
-
-mod common;
-
-use std::{
-    arch::global_asm, env::current_exe, ffi::c_void, os::unix::process::ExitStatusExt,
-    process::Command,
-};
-
-use common::{
-    case::{Case, Ground, Route, Subject},
-    guarded::Edge,
-};
-use vmtrampoline::private::{Convention, Shape};
-
-/// Calls through a liar, and says what the judge says.
-fn judge(liar: *const c_void, text: &str, shape: Shape) -> Result<(), String> {
-    let signature = text.parse().expect(text);
-    let subject = Subject::new(Convention::Vm, &signature, shape).unwrap();
-    assert_eq!(subject.shape(), shape);
-    let case = Case::new(Convention::Vm, signature, 1);
-    let ground = Ground::new();
-    for edge in Edge::BOTH {
-        case.call(&case.layout(), &subject, Route::Liar(liar), edge, &ground)?;
-    }
-    Ok(())
-}
-
-/// Liars: what they do before and after they call an honest body, or instead,
-/// and what the judge must say. rsp + 8 is their return address.
-macro_rules! liars {
-    ($($name:ident $shape:ident $signature:literal [$($code:literal),*] $said:literal;)*) => {$(
-        mod $name {
-            use super::*;
-
-            unsafe extern "C" {
-                #[link_name = concat!("vmtrampoline_liar_", stringify!($name))]
-                fn liar();
-                #[link_name = concat!(
-                    "vmtrampoline_",
-                    env!("CARGO_PKG_VERSION_MAJOR"), "_",
-                    env!("CARGO_PKG_VERSION_MINOR"), "_",
-                    env!("CARGO_PKG_VERSION_PATCH"), "_",
-                    liars!(@symbol $shape),
-                )]
-                fn body();
-            }
-
-            global_asm!(
-                "{liar}:",
-                "sub rsp, 8",
-                $($code,)*
-                "add rsp, 8",
-                "ret",
-                liar = sym liar,
-                body = sym body,
-            );
-
-            #[test]
-            fn is_caught() {
-                let error = judge(liar as *const c_void, $signature, Shape::$shape);
-                let error = error.expect_err("a lie");
-                assert!(error.contains($said), "{error}");
-            }
-        }
-    )*};
-    (@symbol Bare) => { "bare" };
-    (@symbol ShortCut) => { "short_cut" };
-    (@symbol Fixed) => { "fixed" };
-    (@symbol Variable) => { "variable" };
-}
+//! x86-64, System V ABI. rsp + 8 is a liar's return address, and [rsp] is its own.
 
 liars! {
+    ["sub rsp, 8"] ["add rsp, 8", "ret"]
+
     // E1
     never_calls Variable "()" ["lea rax, [rip + {body}]"] "called 0 times";
     calls_twice Bare "()" [
@@ -92,8 +21,8 @@ liars! {
     changes_caller Bare "()" ["inc rsi", "call {body}"] "context 1 in rsi";
     writes_before_reading ShortCut "(i32)" ["inc byte ptr [rcx]", "call {body}"] "p0 in rdx";
     mistakes_stack_word Fixed "(i64, i64, i64, i64, i64)" [
-        "mov r10, [rcx + 64]", "mov [rcx + 48], r10", "call {body}"
-    ] "p3 in r9";
+        "mov r10, [rcx + 48]", "mov [rcx + 64], r10", "call {body}"
+    ] "p4 in [sp+0]";
     // E2
     changes_result Bare "() -> i64" ["call {body}", "inc rax"] "left in rax";
     changes_upper_half Bare "() -> i32" ["call {body}", "mov eax, eax"] "left in rax";
@@ -144,36 +73,8 @@ liars! {
     ] "lost: the x87 control word";
 }
 
-/// Those that read what they may not: they die of it.
-macro_rules! deadly {
-    ($($name:ident $code:literal;)*) => {$(
-        mod $name {
-            use super::*;
-
-            unsafe extern "C" {
-                #[link_name = concat!("vmtrampoline_liar_", stringify!($name))]
-                fn liar();
-            }
-            global_asm!("{liar}:", $code, "jmp rdx", liar = sym liar);
-
-            #[test]
-            #[ignore = "dies"]
-            fn lies() {
-                let _ = judge(liar as *const c_void, "()", Shape::Bare);
-            }
-
-            #[test]
-            fn is_caught() {
-                let name = concat!(stringify!($name), "::lies");
-                let mut child = Command::new(current_exe().unwrap());
-                let status = child.args(["--exact", name, "--ignored"]).output().unwrap().status;
-                assert_eq!(status.signal(), Some(libc::SIGSEGV));
-            }
-        }
-    )*};
-}
-
 deadly! {
+    ["jmp rdx"]
     reads_before_slots "mov r10b, [rcx - 1]";
     reads_after_slots "mov r10b, [rcx]";
     reads_before_descriptor "mov r10b, [r8 - 1]";

@@ -1,0 +1,118 @@
+//! 64-bit Arm. A liar's frame has x29 and x30 at sp, and 16 bytes of its own above.
+
+liars! {
+    ["stp x29, x30, [sp, #-32]!"] ["ldp x29, x30, [sp], #32", "ret"]
+
+    // E1
+    never_calls Variable "()" ["adrp x9, {body}"] "called 0 times";
+    calls_twice Bare "()" [
+        "str x2, [sp, #16]", "bl {body}", "ldr x16, [sp, #16]", "blr x16"
+    ] "called 2 times";
+    misaligned Bare "()" [
+        "sub sp, sp, #8", "bl {body}", "add sp, sp, #8"
+    ] "stack pointer at the call";
+    rounds Bare "()" [
+        "mrs x9, fpcr", "str x9, [sp, #16]", "eor x9, x9, #0x400000", "msr fpcr, x9",
+        "bl {body}",
+        "ldr x9, [sp, #16]", "msr fpcr, x9"
+    ] "the target found changed: fpcr";
+    changes_callee Bare "()" ["add x0, x0, #1", "bl {body}"] "context 0 in x0";
+    changes_caller Bare "()" ["add x1, x1, #1", "bl {body}"] "context 1 in x1";
+    writes_before_reading ShortCut "(i32)" [
+        "ldrb w9, [x3]", "mvn w9, w9", "strb w9, [x3]", "bl {body}"
+    ] "p0 in x2";
+    mistakes_stack_word Fixed "(i64, i64, i64, i64, i64, i64, i64)" [
+        "ldr x9, [x3, #80]", "str x9, [x3, #96]", "bl {body}"
+    ] "p6 in [sp+0]";
+    // E2
+    changes_result Bare "() -> i64" ["bl {body}", "add x0, x0, #1"] "left in x0";
+    changes_upper_half Bare "() -> i32" ["bl {body}", "mov w0, w0"] "left in x0";
+    changes_float Bare "() -> f64" ["bl {body}", "movi d0, #0"] "left in v0";
+    writes_slot ShortCut "(i64) -> i64" [
+        "str x3, [sp, #16]", "bl {body}", "ldr x9, [sp, #16]", "str x0, [x9]"
+    ] "slot 0 afterwards";
+    writes_sixteen Variable "() -> i64" [
+        "str x3, [sp, #16]", "bl {body}", "ldr x9, [sp, #16]", "str xzr, [x9, #8]"
+    ] "slot 0 afterwards";
+    does_not_extend Variable "() -> i32" [
+        "str x3, [sp, #16]", "bl {body}",
+        "ldr x9, [sp, #16]", "ldr w10, [x9, #4]", "mvn w10, w10", "str w10, [x9, #4]"
+    ] "slot 0 afterwards";
+    // E3
+    writes_beyond Bare "()" [
+        "ldrb w9, [x3]", "mvn w9, w9", "strb w9, [x3]", "bl {body}"
+    ] "slot 0 afterwards";
+    writes_descriptor Bare "()" [
+        "ldrb w9, [x4, #0x20]", "mvn w9, w9", "strb w9, [x4, #0x20]", "bl {body}"
+    ] "the descriptor";
+    writes_above Bare "()" [
+        "ldrb w9, [sp, #40]", "mvn w9, w9", "strb w9, [sp, #40]", "bl {body}"
+    ] "lost: the caller's frame";
+    relies_on_memory_below_sp Bare "() -> i64" [
+        "str xzr, [sp, #-128]", "bl {body}", "ldr x9, [sp, #-128]", "eor x0, x0, x9"
+    ] "left in x0";
+    relies_on_x5 Bare "() -> i64" [
+        "mov x5, xzr", "bl {body}", "eor x0, x0, x5"
+    ] "left in x0";
+    relies_on_x9 Bare "() -> i64" [
+        "mov x9, xzr", "bl {body}", "eor x0, x0, x9"
+    ] "left in x0";
+    relies_on_x15 Bare "() -> i64" [
+        "mov x15, xzr", "bl {body}", "eor x0, x0, x15"
+    ] "left in x0";
+    relies_on_x16 Bare "() -> i64" [
+        "mov x16, xzr", "bl {body}", "eor x0, x0, x16"
+    ] "left in x0";
+    relies_on_x17 Bare "() -> i64" [
+        "mov x17, xzr", "bl {body}", "eor x0, x0, x17"
+    ] "left in x0";
+    relies_on_v1 Bare "() -> f64" [
+        "movi d1, #0", "bl {body}", "eor v0.8b, v0.8b, v1.8b"
+    ] "left in v0";
+    relies_on_v16 Bare "() -> f64" [
+        "movi d16, #0", "bl {body}", "eor v0.8b, v0.8b, v16.8b"
+    ] "left in v0";
+    relies_on_v31 Bare "() -> f64" [
+        "movi d31, #0", "bl {body}", "eor v0.8b, v0.8b, v31.8b"
+    ] "left in v0";
+    relies_on_upper_half_of_v8 Bare "() -> i64" [
+        "mov v8.d[1], xzr", "bl {body}", "mov x9, v8.d[1]", "eor x0, x0, x9"
+    ] "left in x0";
+    relies_on_flags Bare "() -> i64" [
+        "cmp sp, #0", "bl {body}", "cinc x0, x0, eq"
+    ] "left in x0";
+    // E4
+    loses_fpcr Bare "()" [
+        "bl {body}", "mrs x9, fpcr", "eor x9, x9, #0x400000", "msr fpcr, x9"
+    ] "lost: fpcr";
+    loses_x19 Bare "()" ["bl {body}", "mvn x19, x19"] "lost: x19";
+    loses_x20 Bare "()" ["bl {body}", "mvn x20, x20"] "lost: x20";
+    loses_x21 Bare "()" ["bl {body}", "mvn x21, x21"] "lost: x21";
+    loses_x22 Bare "()" ["bl {body}", "mvn x22, x22"] "lost: x22";
+    loses_x23 Bare "()" ["bl {body}", "mvn x23, x23"] "lost: x23";
+    loses_x24 Bare "()" ["bl {body}", "mvn x24, x24"] "lost: x24";
+    loses_x25 Bare "()" ["bl {body}", "mvn x25, x25"] "lost: x25";
+    loses_x26 Bare "()" ["bl {body}", "mvn x26, x26"] "lost: x26";
+    loses_x27 Bare "()" ["bl {body}", "mvn x27, x27"] "lost: x27";
+    loses_x28 Bare "()" ["bl {body}", "mvn x28, x28"] "lost: x28";
+    loses_x29 Bare "()" ["bl {body}", "str xzr, [sp]"] "lost: x29";
+    loses_d8 Bare "()" ["bl {body}", "fneg d8, d8"] "lost: d8";
+    loses_d9 Bare "()" ["bl {body}", "fneg d9, d9"] "lost: d9";
+    loses_d10 Bare "()" ["bl {body}", "fneg d10, d10"] "lost: d10";
+    loses_d11 Bare "()" ["bl {body}", "fneg d11, d11"] "lost: d11";
+    loses_d12 Bare "()" ["bl {body}", "fneg d12, d12"] "lost: d12";
+    loses_d13 Bare "()" ["bl {body}", "fneg d13, d13"] "lost: d13";
+    loses_d14 Bare "()" ["bl {body}", "fneg d14, d14"] "lost: d14";
+    loses_d15 Bare "()" ["bl {body}", "fneg d15, d15"] "lost: d15";
+    loses_sp Bare "()" [
+        "bl {body}", "ldp x29, x30, [sp]", "add sp, sp, #48", "ret"
+    ] "lost: sp";
+}
+
+deadly! {
+    ["mov x16, x2", "br x16"]
+    reads_before_slots "ldurb w9, [x3, #-1]";
+    reads_after_slots "ldrb w9, [x3]";
+    reads_before_descriptor "ldurb w9, [x4, #-1]";
+    reads_after_descriptor "ldrb w9, [x4, #0x38]";
+}

@@ -1,0 +1,141 @@
+//! Bodies that each break one promise of the assembly's header: the judge of
+//! all calls catches every one. (E5 and E6 are `stack.rs`'s and `step.rs`'s.)
+//!
+//! An architecture is a file beside this one: the frame that its liars have, and
+//! what they do in it.
+
+#![cfg(all(vmtrampoline_port, unix, any(target_arch = "x86_64", target_arch = "aarch64")))]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use std::{
+    ffi::c_void,
+    sync::{Mutex, PoisonError},
+};
+
+use common::{
+    case::{Case, Ground, Route, Subject},
+    guarded::Edge,
+};
+use vmtrampoline::private::{Convention, Shape};
+
+/// Calls through a liar, and says what the judge says.
+fn judge(liar: *const c_void, text: &str, shape: Shape) -> Result<(), String> {
+    let signature = text.parse().expect(text);
+    let subject = Subject::new(Convention::Vm, &signature, shape).unwrap();
+    assert_eq!(subject.shape(), shape);
+    let case = Case::new(Convention::Vm, signature, 1);
+    let ground = Ground::new();
+    for edge in Edge::BOTH {
+        case.call(&case.layout(), &subject, Route::Liar(liar), edge, &ground)?;
+    }
+    Ok(())
+}
+
+/// Only one thread judges, so that [`dies`] does not fork while another is at it.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Asserts that the judge says this of a liar.
+fn is_caught(liar: *const c_void, text: &str, shape: Shape, said: &str) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let error = judge(liar, text, shape).expect_err("a lie");
+    assert!(error.contains(said), "{error}");
+}
+
+/// Asserts that a liar does not outlive the judgement.
+fn dies(liar: *const c_void) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: the child makes one call and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let _ = judge(liar, "()", Shape::Bare);
+        // SAFETY: ends the child without running anything of its parent's.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    // SAFETY: our child.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert!(libc::WIFSIGNALED(status), "it lives: {status:#x}");
+    assert_eq!(libc::WTERMSIG(status), libc::SIGSEGV);
+}
+
+/// Liars between these instructions: what they do before and after they call an
+/// honest body, or instead, and what the judge must say.
+macro_rules! liars {
+    ([$($enter:literal),*] [$($leave:literal),*]
+        $($name:ident $shape:ident $signature:literal [$($code:literal),*] $said:literal;)*) =>
+    {
+        liars! { @each [$($enter)*] [$($leave)*] $([$name $shape $signature [$($code)*] $said])* }
+    };
+    (@each $enter:tt $leave:tt $($liar:tt)*) => {
+        $(liars! { @one $enter $leave $liar })*
+    };
+    (@one [$($enter:literal)*] [$($leave:literal)*]
+        [$name:ident $shape:ident $signature:literal [$($code:literal)*] $said:literal]) =>
+    {
+        mod $name {
+            unsafe extern "C" {
+                #[link_name = concat!("vmtrampoline_liar_", stringify!($name))]
+                fn liar();
+                #[link_name = concat!(
+                    "vmtrampoline_",
+                    env!("CARGO_PKG_VERSION_MAJOR"), "_",
+                    env!("CARGO_PKG_VERSION_MINOR"), "_",
+                    env!("CARGO_PKG_VERSION_PATCH"), "_",
+                    liars!(@symbol $shape),
+                )]
+                fn body();
+            }
+
+            std::arch::global_asm!(
+                "{liar}:",
+                $($enter,)*
+                $($code,)*
+                $($leave,)*
+                liar = sym liar,
+                body = sym body,
+            );
+
+            #[test]
+            fn is_caught() {
+                let shape = vmtrampoline::private::Shape::$shape;
+                $crate::is_caught(liar as *const _, $signature, shape, $said);
+            }
+        }
+    };
+    (@symbol Bare) => { "bare" };
+    (@symbol ShortCut) => { "short_cut" };
+    (@symbol Fixed) => { "fixed" };
+    (@symbol Variable) => { "variable" };
+}
+
+/// Those that read what they may not: they die of it. The rest of each is an honest
+/// `bare`.
+macro_rules! deadly {
+    ([$($rest:literal),*] $($name:ident $code:literal;)*) => {
+        deadly! { @each [$($rest)*] $([$name $code])* }
+    };
+    (@each $rest:tt $($liar:tt)*) => {
+        $(deadly! { @one $rest $liar })*
+    };
+    (@one [$($rest:literal)*] [$name:ident $code:literal]) => {
+        mod $name {
+            unsafe extern "C" {
+                #[link_name = concat!("vmtrampoline_liar_", stringify!($name))]
+                fn liar();
+            }
+
+            std::arch::global_asm!("{liar}:", $code, $($rest,)* liar = sym liar);
+
+            #[test]
+            fn is_caught() {
+                $crate::dies(liar as *const _);
+            }
+        }
+    };
+}
+
+#[cfg_attr(target_arch = "x86_64", path = "x86_64_sysv.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+mod arch;
