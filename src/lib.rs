@@ -20,8 +20,8 @@ pub use descriptor::Descriptor;
 pub use error::{Error, Value};
 pub use layout::{Layout, Location};
 pub use native::{
-    CTrampoline, Pool, Slot, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline,
-    VMTrampolineUnwind,
+    CTrampoline, Pool, Slot, Trampoline, TypedResults, TypedSignature, TypedValue, VMContext,
+    VMFunctionBody, VMOpaqueContext, VMTrampoline, VMTrampolineUnwind, pointer, pointer_unwind,
 };
 pub use signature::Signature;
 pub use valraw::ValRaw;

@@ -14,6 +14,7 @@ mod pool;
 mod slot;
 mod thunks;
 mod trampoline;
+mod typed;
 
 use core::marker::{PhantomData, PhantomPinned};
 
@@ -22,6 +23,7 @@ use static_assertions::{assert_impl_all, assert_type_eq_all};
 pub use pool::Pool;
 pub use slot::Slot;
 pub use trampoline::{CTrampoline, Trampoline};
+pub use typed::{TypedResults, TypedSignature, TypedValue, pointer, pointer_unwind};
 
 use crate::ValRaw;
 
