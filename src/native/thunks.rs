@@ -11,13 +11,13 @@
 
 #[cfg(vmtrampoline_port)]
 mod ported {
-    use alloc::alloc::{alloc, handle_alloc_error};
+    use alloc::alloc::{alloc, dealloc, handle_alloc_error};
     use core::{
         alloc::Layout,
         ffi::c_void,
         hash::{Hash, Hasher},
         hint::spin_loop,
-        mem::offset_of,
+        mem::{ManuallyDrop, offset_of},
         ptr::NonNull,
         slice,
         sync::atomic::{
@@ -107,32 +107,50 @@ mod ported {
         constant("D_LISTS")
     );
 
-    impl Interned {
-        /// A copy that is never freed; its header.
-        fn leak(header: &Header, lists: &[u16]) -> *mut Header {
-            let interned = Interned { body: body(header), header: *header, lists: [] };
+    /// An [`Interned`] that is not in the table yet, and is freed if it never is.
+    struct Draft {
+        memory: NonNull<Interned>,
+        layout: Layout,
+    }
+
+    impl Draft {
+        fn new((header, lists): (&Header, &[u16])) -> Draft {
             let (layout, _) = Layout::new::<Interned>()
                 .extend(Layout::for_value(lists))
                 .expect("lists have a few thousand entries");
             // SAFETY: the layout has a size.
             let memory = unsafe { alloc(layout) }.cast::<Interned>();
-            if memory.is_null() {
-                handle_alloc_error(layout);
-            }
+            let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
             // SAFETY: fresh memory of this layout.
-            unsafe { memory.write(interned) };
+            unsafe { memory.write(Interned { body: body(header), header: *header, lists: [] }) };
             // SAFETY: a field within it.
-            let end = unsafe { &raw mut (*memory).lists }.cast::<u16>();
+            let end = unsafe { &raw mut (*memory.as_ptr()).lists }.cast::<u16>();
             // SAFETY: the layout has room for the lists there; they are aligned
             // to 2, as the struct before them is aligned to 8.
             unsafe { end.copy_from_nonoverlapping(lists.as_ptr(), lists.len()) };
-            // SAFETY: a field within it.
-            unsafe { &raw mut (*memory).header }
+            Draft { memory, layout }
         }
 
+        /// The header, for the table: it is never freed.
+        fn keep(self) -> *mut Header {
+            let memory = ManuallyDrop::new(self).memory;
+            // SAFETY: a field within the memory.
+            unsafe { &raw mut (*memory.as_ptr()).header }
+        }
+    }
+
+    impl Drop for Draft {
+        fn drop(&mut self) {
+            // SAFETY: `new` has allocated it with this layout, and nobody else
+            // knows of it.
+            unsafe { dealloc(self.memory.as_ptr().cast(), self.layout) };
+        }
+    }
+
+    impl Interned {
         /// Whether this entry is the same descriptor.
         fn is(entry: NonNull<Header>, (header, lists): (&Header, &[u16])) -> bool {
-            // SAFETY: entries point to headers that `leak` has written, which
+            // SAFETY: entries point to headers that `Draft` has written, which
             // are never changed or freed.
             if unsafe { entry.as_ref() } != header {
                 return false;
@@ -173,12 +191,15 @@ mod ported {
         if let Place::Taken(index) = seek(wanted) {
             return Ok(index);
         }
+        // Made before the lock is taken and freed after it is released: an
+        // allocator may fail, or do anything.
+        let draft = Draft::new(wanted);
         let _lock = Lock::new();
         match seek(wanted) {
             Place::Taken(index) => Ok(index),
             Place::Empty(index) => {
                 pool.take(1)?;
-                TABLE[index].store(Interned::leak(wanted.0, wanted.1), Release);
+                TABLE[index].store(draft.keep(), Release);
                 Ok(index)
             }
             Place::Nowhere => Err(Error::PoolExhausted { wanted: 1, left: 0 }),
@@ -190,12 +211,14 @@ mod ported {
     // object.
     #[inline(never)]
     pub(crate) fn thunk(pool: &Pool, descriptor: &Descriptor) -> Result<*const c_void, Error> {
-        // R5: the entry is set before its index is known to anyone.
+        // R5: the entry is set before its index is known to anyone. Who finds the
+        // index has acquired the entry and what it points to, and so has whoever is
+        // properly handed the pointer.
         index(pool, descriptor).map(|index| (&raw const THUNKS[index]).cast())
     }
 
-    /// Keeps others from filling the table. It is held for a search and an
-    /// allocation.
+    /// Keeps others from filling the table. It is held for a search, in which nothing
+    /// can panic and nobody else's code runs.
     struct Lock;
 
     static LOCKED: AtomicBool = AtomicBool::new(false);

@@ -86,7 +86,7 @@ pub const fn pointer<F: TypedSignature>() -> VMTrampoline {
     unsafe { transmute::<VMTrampolineUnwind, VMTrampoline>(F::POINTER) }
 }
 
-/// The same function as [`pointer`], as a type that the target may unwind
+/// The same function as [`pointer()`], as a type that the target may unwind
 /// through.
 ///
 /// ```
@@ -112,7 +112,7 @@ impl Signature {
     }
 }
 
-/// A type that parameters and results of [`pointer`] can have: `i32` and `u32`,
+/// A type that parameters and results of [`pointer()`] can have: `i32` and `u32`,
 /// `i64` and `u64`, `f32`, `f64`, `u128` for `v128`, and pointers for `i64`,
 /// `funcref` and `externref`.
 #[diagnostic::on_unimplemented(
@@ -123,7 +123,7 @@ impl Signature {
 )]
 pub trait TypedValue: sealed::Value {}
 
-/// What a function of [`pointer`] returns: `()`, a [`TypedValue`], or a tuple of 2
+/// What a function of [`pointer()`] returns: `()`, a [`TypedValue`], or a tuple of 2
 /// to 16 of them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a value type nor a tuple of 2 to 16 of them",
@@ -134,7 +134,7 @@ pub trait TypedValue: sealed::Value {}
 pub trait TypedResults: sealed::Results {}
 
 /// A signature in Rust types, such as `fn(i32, f64) -> (i64, f32)`: see
-/// [`pointer`].
+/// [`pointer()`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a signature",
     label = "not a signature",
