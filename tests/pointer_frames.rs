@@ -1,0 +1,297 @@
+//! What function pointers leave on the stack: panics cross it, walkers of frame
+//! pointers find their way through it, longjmp abandons it.
+
+#![cfg(all(vmtrampoline_port, unix))]
+
+use std::{
+    arch::global_asm,
+    backtrace::Backtrace,
+    env,
+    ffi::c_void,
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::Path,
+    process::Command,
+    ptr::null_mut,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use libloading::Library;
+use vmtrampoline::{
+    Signature, Trampoline, TypedSignature, VMContext, VMFunctionBody, VMOpaqueContext,
+    VMTrampolineUnwind, ValRaw, pointer_unwind, private::Shape,
+};
+
+type Contexts = (*mut VMOpaqueContext, *mut VMContext);
+
+/// A pointer, and what it is.
+struct Pointer {
+    name: String,
+    function: VMTrampolineUnwind,
+    /// Whether a target finds a frame record of the pointer's, if that is certain.
+    framed: Option<bool>,
+}
+
+const SIGNATURES: [&str; 8] = [
+    "()",
+    "(i32) -> i32",
+    "(f64, v128) -> f32",
+    "(f32, f32, f32, f32, f32) -> f32",
+    "(i64, i64, i64, i64, i64, i64, i64)",
+    "(i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> i64",
+    "(i32) -> (i32, i64, v128)",
+    "(v128, v128, v128, v128, v128, v128, v128, v128, v128, v128, v128, v128, v128) -> v128",
+];
+
+/// Pointers made at run time, of every body that there is.
+fn of_the_pool() -> impl Iterator<Item = Pointer> {
+    SIGNATURES.iter().flat_map(|text| {
+        let signature: Signature = text.parse().unwrap();
+        Shape::ALL.map(|shape| {
+            let trampoline = Trampoline::with_shape(&signature, shape).unwrap();
+            let jumps = trampoline.shape() < Shape::Fixed && signature.results().is_empty();
+            Pointer {
+                name: format!("{text}, {shape:?}"),
+                function: trampoline.pointer_unwind().unwrap(),
+                framed: Some(!jumps),
+            }
+        })
+    })
+}
+
+/// One made at compile time.
+fn typed<F: TypedSignature>() -> Pointer {
+    let compiler_knows = cfg!(any(target_arch = "x86_64", target_vendor = "apple"));
+    Pointer {
+        name: Signature::of::<F>().to_string(),
+        function: const { pointer_unwind::<F>() },
+        framed: compiler_knows.then_some(true),
+    }
+}
+
+impl Pointer {
+    /// Calls with 16 slots, which is enough for all of these.
+    ///
+    /// # Safety
+    ///
+    /// `target` may be called with these contexts and this pointer's signature.
+    unsafe fn call(&self, (callee, caller): Contexts, target: *const c_void) {
+        let mut slots = [SLOT; 16];
+        // SAFETY: our own condition.
+        unsafe { (self.function)(callee, caller, target.cast(), slots.as_mut_ptr()) };
+    }
+}
+
+const SLOT: ValRaw = ValRaw::v128(0x1234_5678_9abc_def0 << 40);
+const NOBODY: Contexts = (null_mut(), null_mut());
+
+static DROPPED: AtomicUsize = AtomicUsize::new(0);
+
+struct Counted;
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Throws, over a destructor on either side of the pointer.
+fn thrown(pointer: &Pointer, target: *const c_void) {
+    let before = DROPPED.load(Ordering::Relaxed);
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _counted = Counted;
+        // SAFETY: the target never looks at its arguments and never returns.
+        unsafe { pointer.call(NOBODY, target) }
+    }));
+    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "thrown", "{}", pointer.name);
+    assert_eq!(DROPPED.load(Ordering::Relaxed), before + 2, "{}", pointer.name);
+}
+
+fn throw() -> ! {
+    let _counted = Counted;
+    // No hook: its message would only be noise.
+    resume_unwind(Box::new("thrown"))
+}
+
+#[test]
+fn panics_cross_every_pointer() {
+    type Callee = *mut VMOpaqueContext;
+    type Caller = *mut VMContext;
+    extern "C-unwind" fn nothing(_: Callee, _: Caller) {
+        throw()
+    }
+    extern "C-unwind" fn one(_: Callee, _: Caller, _: i32) -> i32 {
+        throw()
+    }
+    extern "C-unwind" fn two(_: Callee, _: Caller, _: f32, _: f64, _: *mut f32) -> i64 {
+        throw()
+    }
+    for pointer in of_the_pool() {
+        thrown(&pointer, nothing as *const c_void);
+    }
+    thrown(&typed::<fn()>(), nothing as *const c_void);
+    thrown(&typed::<fn(i32) -> i32>(), one as *const c_void);
+    thrown(&typed::<fn(f32, f64) -> (i64, f32)>(), two as *const c_void);
+    thrown(&typed::<fn(u128) -> u128>(), nothing as *const c_void);
+}
+
+#[test]
+fn backtraces_cross_every_pointer() {
+    extern "C-unwind" fn target(seen: *mut VMOpaqueContext, _: *mut VMContext) {
+        let backtrace = Backtrace::force_capture().to_string();
+        // SAFETY: the callee context is this flag.
+        unsafe { *seen.cast::<bool>() = backtrace.contains("backtraces_cross_every_pointer") };
+    }
+    for pointer in of_the_pool().chain([typed::<fn()>(), typed::<fn(u128)>()]) {
+        let mut seen = false;
+        let contexts = ((&raw mut seen).cast(), null_mut());
+        // SAFETY: the target takes no notice of parameters. Of results, which it does
+        // not have, any bits are good.
+        unsafe { pointer.call(contexts, target as *const c_void) };
+        assert!(seen, "{}", pointer.name);
+    }
+}
+
+// `vmtrampoline_test_enter(pointer, callee, caller, target, slots)` calls the pointer
+// with its other arguments, from a frame whose record is at the stack pointer of the
+// call, and returns the record's address. `vmtrampoline_test_look` writes two words
+// to where its callee context points: the frame pointer that it finds, and the one
+// in the record there.
+#[cfg(target_arch = "x86_64")]
+global_asm!(
+    "vmtrampoline_test_enter:",
+    "push rbp",
+    "mov rbp, rsp",
+    "mov rax, rdi",
+    "mov rdi, rsi",
+    "mov rsi, rdx",
+    "mov rdx, rcx",
+    "mov rcx, r8",
+    "call rax",
+    "mov rax, rbp",
+    "pop rbp",
+    "ret",
+    "vmtrampoline_test_look:",
+    "mov rax, [rbp]",
+    "mov [rdi], rbp",
+    "mov [rdi + 8], rax",
+    "ret",
+);
+
+#[cfg(target_arch = "aarch64")]
+global_asm!(
+    "vmtrampoline_test_enter:",
+    "stp x29, x30, [sp, #-16]!",
+    "mov x29, sp",
+    "mov x9, x0",
+    "mov x0, x1",
+    "mov x1, x2",
+    "mov x2, x3",
+    "mov x3, x4",
+    "blr x9",
+    "mov x0, x29",
+    "ldp x29, x30, [sp], #16",
+    "ret",
+    "vmtrampoline_test_look:",
+    "hint #34", // bti c
+    "ldr x9, [x29]",
+    "stp x29, x9, [x0]",
+    "ret",
+);
+
+/// A walker of frame pointers that starts in the target finds the caller: at once, if
+/// the pointer has jumped to the target, or by the pointer's frame record, which is the
+/// first thing in its frame.
+#[test]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn walkers_of_frame_pointers_find_the_caller() {
+    unsafe extern "C" {
+        #[link_name = "vmtrampoline_test_enter"]
+        fn enter(
+            pointer: VMTrampolineUnwind,
+            callee: *mut VMOpaqueContext,
+            caller: *mut VMContext,
+            target: *const VMFunctionBody,
+            slots: *mut ValRaw,
+        ) -> usize;
+        #[link_name = "vmtrampoline_test_look"]
+        fn look();
+    }
+    let (mut jumped, mut framed) = (0, 0);
+    let typed = [
+        typed::<fn()>(),
+        typed::<fn(i32) -> i64>(),
+        typed::<fn(i64, i64, i64, i64, i64, i64, i64, i64, i64) -> f64>(),
+        typed::<fn(u128, f64) -> f64>(),
+        typed::<fn(u128)>(),
+    ];
+    for Pointer { name, function, framed: must } in of_the_pool().chain(typed) {
+        let Some(must) = must else { continue };
+        let (mut found, mut slots) = ([0_usize; 2], [SLOT; 16]);
+        let callee = found.as_mut_ptr().cast();
+        // SAFETY: `look` writes to its callee context, and takes no notice of
+        // parameters. Of results any bits are good.
+        let caller =
+            unsafe { enter(function, callee, null_mut(), look as *const _, slots.as_mut_ptr()) };
+        if must {
+            framed += 1;
+            // x86-64: below the return address. aarch64: below the caller's frame.
+            assert_eq!(found, [caller - 16, caller], "{name}");
+        } else {
+            jumped += 1;
+            assert_eq!(found[0], caller, "{name}");
+        }
+    }
+    assert!(jumped > 0 && framed > 0, "{jumped}, {framed}");
+}
+
+/// In C, as no Rust function may return twice.
+const ABANDON: &str = "
+int _setjmp(void *);
+_Noreturn void longjmp(void *, int);
+typedef void trampoline(void *, void *, void *, void *);
+
+int enter(trampoline *pointer, void *target, void *slots) {
+    long long buffer[128];
+    if (_setjmp(buffer)) return 1;
+    pointer(buffer, 0, target, slots);
+    return 0;
+}
+
+void leave(void *buffer, void *caller) { longjmp(buffer, 1); }
+";
+
+/// longjmp over a pointer's frame leaves nothing behind: the slots are as they were,
+/// and the pointer can be called again.
+#[test]
+fn longjmp_abandons_every_pointer() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("abandon");
+    let (source, object) = (path.with_extension("c"), path.with_extension("so"));
+    fs::write(&source, ABANDON).unwrap();
+    let compiler = env::var("VMTRAMPOLINE_CC").unwrap_or("cc".into());
+    let mut words = compiler.split_whitespace();
+    let mut command = Command::new(words.next().expect("a compiler"));
+    command.args(words).args(["-shared", "-fPIC", "-O1", "-o"]);
+    // The emulated system's libraries are not for the compiler.
+    command.arg(&object).arg(&source).env_remove("LD_LIBRARY_PATH");
+    assert!(command.status().expect(&compiler).success(), "{command:?}");
+    // SAFETY: loading it runs no code of its own.
+    let library = unsafe { Library::new(&object) }.unwrap();
+    type Enter = unsafe extern "C" fn(VMTrampolineUnwind, *const c_void, *mut ValRaw) -> i32;
+    // SAFETY: the library has a function of this type.
+    let enter = unsafe { library.get::<Enter>(b"enter") }.unwrap();
+    // SAFETY: the symbol is used for its address alone.
+    let leave = *unsafe { library.get::<*const c_void>(b"leave") }.unwrap();
+
+    let typed = [typed::<fn()>(), typed::<fn(i32) -> (i64, f64)>(), typed::<fn(u128)>()];
+    for pointer in of_the_pool().chain(typed) {
+        for _ in 0..100 {
+            let mut slots = [SLOT; 16];
+            // SAFETY: `leave` takes no notice of parameters and does not return.
+            let left = unsafe { enter(pointer.function, leave, slots.as_mut_ptr()) };
+            assert_eq!(left, 1, "{}", pointer.name);
+            let same = slots.iter().all(|slot| slot.get_v128() == SLOT.get_v128());
+            assert!(same, "{}", pointer.name);
+        }
+    }
+}
