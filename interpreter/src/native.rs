@@ -1,0 +1,236 @@
+//! Imports that are functions of shared libraries.
+
+use std::{collections::HashMap, ffi::c_void, iter::repeat_n, sync::Arc};
+
+use libloading::Library;
+use vmtrampoline::{CTrampoline, Signature, ValType};
+use wasmi::{Caller, Extern, Func, FuncType, Store, Val};
+
+use crate::rule::{self, Factor, Item};
+
+/// What an import refuses to be, or a call to do.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the store keeps for the calls.
+#[derive(Default)]
+pub struct State;
+
+/// The libraries that are loaded.
+#[derive(Default)]
+pub struct Libraries(HashMap<String, Arc<Library>>);
+
+impl Libraries {
+    fn load(&mut self, name: &str) -> Result<Arc<Library>, Error> {
+        if let Some(library) = self.0.get(name) {
+            return Ok(library.clone());
+        }
+        // SAFETY: this runs the library's initialisers: whoever runs a module
+        // asks for what its imports name.
+        let library = unsafe { Library::new(name) }
+            .map_err(|error| format!("cannot load {name}: {}", cause(&error)))?;
+        Ok(self.0.entry(name.to_owned()).or_insert(Arc::new(library)).clone())
+    }
+}
+
+/// What the dynamic linker said, in one line.
+fn cause(error: &libloading::Error) -> String {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    source.unwrap_or_else(|| error.to_string()).lines().collect::<Vec<_>>().join(" ")
+}
+
+/// A native function as WebAssembly of this type sees it.
+struct Native {
+    trampoline: CTrampoline<u64>,
+    target: *const c_void,
+    /// Keeps `target` where it is.
+    _library: Arc<Library>,
+    items: Vec<Item>,
+    /// Whether any of the items is an address.
+    addresses: bool,
+    symbol: String,
+}
+
+// SAFETY: `target` is code, which does not change and any thread may call.
+unsafe impl Send for Native {}
+// SAFETY: likewise.
+unsafe impl Sync for Native {}
+
+/// The function that an import of this type names.
+pub fn import(
+    store: &mut Store<State>,
+    libraries: &mut Libraries,
+    library: &str,
+    name: &str,
+    ty: &FuncType,
+) -> Result<Func, Error> {
+    let rule::Name { symbol, items } = rule::parse(name)?;
+    let items = items.unwrap_or_else(|| repeat_n(Item::Value, ty.params().len()).collect());
+    let signature = signature(ty, &items)?;
+    // One per import. Imports of the same signature could share it.
+    let trampoline = CTrampoline::for_slots(&signature)?;
+    let library = libraries.load(library)?;
+    // SAFETY: a pointer may have any value, so a symbol's address is one.
+    let target = *unsafe { library.get::<*const c_void>(symbol.as_bytes()) }
+        .map_err(|error| format!("no function {symbol}: {}", cause(&error)))?;
+    let addresses = items.iter().any(Item::is_address);
+    let native = Native { trampoline, target, _library: library, items, addresses, symbol };
+    Ok(Func::new(store, ty.clone(), move |caller, params, results| {
+        native.call(caller, params, results).map_err(|error| wasmi::Error::new(error.to_string()))
+    }))
+}
+
+/// The signature of the C function: that of the import, but for addresses, which
+/// are as wide as the machine's.
+fn signature(ty: &FuncType, items: &[Item]) -> Result<Signature, Error> {
+    let (params, results) = (ty.params(), ty.results());
+    if items.len() != params.len() {
+        return Err(format!("{} items for {} parameters", items.len(), params.len()).into());
+    }
+    let integer =
+        |k: usize| matches!(params.get(k), Some(wasmi::ValType::I32 | wasmi::ValType::I64));
+    for (i, item) in items.iter().enumerate() {
+        let wrong = |what: &str| Err(format!("parameter {i}: {what}").into());
+        if item.is_address() && !integer(i) {
+            return wrong("an address is an i32 or an i64");
+        }
+        let Item::Bytes { size, .. } = item else { continue };
+        for factor in size {
+            match *factor {
+                Factor::Param(k) if !integer(k) || items[k].is_address() => {
+                    return wrong(&format!("${k} is no parameter that is a number of bytes"));
+                }
+                Factor::At(k) if !integer(k) || !items[k].is_address() => {
+                    return wrong(&format!("${k} is no parameter that is an address"));
+                }
+                _ => {}
+            }
+        }
+    }
+    let scalar = |ty: &wasmi::ValType| match ty {
+        wasmi::ValType::I32 => Ok(ValType::I32),
+        wasmi::ValType::I64 => Ok(ValType::I64),
+        wasmi::ValType::F32 => Ok(ValType::F32),
+        wasmi::ValType::F64 => Ok(ValType::F64),
+        other => Err(Error::from(format!("C has no type for {other:?}"))),
+    };
+    let of_item = |(ty, item): (_, &Item)| match item.is_address() {
+        true => Ok(ValType::I64),
+        false => scalar(ty),
+    };
+    let params = params.iter().zip(items).map(of_item).collect::<Result<Vec<_>, _>>()?;
+    let results = results.iter().map(scalar).collect::<Result<Vec<_>, _>>()?;
+    Ok(Signature::new(params, results)?)
+}
+
+/// An argument in its slot: `i32` and `f32` zero-extended.
+fn slot(value: &Val) -> u64 {
+    match *value {
+        Val::I32(value) => value as u32 as u64,
+        Val::I64(value) => value as u64,
+        Val::F32(value) => value.to_bits() as u64,
+        Val::F64(value) => value.to_bits(),
+        _ => unreachable!("there is no signature with other types"),
+    }
+}
+
+impl Native {
+    fn call(
+        &self,
+        caller: Caller<'_, State>,
+        params: &[Val],
+        results: &mut [Val],
+    ) -> Result<(), Error> {
+        let (mut few, mut many);
+        let slots: &mut [u64] = match self.trampoline.slots() {
+            count @ 0..=8 => {
+                few = [0; 8];
+                &mut few[..count]
+            }
+            count => {
+                many = vec![0; count];
+                &mut many
+            }
+        };
+        for (to, value) in slots.iter_mut().zip(params) {
+            *to = slot(value);
+        }
+        if self.addresses {
+            self.translate(caller, &mut slots[..params.len()])?;
+        }
+        // SAFETY: that the function has the type of the import is the module's to
+        // know, as it is for a C declaration. It gets addresses in the memory of
+        // as many bytes as the import says, and nobody else touches the memory, or
+        // makes it grow, until it returns.
+        unsafe { self.trampoline.call(self.target, slots)? };
+        match results {
+            [] => {}
+            [Val::I32(value)] => *value = slots[0] as i32,
+            [Val::I64(value)] => *value = slots[0] as i64,
+            [Val::F32(value)] => *value = f32::from_bits(slots[0] as u32).into(),
+            [Val::F64(value)] => *value = f64::from_bits(slots[0]).into(),
+            _ => unreachable!("there is no signature with other results"),
+        }
+        Ok(())
+    }
+
+    /// Makes addresses of the process from those of the memory.
+    fn translate(&self, mut caller: Caller<'_, State>, slots: &mut [u64]) -> Result<(), Error> {
+        let memory = caller.get_export("memory").and_then(Extern::into_memory);
+        let memory = memory.ok_or("the module exports no memory named \"memory\"")?;
+        let memory = memory.data_mut(&mut caller);
+        // Sizes are numbers of the module, so all are read before one is replaced.
+        for (i, item) in self.items.iter().enumerate() {
+            let in_memory = match item {
+                Item::Value => Ok(()),
+                Item::Bytes { nullable: true, .. } if slots[i] == 0 => Ok(()),
+                Item::Bytes { size, .. } => bytes(memory, slots, slots[i], size),
+                Item::Str => string(memory, slots[i]),
+            };
+            in_memory.map_err(|error| format!("{}, parameter {i}: {error}", self.symbol))?;
+        }
+        let base = memory.as_mut_ptr() as u64;
+        for (slot, item) in slots.iter_mut().zip(&self.items) {
+            match item {
+                Item::Value => {}
+                Item::Bytes { nullable: true, .. } if *slot == 0 => {}
+                Item::Bytes { .. } | Item::Str => *slot += base,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the memory has as many bytes there.
+fn bytes(memory: &[u8], slots: &[u64], address: u64, size: &[Factor]) -> Result<(), String> {
+    let mut product = 1u64;
+    for factor in size {
+        let factor = match *factor {
+            Factor::Number(number) => number,
+            Factor::Param(k) => slots[k],
+            Factor::At(k) => {
+                let size = within(memory, slots[k], 8)?;
+                u64::from_le_bytes(size.try_into().expect("eight bytes"))
+            }
+        };
+        product = product.checked_mul(factor).ok_or("the number of bytes has no end")?;
+    }
+    within(memory, address, product).map(|_| ())
+}
+
+/// Whether a zero byte follows in the memory.
+fn string(memory: &[u8], address: u64) -> Result<(), String> {
+    within(memory, address, 0)?;
+    if !memory[address as usize..].contains(&0) {
+        return Err(format!("no end of the string at {address}"));
+    }
+    Ok(())
+}
+
+/// The bytes there, if all are in the memory.
+fn within(memory: &[u8], address: u64, size: u64) -> Result<&[u8], String> {
+    let end = address.checked_add(size).filter(|end| *end <= memory.len() as u64);
+    let end = end.ok_or_else(|| {
+        format!("{size} bytes at {address} are not in the memory of {} bytes", memory.len())
+    })?;
+    Ok(&memory[address as usize..end as usize])
+}
