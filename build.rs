@@ -8,6 +8,7 @@ fn main() {
     // of the package's files.
     println!("cargo::rerun-if-changed=asm");
     println!("cargo::rustc-check-cfg=cfg(vmtrampoline_port)");
+    println!("cargo::rustc-check-cfg=cfg(vmtrampoline_host)");
 
     let var = |name: &str| env::var(name).unwrap_or_default();
     let wide = var("CARGO_CFG_TARGET_POINTER_WIDTH") == "64";
@@ -24,6 +25,10 @@ fn main() {
         return;
     }
     println!("cargo::rustc-cfg=vmtrampoline_port");
+    // Where the assembly has both directions.
+    if matches!(arch.as_str(), "x86_64") {
+        println!("cargo::rustc-cfg=vmtrampoline_host");
+    }
 
     // Symbols carry the version, so that two versions fit in one program.
     let version = |part| var(&format!("CARGO_PKG_VERSION_{part}"));

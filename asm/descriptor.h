@@ -59,3 +59,34 @@
 #define THUNK_SIZE_X86_64 16
 #define THUNK_SIZE_AARCH64 32
 #define BODY_BEFORE 8
+
+// The other direction: offsets in bytes of a context's fields. The first two
+// are those of Wasmtime's VMHostFuncContext.
+#define H_MAGIC 0x00
+#define H_CODE 0x08
+#define H_FUNCTION 0x10
+#define H_DATA 0x18
+#define H_LISTS 0x20
+#define H_SCATTER 0x28
+
+// Offsets of the scatter's fields, from the context.
+#define H_INTEGER 0x28
+#define H_SLOTS 0x38
+#define H_FRAME 0x3a
+#define H_STACK_WORDS 0x3c
+#define H_SPILLS 0x3e
+#define H_MORE 0x40
+#define H_FLOAT 0x42
+
+// The number of stack words is a multiple of this.
+#define H_GROUP 2
+
+// How many slots the small frame has room for.
+#define SMALL_SLOTS 16
+// Bytes after the slots, for registers and words that carry nothing.
+#define SCRATCH_SIZE 16
+
+// The pool of callbacks: how many there are, and how much code a thunk is.
+#define CALLBACKS 1024
+#define CALLBACK_SIZE_X86_64 16
+#define CALLBACK_SIZE_AARCH64 32

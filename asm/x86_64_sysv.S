@@ -469,3 +469,329 @@ FUNCTIONS(pointer_thunks)
     .set    .Lentry, .Lentry + 8
     .endr
 END_FUNCTION(pointer_thunks)
+
+//------------------------------------------------- native code calls the host ----
+//
+// The other direction. Native code calls a function of its own convention, with
+// whatever signature; `host` makes an array call of it:
+//
+//     extern "C-unwind" fn(
+//         callee: *mut VMOpaqueContext,       // rdi: the context
+//         caller: *mut VMContext,             // rsi
+//         slots: *mut ValRaw,                 // rdx: in the frame of `host`
+//         count: usize,                       // rcx: max(parameters, results)
+//     )
+//
+// One function serves every signature, as the callee context, the first argument
+// of every call in the VM convention, says where the others go. In C, if C could
+// name registers:
+//
+//     slots + FLOAT[0..8]   = xmm0..xmm7;          // 16 bytes each
+//     slots + INTEGER[2..6] = rdx, rcx, r8, r9;
+//     for (i = STACK_WORDS; i-- != 0; ) slots + lists[i] = argument area[i];
+//     FUNCTION(context, rsi, slots, SLOTS);
+//     rax = xmm0 = slots[0];
+//     for (i = 1; i <= SPILLS; i++) area + lists[STACK_WORDS + i - 1] = slots[i];
+//
+// What carries nothing goes to the scratch bytes after the slots, and the return
+// pointer to a place of its own.
+//
+// A store to an offset that has just been loaded costs more than one to a
+// constant, so there are shorter entries for what is common: up to SMALL_SLOTS
+// slots, and at most one result, a scalar.
+//
+//     host_integers_few, host_integers_all          only integers: up to 2, all
+//                                                   in registers
+//     host_integers_words                           likewise, and stack words
+//     host_floats_few, host_floats_some,            only floats and vectors: up
+//     host_floats_all                               to 2, 4, 8 in registers
+//     host_mixed_few, host_mixed_all                up to 2 floats, and up to 2
+//                                                   integers, all in registers
+//     host_small                                    any results
+//     host                                          any number of slots
+//
+// The entries with a c_ are for plain C, behind the thunks of callbacks: the
+// context is in r10, rdi and rsi go to slots too, and the caller is null.
+//
+// Requires (src/native/host.rs and callback.rs prove each, by the same name):
+//   R6  the callee context, or entry i of callback_table for thunk i, points to a
+//       context with a scatter that Scatter::encode has made for this entry, and
+//       that nobody writes to or frees before this returns or unwinds.
+//   R7  the caller follows this ABI, with the signature and convention that the
+//       context was made for: a return pointer points to a return area.
+//   R8  FUNCTION is a function of the type above.
+//
+// Ensures, besides E4 to E6:
+//   E7  FUNCTION is called once, with the direction flag as it was. slots is a
+//       multiple of 16 and points to SLOTS slots that nobody else touches.
+//       Parameter i is in slot i: a vector in bytes 0..16, a scalar in bytes
+//       0..8. Bytes 4..8 of an i32 or f32 are whatever register or stack word
+//       held above the value. All other bytes are what happened to be there.
+//   E8  result 0, from slot 0, is in rax and in xmm0; the others are in the return
+//       area, where exactly the bytes of their types are written.
+//   E9  of memory, only the context, its lists, the argument area up to a multiple
+//       of 16 bytes, and the own frame are read; only the own frame and results
+//       in the return area are written.
+//
+// Frame, at the call:
+//
+//              | stack words              |    argument area
+//     rbp + 16 +--------------------------+ <- CFA; 16-aligned
+//     rbp +  8 | return address           |
+//     rbp      | caller's rbp             |    frame record
+//     rbp -  8 | context                  |    SAVED_CONTEXT
+//     rbp - 16 | return pointer           |    SAVED_POINTER
+//              +--------------------------+ <- 16-aligned
+//              | scratch                  |    SCRATCH_SIZE bytes
+//              | slot n - 1               |
+//              ~   ...                    ~    n = SLOTS; SMALL_SLOTS if small
+//     rsp      | slot 0                   | <- 16-aligned
+//              +--------------------------+
+
+#define SAVED_CONTEXT       rbp - 8
+#define SAVED_POINTER       rbp - 16
+#define ARGUMENTS           rbp + 16
+#define SMALL_SIZE          (16 * SMALL_SLOTS + SCRATCH_SIZE)
+
+// The frame of constant size.
+.macro SMALL_FRAME
+    BEGIN_FRAME
+    sub     rsp, 16 + SMALL_SIZE
+.endm
+
+// The frame of any size, touched page by page.
+.macro LARGE_FRAME context
+    BEGIN_FRAME
+    sub     rsp, 16
+    movzx   eax, word ptr [\context + H_FRAME]
+8:  sub     eax, PAGE
+    jb      9f
+    sub     rsp, PAGE
+    test    [rsp], rsp
+    jmp     8b
+9:  add     eax, PAGE
+    sub     rsp, rax
+.endm
+
+#define SLOT(index)         rsp + 16 * index
+
+// An integer argument register, to where the context says.
+.macro FROM_INTEGER index, reg
+    movzx   eax, word ptr [rdi + H_INTEGER + 2 * \index]
+    mov     [rsp + rax], \reg
+.endm
+
+// A vector register: always 16 bytes, as they belong to no other slot.
+.macro FROM_FLOAT index
+    movzx   eax, word ptr [rdi + H_FLOAT + 2 * \index]
+    movups  [rsp + rax], xmm\index
+.endm
+
+// Plain C: the registers of the contexts, which then get what VM has in them.
+.macro FROM_CONTEXTS
+    movzx   eax, word ptr [r10 + H_INTEGER]
+    mov     [rsp + rax], rdi
+    mov     rdi, r10
+    FROM_INTEGER 1, rsi
+    xor     esi, esi
+.endm
+
+// The array call, and result 0 in both registers that it can come back in.
+.macro CALL_HOST
+    mov     rdx, rsp
+    movzx   ecx, word ptr [rdi + H_SLOTS]
+    call    [rdi + H_FUNCTION]
+    mov     rax, [SLOT(0)]
+    movsd   xmm0, qword ptr [SLOT(0)]
+.endm
+
+    // Stack words in order, two at a time. The first of them is number 4.
+    .p2align 5
+FUNCTION(host_integers_words)
+    SMALL_FRAME
+    movzx   eax, word ptr [rdi + H_STACK_WORDS]
+    shl     eax, 3
+1:  mov     r10, [ARGUMENTS + rax - 8]
+    mov     r11, [ARGUMENTS + rax - 16]
+    mov     [SLOT(3) + 2 * rax], r10
+    mov     [SLOT(2) + 2 * rax], r11
+    sub     eax, 8 * H_GROUP
+    jnz     1b
+    jmp     1f
+END_FUNCTION(host_integers_words)
+
+FUNCTION(host_integers_all)
+    SMALL_FRAME
+1:  mov     [SLOT(3)], r9
+    mov     [SLOT(2)], r8
+    jmp     2f
+END_FUNCTION(host_integers_all)
+
+FUNCTION(c_host_integers_few)
+    SMALL_FRAME
+    mov     [SLOT(1)], rsi
+    mov     [SLOT(0)], rdi
+    mov     rdi, r10
+    xor     esi, esi
+    jmp     3f
+END_FUNCTION(c_host_integers_few)
+
+    .p2align 5
+FUNCTION(host_integers_few)
+    SMALL_FRAME
+2:  mov     [SLOT(1)], rcx
+    mov     [SLOT(0)], rdx
+3:  CALL_HOST
+    leave
+    END_FRAME
+END_FUNCTION(host_integers_few)
+
+FUNCTION(host_mixed_all)
+    SMALL_FRAME
+    FROM_INTEGER 5, r9
+    FROM_INTEGER 4, r8
+    jmp     1f
+END_FUNCTION(host_mixed_all)
+
+    .p2align 5
+FUNCTION(host_mixed_few)
+    SMALL_FRAME
+1:  FROM_INTEGER 3, rcx
+    FROM_INTEGER 2, rdx
+    FROM_FLOAT 1
+    FROM_FLOAT 0
+    CALL_HOST
+    leave
+    END_FRAME
+END_FUNCTION(host_mixed_few)
+
+FUNCTION(host_floats_few)
+    SMALL_FRAME
+    jmp     2f
+END_FUNCTION(host_floats_few)
+
+FUNCTION(host_floats_some)
+    SMALL_FRAME
+    jmp     1f
+END_FUNCTION(host_floats_some)
+
+    .p2align 5
+FUNCTION(host_floats_all)
+    SMALL_FRAME
+    movups  [SLOT(7)], xmm7
+    movups  [SLOT(6)], xmm6
+    movups  [SLOT(5)], xmm5
+    movups  [SLOT(4)], xmm4
+1:  movups  [SLOT(3)], xmm3
+    movups  [SLOT(2)], xmm2
+2:  movups  [SLOT(1)], xmm1
+    movups  [SLOT(0)], xmm0
+    CALL_HOST
+    leave
+    END_FRAME
+END_FUNCTION(host_floats_all)
+
+FUNCTION(c_host)
+    LARGE_FRAME r10
+    FROM_CONTEXTS
+    jmp     1f
+END_FUNCTION(c_host)
+
+FUNCTION(c_host_small)
+    SMALL_FRAME
+    FROM_CONTEXTS
+    jmp     1f
+END_FUNCTION(c_host_small)
+
+FUNCTION(host)
+    LARGE_FRAME rdi
+    jmp     1f
+END_FUNCTION(host)
+
+    .p2align 5
+FUNCTION(host_small)
+    SMALL_FRAME
+1:  FROM_FLOAT 7
+    FROM_FLOAT 6
+    FROM_FLOAT 5
+    FROM_FLOAT 4
+    FROM_FLOAT 3
+    FROM_FLOAT 2
+    FROM_FLOAT 1
+    FROM_FLOAT 0
+    FROM_INTEGER 5, r9
+    FROM_INTEGER 4, r8
+    FROM_INTEGER 3, rcx
+    FROM_INTEGER 2, rdx
+    mov     [SAVED_CONTEXT], rdi
+
+    // The stack words, two at a time.
+    movzx   ecx, word ptr [rdi + H_STACK_WORDS]
+    test    ecx, ecx
+    jz      3f
+    mov     r8, [rdi + H_LISTS]
+2:  movzx   eax, word ptr [r8 + 2 * rcx - 2]
+    movzx   edx, word ptr [r8 + 2 * rcx - 4]
+    mov     r9, [ARGUMENTS + 8 * rcx - 8]
+    mov     r10, [ARGUMENTS + 8 * rcx - 16]
+    mov     [rsp + rax], r9
+    mov     [rsp + rdx], r10
+    sub     ecx, H_GROUP
+    jnz     2b
+3:  CALL_HOST
+    mov     rdi, [SAVED_CONTEXT]
+    cmp     word ptr [rdi + H_MORE], 0
+    jne     5f
+4:  leave
+    .cfi_remember_state
+    END_FRAME
+
+    // The other half of a vector, and the results of the return area.
+    .cfi_restore_state
+5:  movhps  xmm0, qword ptr [SLOT(0) + 8]
+    movzx   ecx, word ptr [rdi + H_SPILLS]
+    test    ecx, ecx
+    jz      4b
+    movzx   edx, word ptr [rdi + H_STACK_WORDS]
+    mov     r8, [rdi + H_LISTS]
+    lea     r8, [r8 + 2 * rdx]
+    mov     r9, [SAVED_POINTER]
+    mov     r10, rsp
+6:  movzx   edx, word ptr [r8]
+    add     r8, 2
+    add     r10, 16
+    mov     r11, [r10]
+    test    edx, SPILL_4 | SPILL_16
+    jnz     8f
+    mov     [r9 + rdx - SPILL_8], r11
+7:  dec     ecx
+    jnz     6b
+    jmp     4b
+8:  test    edx, SPILL_16
+    jnz     9f
+    mov     [r9 + rdx - SPILL_4], r11d
+    jmp     7b
+9:  mov     [r9 + rdx - SPILL_16], r11
+    mov     r11, [r10 + 8]
+    mov     [r9 + rdx - SPILL_16 + 8], r11
+    jmp     7b
+END_FUNCTION(host_small)
+
+// The function pointers of callbacks. Sections of their own: where nobody makes
+// one, the linker drops them.
+ZEROED(callback_table, (8 * CALLBACKS))
+
+#if defined(__ELF__)
+    .section .text.callback_thunks, "ax", %progbits
+#endif
+    .balign CALLBACK_SIZE_X86_64
+FUNCTIONS(callback_thunks)
+    .set    .Lentry, 0
+    .rept   CALLBACKS
+    LANDING_PAD
+    mov     r10, [rip + SYMBOL(callback_table) + .Lentry]
+    jmp     [r10 + H_CODE]
+    .balign CALLBACK_SIZE_X86_64, 0xcc
+    .set    .Lentry, .Lentry + 8
+    .endr
+END_FUNCTION(callback_thunks)

@@ -75,17 +75,23 @@ const fn starts_with(text: &[u8], at: usize, start: &[u8]) -> bool {
 }
 
 /// States that the struct has exactly these fields, each at the offset that
-/// `asm/descriptor.h` gives its name.
+/// `asm/descriptor.h` gives its name; that offset counts from `base` bytes before
+/// the struct.
 macro_rules! assert_layout {
     ($ty:ident { $($field:ident @ $name:literal,)* }) => {
+        assert_layout!($ty, 0, { $($field @ $name,)* });
+    };
+    ($ty:ident, $base:expr, { $($field:ident @ $name:literal,)* }) => {
         $(const _: () = assert!(
-            offset_of!($ty, $field) == constant($name),
+            $base + core::mem::offset_of!($ty, $field) == $crate::descriptor::constant($name),
             concat!($name, " in asm/descriptor.h is not the offset of ", stringify!($field)),
         );)*
         // A field that is not listed does not compile.
         const _: fn($ty) = |$ty { $($field: _,)* }| {};
     };
 }
+
+pub(crate) use assert_layout;
 
 /// The part of a descriptor that every signature has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -152,9 +158,9 @@ pub(crate) const RESULT_NONE: u8 = constant("RESULT_NONE") as u8;
 const RESULT_INTEGER: u8 = constant("RESULT_INTEGER") as u8;
 pub(crate) const RESULT_FLOAT: u8 = constant("RESULT_FLOAT") as u8;
 const RESULT_VECTOR: u8 = constant("RESULT_VECTOR") as u8;
-const SPILL_4: u16 = constant("SPILL_4") as u16;
-const SPILL_8: u16 = constant("SPILL_8") as u16;
-const SPILL_16: u16 = constant("SPILL_16") as u16;
+pub(crate) const SPILL_4: u16 = constant("SPILL_4") as u16;
+pub(crate) const SPILL_8: u16 = constant("SPILL_8") as u16;
+pub(crate) const SPILL_16: u16 = constant("SPILL_16") as u16;
 const NARROW: u16 = constant("NARROW") as u16;
 const VECTOR_WORDS: usize = constant("VECTOR_WORDS");
 const GROUP: usize = constant("GROUP");

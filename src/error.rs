@@ -70,6 +70,12 @@ pub enum Error {
         /// Thunks left.
         left: usize,
     },
+    /// As many [`Callback`](crate::Callback)s as there can be at one time exist
+    /// already. One that is dropped makes room.
+    CallbacksExhausted {
+        /// How many there can be.
+        capacity: usize,
+    },
     /// The slice of value slots is shorter than max(parameters, results).
     TooFewSlots {
         /// Slots given.
@@ -141,6 +147,9 @@ impl fmt::Display for Error {
             }
             Error::PoolExhausted { wanted, left } => {
                 write!(f, "{wanted} function pointers wanted, {left} left in the pool")
+            }
+            Error::CallbacksExhausted { capacity } => {
+                write!(f, "no room for another callback: {capacity} exist already")
             }
             Error::TooFewSlots { given, needed } => {
                 write!(f, "{given} value slots given, {needed} needed")

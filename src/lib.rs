@@ -11,6 +11,7 @@ mod error;
 mod layout;
 mod macros;
 mod native;
+mod scatter;
 mod signature;
 mod valraw;
 mod valtype;
@@ -20,8 +21,9 @@ pub use descriptor::Descriptor;
 pub use error::{Error, Value};
 pub use layout::{Layout, Location};
 pub use native::{
-    CTrampoline, Pool, Slot, Trampoline, TypedResults, TypedSignature, TypedValue, VMContext,
-    VMFunctionBody, VMOpaqueContext, VMTrampoline, VMTrampolineUnwind, pointer, pointer_unwind,
+    CTrampoline, Callback, HostFunc, HostFunction, Pool, Slot, Trampoline, TypedResults,
+    TypedSignature, TypedValue, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline,
+    VMTrampolineUnwind, pointer, pointer_unwind,
 };
 pub use signature::Signature;
 pub use valraw::ValRaw;

@@ -9,7 +9,9 @@ use std::{ffi::c_void, iter::repeat_n, ptr::null_mut};
 use common::{
     case::{Case, Ground, Route, Subject, cases},
     guarded::Edge,
+    hosted::every_host_path,
     paths::every_path,
+    recorder::checked,
 };
 use proptest::prelude::*;
 use vmtrampoline::{
@@ -127,6 +129,21 @@ fn every_path_is_a_call() {
     let ground = Ground::new();
     every_path(|case, subject, route| {
         case.call(&case.layout(), subject, route, Edge::End, &ground).unwrap();
+    });
+    unsafe extern "C-unwind" fn host(
+        _: *mut VMOpaqueContext,
+        _: *mut VMContext,
+        _: *mut ValRaw,
+        _: usize,
+    ) {
+    }
+    if !cfg!(vmtrampoline_host) {
+        return;
+    }
+    every_host_path(host, |name, code, arguments| {
+        // SAFETY: the arguments of its signature; `host` ignores its slots.
+        let left = unsafe { checked(code, &arguments) };
+        assert_eq!(left.lost, [""; 0], "{name}");
     });
 }
 

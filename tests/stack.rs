@@ -19,7 +19,9 @@ use std::{
     },
 };
 
-use vmtrampoline::{Signature, Trampoline, ValRaw, ValType};
+use vmtrampoline::{
+    HostFunc, Signature, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, ValRaw, ValType,
+};
 
 const PAGE: usize = 4096;
 const STACK: usize = 64 * PAGE;
@@ -47,10 +49,18 @@ extern "C" fn fault(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
 
 extern "C" fn nothing() {}
 
+unsafe extern "C-unwind" fn host_nothing(
+    _: *mut VMOpaqueContext,
+    _: *mut VMContext,
+    _: *mut ValRaw,
+    _: usize,
+) {
+}
+
 unsafe extern "C" {
-    /// Calls `run(trampoline)` so many bytes, a multiple of 16, further down.
+    /// Calls `run(call)` so many bytes, a multiple of 16, further down.
     #[link_name = "vmtrampoline_test_lower"]
-    fn lower(trampoline: *const c_void, bytes: usize, run: extern "C" fn(*const c_void));
+    fn lower(call: *const c_void, bytes: usize, run: extern "C" fn(*const c_void));
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -78,30 +88,35 @@ global_asm!(
     lower = sym lower,
 );
 
-/// Calls through this trampoline, the pages below taken away.
-extern "C" fn run(trampoline: *const c_void) {
+/// Makes this call, the pages below taken away.
+extern "C" fn run(call: *const c_void) {
     let mut slots = vec![ValRaw::default(); 1000];
     // What the call itself needs on its way to the body may lie below this, and
     // is noted, too.
     let high = (&raw const slots) as usize & !(PAGE - 1);
     HIGH.store(high, Ordering::Relaxed);
     let low = LOW.load(Ordering::Relaxed);
-    // SAFETY: `alternate` passes a trampoline; the pages are this stack's; `nothing` takes no notice of parameters,
+    // SAFETY: `alternate` passes a call; the pages are this stack's; the target takes no notice of parameters,
     // and whatever its results are, only slots receive them.
     unsafe {
         assert_eq!(libc::mprotect(low as *mut c_void, high - low, libc::PROT_NONE), 0);
-        let trampoline = &*trampoline.cast::<Trampoline>();
-        let target = nothing as *const _;
-        trampoline.call_unchecked(null_mut(), null_mut(), target, slots.as_mut_ptr());
+        let Call { trampoline, context, target, .. } = &*call.cast::<Call>();
+        trampoline.call_unchecked(*context, null_mut(), *target, slots.as_mut_ptr());
     }
 }
 
 /// The pages that a call of this signature touches, counted down from the first,
-/// if the stack begins so many bytes further up than usually.
-fn touched(signature: &Signature, up: usize) -> Vec<usize> {
+/// if the stack begins so many bytes further up than usually. The target may be a
+/// host function.
+fn touched(signature: &Signature, up: usize, host: Option<&HostFunc<'_>>) -> Vec<usize> {
     static LOCK: Mutex<()> = Mutex::new(());
     let _lock = LOCK.lock().unwrap();
-    let mut call = Call { trampoline: Trampoline::new(signature).unwrap(), down: 64 - up % 64 };
+    let mut call = Call {
+        trampoline: Trampoline::new(signature).unwrap(),
+        context: host.map_or(null_mut(), HostFunc::context),
+        target: host.map_or(nothing as *const _, HostFunc::code),
+        down: 64 - up % 64,
+    };
     // SAFETY: a thread of our own on a stack of our own, with a handler that
     // touches only pages of that stack; all of it is undone.
     unsafe {
@@ -135,6 +150,8 @@ fn touched(signature: &Signature, up: usize) -> Vec<usize> {
 /// What a thread is told.
 struct Call {
     trampoline: Trampoline,
+    context: *mut VMOpaqueContext,
+    target: *const VMFunctionBody,
     /// How many bytes further down the stack it is made.
     down: usize,
 }
@@ -148,8 +165,8 @@ extern "C" fn alternate(call: *mut c_void) -> *mut c_void {
     assert_eq!(unsafe { libc::sigaltstack(&stack, null_mut()) }, 0);
     // SAFETY: `touched` passes it, and waits for us.
     let call = unsafe { &*call.cast::<Call>() };
-    // SAFETY: `run` takes the trampoline.
-    unsafe { lower((&raw const call.trampoline).cast(), call.down, run) };
+    // SAFETY: `run` takes the call.
+    unsafe { lower((&raw const *call).cast(), call.down, run) };
     let none = libc::stack_t { ss_flags: libc::SS_DISABLE, ..stack };
     // SAFETY: likewise.
     assert_eq!(unsafe { libc::sigaltstack(&none, null_mut()) }, 0);
@@ -161,7 +178,23 @@ extern "C" fn alternate(call: *mut c_void) -> *mut c_void {
 #[track_caller]
 fn in_order(params: usize, results: usize, up: usize, at_least: usize) {
     let types = |n| repeat_n(ValType::V128, n);
-    let pages = touched(&Signature::new(types(params), types(results)).unwrap(), up);
+    let pages = touched(&Signature::new(types(params), types(results)).unwrap(), up, None);
+    assert!(pages.len() >= at_least, "{pages:?}");
+    assert_eq!(pages, (1..=pages.len()).collect::<Vec<_>>());
+}
+
+/// The same if the target is a host function, which has a frame of its own for so
+/// many values.
+#[track_caller]
+fn host_in_order(params: usize, results: usize, up: usize, at_least: usize) {
+    if !cfg!(vmtrampoline_host) {
+        return;
+    }
+    let types = |n| repeat_n(ValType::I32, n);
+    let signature = Signature::new(types(params), types(results)).unwrap();
+    // SAFETY: it takes no notice of its slots.
+    let host = unsafe { HostFunc::from_raw(&signature, host_nothing, null_mut()).unwrap() };
+    let pages = touched(&signature, up, Some(&host));
     assert!(pages.len() >= at_least, "{pages:?}");
     assert_eq!(pages, (1..=pages.len()).collect::<Vec<_>>());
 }
@@ -170,6 +203,7 @@ fn in_order(params: usize, results: usize, up: usize, at_least: usize) {
 fn large_areas_touch_the_stack_in_order() {
     for (params, results, at_least) in [(0, 1000, 3), (1000, 0, 3), (1000, 1000, 7)] {
         in_order(params, results, 0, at_least);
+        host_in_order(params, results, 0, at_least);
     }
 }
 
@@ -179,6 +213,7 @@ fn no_page_is_skipped() {
     for up in (0..PAGE).step_by(16) {
         in_order(0, 1 + PAGE / 16, up, 1);
         in_order(8 + PAGE / 16, 0, up, 1);
+        host_in_order(0, PAGE / 16 - 4, up, 1);
         in_order(8 + 4, 1 + PAGE / 16, up, 1);
     }
 }

@@ -19,8 +19,8 @@ use std::{
     sync::Mutex,
 };
 
-use common::{case::Route, paths::every_path};
-use vmtrampoline::ValRaw;
+use common::{case::Route, hosted::every_host_path, paths::every_path};
+use vmtrampoline::{HostFunction, ValRaw};
 
 /// rbx, rbp, r12 to r15 by their DWARF numbers (System V ABI, AMD64 supplement,
 /// figure 3.36), and what the stepper gives them.
@@ -334,6 +334,16 @@ fn unwinding_finds_the_caller_at_every_instruction() {
             Route::Pointer(pointer) => steps(pointer as *const c_void, arguments, true),
             _ => steps(subject.body(), arguments, false),
         };
+        assert!(seen.steps > 0, "{name}");
+        assert_eq!(seen.wrong, [""; 0], "{name}");
+        instructions.extend(seen.instructions);
+        count += seen.steps;
+    });
+    // SAFETY: `stepped` takes no notice of its arguments.
+    let host =
+        unsafe { std::mem::transmute::<*const c_void, HostFunction>(stepped as *const c_void) };
+    every_host_path(host, |name, code, arguments| {
+        let seen = steps(code, arguments, false);
         assert!(seen.steps > 0, "{name}");
         assert_eq!(seen.wrong, [""; 0], "{name}");
         instructions.extend(seen.instructions);

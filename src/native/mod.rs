@@ -2,14 +2,16 @@
 //!
 //! [`entry`] declares the bodies of `asm/*.S` and is the only code that calls
 //! them; [`trampoline`] wraps them in the public types, for arrays of any [`slot`].
-//! [`thunks`] bakes
-//! descriptors into function pointers, which [`pool`] hands out. The requirements
-//! R1 to R5 and the promises E1 to E6 that comments here speak of are those in
+//! [`thunks`] bakes descriptors into function pointers, which [`pool`] hands out.
+//! [`host`] is what native code calls, [`callback`] the same for plain C. The
+//! requirements R1 to R8 and the promises E1 to E9 that comments here speak of are those in
 //! `asm/x86_64_sysv.S`.
 
 #![allow(unsafe_code)]
 
+mod callback;
 mod entry;
+mod host;
 mod pool;
 mod slot;
 mod thunks;
@@ -20,6 +22,8 @@ use core::marker::{PhantomData, PhantomPinned};
 
 use static_assertions::{assert_impl_all, assert_type_eq_all};
 
+pub use callback::Callback;
+pub use host::{HostFunc, HostFunction};
 pub use pool::Pool;
 pub use slot::Slot;
 pub use trampoline::{CTrampoline, Trampoline};

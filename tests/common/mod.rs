@@ -4,18 +4,24 @@
 //! - [`golden`]: layouts by hand.
 //! - [`recorder`]: a callee that writes down what it is given, and a caller that
 //!   checks what a function leaves behind; one file per architecture.
+//! - [`c`]: C, compiled for a test.
 //! - [`case`]: a signature with values, called in every shape and by every
 //!   route, and judged by its layout.
+//! - [`hosted`]: host functions that judge what they are given.
 //! - [`paths`]: calls that take every path through the assembly.
 //! - [`guarded`]: memory with a page on both sides that nobody can touch.
 
 #![allow(dead_code)] // no test uses all of it
 
 #[cfg(vmtrampoline_port)]
+pub(crate) mod c;
+#[cfg(vmtrampoline_port)]
 pub(crate) mod case;
 pub(crate) mod golden;
 #[cfg(unix)]
 pub(crate) mod guarded;
+#[cfg(vmtrampoline_port)]
+pub(crate) mod hosted;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod paths;
 #[cfg(vmtrampoline_port)]

@@ -22,6 +22,28 @@ const SIGNATURES: [&str; 15] = [
     "(i64, i64, i64, i64, i64, i64) -> (i32, v128)",
 ];
 
+/// Signatures that together take every path through every entry of the host.
+pub(crate) const HOST_SIGNATURES: [&str; 18] = [
+    "()",
+    "(i32, i32) -> i32",
+    "(i64, i64, i64) -> f64",
+    "(i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> i64",
+    "(f32) -> f32",
+    "(f32, v128, f64, f32)",
+    "(f32, f32, f32, f32, f32, f32, f32, f32) -> f64",
+    "(f64, i32) -> f64",
+    "(i64, i64, i64, f32) -> i32",
+    "(i64, f32, f32, f32) -> i32",
+    "(f32, f32, f32, f32, f32, f32, f32, f32, f32) -> f64",
+    "(i64, v128) -> v128",
+    "(i64, i64) -> (i64, i64)",
+    "(i64) -> (f32, v128, f32)",
+    "(i64, f64, v128) -> (v128, f32, i64, v128, i32)",
+    "(i64, i64, i64, i64, i64, i64, i64) -> (i32, i64)",
+    "(i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> i64",
+    "(v128, v128, v128, v128, v128, v128, v128, v128, v128, v128, i32, i32, i32, i32, i32, i32, i64)",
+];
+
 /// Hands over these calls, by every body and function pointer that can make them.
 pub(crate) fn every_path(mut take: impl FnMut(&Case, &Subject, Route)) {
     let wide = format!("() -> (i32{})", ", v128".repeat(300));

@@ -1,0 +1,188 @@
+//! The scatter: where a function's arguments go when native code calls the host.
+//!
+//! It is the descriptor of the other direction. A function of the assembly takes
+//! every argument register and every stack word to the offset in its frame that
+//! the scatter names: the value's slot, or a place for what carries no value. The
+//! results in the return area are a list like that of a
+//! [`Descriptor`](crate::Descriptor).
+
+use alloc::{vec, vec::Vec};
+
+use crate::{
+    Abi, ValType,
+    descriptor::{
+        FLOATS_FEW, FLOATS_SOME, SPILL_4, SPILL_8, SPILL_16, Shape, assert_layout, constant,
+    },
+    layout::{Assigner, Misfit, Packer, Place, check},
+    valtype::Class,
+};
+
+const GROUP: usize = constant("H_GROUP");
+const SMALL_SLOTS: usize = constant("SMALL_SLOTS");
+const SCRATCH_SIZE: usize = constant("SCRATCH_SIZE");
+
+/// What the assembly reads of a context, besides addresses. Offsets count from
+/// slot 0, which is where the frame begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub(crate) struct Scatter {
+    /// Per integer argument register: the offset that its eight bytes go to.
+    integer: [u16; 8],
+    /// How many value slots there are.
+    pub(crate) slots: u16,
+    /// Size of the slots and the scratch bytes after them.
+    frame: u16,
+    /// Entries in the list of stack words.
+    stack_words: u16,
+    /// Entries in the list of spills: results in the return area.
+    spills: u16,
+    /// Not 0: the result is more than eight bytes in a register.
+    more: u16,
+    /// Per float argument register: the offset that its sixteen bytes go to.
+    float: [u16; 8],
+}
+
+assert_layout!(Scatter, constant("H_SCATTER"), {
+    integer @ "H_INTEGER",
+    slots @ "H_SLOTS",
+    frame @ "H_FRAME",
+    stack_words @ "H_STACK_WORDS",
+    spills @ "H_SPILLS",
+    more @ "H_MORE",
+    float @ "H_FLOAT",
+});
+
+/// An entry of the assembly, and what it can do. All but the last two serve at
+/// most one result, a scalar, and find parameters in registers alone unless they
+/// say otherwise; all but the last have a small frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// Two integers.
+    IntegersFew,
+    /// Integers.
+    IntegersAll,
+    /// Integers, some of them on the stack, in words of eight bytes.
+    IntegersWords,
+    /// Floats, up to `FLOATS_FEW`.
+    FloatsFew,
+    /// Floats, up to `FLOATS_SOME`.
+    FloatsSome,
+    /// Floats.
+    FloatsAll,
+    /// Two integers and up to `FLOATS_FEW` floats.
+    MixedFew,
+    /// Integers, and up to `FLOATS_FEW` floats.
+    MixedAll,
+    /// Everything.
+    Small,
+    /// Everything, with a frame of any size.
+    Any,
+}
+
+impl Entry {
+    /// The shortest entry for parameters and at most one result, a scalar.
+    fn plain(abi: &Abi, params: &[ValType], words: bool, floats: u8) -> Entry {
+        let integers = params.iter().filter(|ty| ty.class() == Class::Integer).count();
+        match (floats, params.len() - integers) {
+            (0, 0) if words && abi.stack.slot == 8 => Entry::IntegersWords,
+            _ if words => Entry::Small,
+            (0, _) if integers <= 2 => Entry::IntegersFew,
+            (0, _) => Entry::IntegersAll,
+            (..=FLOATS_FEW, _) if integers == 0 => Entry::FloatsFew,
+            (..=FLOATS_SOME, _) if integers == 0 => Entry::FloatsSome,
+            _ if integers == 0 => Entry::FloatsAll,
+            (..=FLOATS_FEW, _) if integers <= 2 => Entry::MixedFew,
+            (..=FLOATS_FEW, _) => Entry::MixedAll,
+            _ => Entry::Small,
+        }
+    }
+}
+
+impl Scatter {
+    /// The scatter of a signature, its lists, stack words and then spills, and the
+    /// entry that may be called. [`Shape::Variable`] asks for the one that can do
+    /// everything, any other shape for the fastest.
+    pub(crate) fn encode(
+        abi: &Abi,
+        params: &[ValType],
+        results: &[ValType],
+        shape: Shape,
+    ) -> Result<(Scatter, Vec<u16>, Entry), Misfit> {
+        check(params, results, abi)?;
+        let slots = params.len().max(results.len());
+        let small = shape != Shape::Variable && slots <= SMALL_SLOTS;
+        let scratch = (16 * if small { SMALL_SLOTS } else { slots }) as u16;
+        let frame = scratch + SCRATCH_SIZE as u16;
+        let spills = results.len().saturating_sub(1);
+
+        let mut scatter = Scatter {
+            integer: [scratch; 8],
+            slots: slots as u16,
+            frame,
+            stack_words: 0,
+            spills: spills as u16,
+            more: (results.len() > 1 || results.first() == Some(&ValType::V128)).into(),
+            float: [scratch; 8],
+        };
+        let mut floats = 0;
+        let mut words = Vec::new();
+        let mut assigner = Assigner::new(abi);
+        let mut put = |place, to: usize, size: usize| match place {
+            Place::Integer(register) => scatter.integer[register] = to as u16,
+            Place::Float(register) | Place::Vector(register) => {
+                scatter.float[register] = to as u16;
+                floats = floats.max(register + 1);
+            }
+            Place::Stack(offset) => {
+                let word = abi.stack.slot as usize;
+                let first = (offset - abi.stack.start) as usize / word;
+                let count = size.div_ceil(word);
+                words.resize(words.len().max(first + count), scratch);
+                for i in 0..count {
+                    let part = if abi.stack.big_endian { count - 1 - i } else { i };
+                    words[first + i] = (to + part * word) as u16;
+                }
+            }
+        };
+        for (i, &ty) in params.iter().enumerate() {
+            let place = assigner.place(ty).ok_or(Misfit::Type(ty, crate::Value::Param(i)))?;
+            put(place, 16 * i, ty.size());
+        }
+        if spills > 0 {
+            // Its place in the frame is the word after the scratch bytes.
+            put(assigner.return_pointer(), frame.into(), 8);
+        }
+
+        words.resize(words.len().next_multiple_of(GROUP), scratch);
+        scatter.stack_words = words.len() as u16;
+        let mut packer = Packer::new(abi);
+        words.extend(results.iter().skip(1).map(|&ty| {
+            let width = match ty.size() {
+                4 => SPILL_4,
+                8 => SPILL_8,
+                _ => SPILL_16,
+            };
+            packer.place(ty) as u16 | width
+        }));
+
+        let entry = match (small, scatter.more) {
+            (false, _) => Entry::Any,
+            (_, 0) => Entry::plain(abi, params, scatter.stack_words > 0, floats as u8),
+            _ => Entry::Small,
+        };
+        Ok((scatter, words, entry))
+    }
+}
+
+/// Per word of the slots, the bits that a signature's parameters define.
+pub(crate) fn masks(params: &[ValType], slots: usize) -> Vec<u64> {
+    let mut masks = vec![0; 2 * slots];
+    for (mask, ty) in masks.chunks_exact_mut(2).zip(params) {
+        match (ty.size(), ty.class()) {
+            (4, _) => mask[0] = 0xffff_ffff_u64.to_le(),
+            (_, Class::Vector) => mask.fill(!0),
+            _ => mask[0] = !0,
+        }
+    }
+    masks
+}

@@ -1,0 +1,113 @@
+//! Callers that the C compiler made, of host functions.
+//!
+//! A caller is given the code. It passes what is in `arguments`, as C has it, and
+//! copies what comes back to `results`.
+
+#![cfg(all(vmtrampoline_host, unix))]
+
+mod common;
+
+use std::{ffi::c_void, mem::transmute};
+
+use common::{
+    c::{Compiled, c_type, declared, drawn},
+    case::{Case, abi, value},
+    hosted::Hosted,
+    recorder::{from_native, native},
+};
+use vmtrampoline::{ValType, private::Convention};
+
+/// How many callers are compiled for a convention.
+const CALLERS: usize = 500;
+
+/// The caller of a case, in C.
+fn caller(name: &str, case: &Case) -> String {
+    let (params, results) = (declared(case), case.signature.results());
+    let types: Vec<_> = params.iter().map(|&ty| c_type(ty)).collect();
+    let result = results.first().map_or("void", |&ty| c_type(ty));
+    let list = if types.is_empty() { "void".into() } else { types.join(", ") };
+    let mut text = format!("void {name}({result} (*code)({list})) {{\n");
+    let mut arguments: Vec<_> =
+        types.iter().enumerate().map(|(i, ty)| format!("*({ty} *)arguments[{i}]")).collect();
+    if results.len() > 1 {
+        let fields = results.iter().enumerate().skip(1);
+        let fields: String = fields.map(|(i, &ty)| format!(" {} r{i};", c_type(ty))).collect();
+        text += &format!("    struct {{{fields} }} area;\n");
+        *arguments.last_mut().expect("the return pointer") = "(long long)&area".into();
+    }
+    let call = format!("code({})", arguments.join(", "));
+    if results.is_empty() {
+        return text + &format!("    {call};\n}}\n");
+    }
+    text += &format!("    {result} r0 = {call};\n    memcpy(results[0], &r0, sizeof r0);\n");
+    for i in 1..results.len() {
+        text += &format!("    memcpy(results[{i}], &area.r{i}, sizeof area.r{i});\n");
+    }
+    text + "}\n"
+}
+
+/// Has caller `f{index}` call host functions of this case; says what was wrong.
+fn check(case: &Case, library: &Compiled, index: usize) -> Result<(), String> {
+    let f = library.symbol(&format!("f{index}")).cast::<c_void>();
+    // SAFETY: this is how the text declares it.
+    let f = unsafe { transmute::<*mut c_void, extern "C-unwind" fn(*const c_void)>(f) };
+    let signature = &case.signature;
+    let contexts = case.layout().contexts().len();
+    for shape in Hosted::SHAPES {
+        *library.values("results") = [[0xa5; 16]; 100];
+        case.judged(shape, |given, code| {
+            let params = signature.params().iter().zip(case.slots(signature.slots()));
+            let params = params.map(|(&ty, slot)| (ty, value(slot, ty)));
+            let given = given[..contexts].iter().map(|&context| (ValType::I64, context as u128));
+            for (to, (ty, value)) in library.values("arguments").iter_mut().zip(given.chain(params))
+            {
+                to[..ty.size()].copy_from_slice(&native(value, ty.size()));
+            }
+            f(code);
+        })?;
+        let results = case.results().into_iter().zip(signature.results());
+        for (i, ((must, ty), is)) in results.zip(library.values("results")).enumerate() {
+            let is = from_native(&is[..ty.size()]);
+            if is != must {
+                return Err(format!("{signature}, {shape:?}: result {i}: {is:#x}, not {must:#x}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The callers of these cases: `f0`, `f1`, …
+fn compile(name: &str, cases: &[Case]) -> Compiled {
+    let callers = cases.iter().enumerate().map(|(i, case)| caller(&format!("f{i}"), case));
+    Compiled::new(name, &callers.collect::<Vec<_>>(), &[])
+}
+
+fn all(convention: Convention, results: usize) {
+    let cases = drawn(convention, results, CALLERS);
+    let library = compile(&format!("callers-{}", abi(convention)), &cases);
+    for (i, case) in cases.iter().enumerate() {
+        check(case, &library, i).unwrap();
+    }
+}
+
+#[test]
+fn vm_callers() {
+    all(Convention::Vm, 6);
+}
+
+#[test]
+fn c_callers() {
+    all(Convention::C, 1);
+}
+
+/// A caller of another signature is found out.
+#[test]
+fn the_check_can_fail() {
+    let case = |text: &str| Case::new(Convention::Vm, text.parse().unwrap(), 1);
+    let called = ["(i64, f64, f32)", "() -> i64", "(i32) -> (i64, i32, i64)"].map(case);
+    let judged = ["(i64, f32, f64)", "() -> v128", "(i32) -> (i64, f32, i32)"].map(case);
+    let library = compile("other-callers", &called);
+    for (i, case) in judged.iter().enumerate() {
+        assert!(check(case, &library, i).is_err(), "{}", case.signature);
+    }
+}

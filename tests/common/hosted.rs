@@ -1,0 +1,258 @@
+//! The host, called by native code, and what it is given judged.
+
+use std::{ffi::c_void, ptr::null_mut};
+
+use vmtrampoline::{
+    Callback, HostFunc, HostFunction, Layout, Signature, VMContext, VMOpaqueContext, ValRaw,
+    ValType,
+    private::{Convention, Shape},
+};
+
+use super::{
+    case::{Case, Subject, abi, value},
+    paths::HOST_SIGNATURES,
+};
+
+/// A host function of either convention.
+#[derive(Debug)]
+pub(crate) enum Hosted<'f> {
+    Vm(HostFunc<'f>),
+    C(Callback<'f>),
+}
+
+impl<'f> Hosted<'f> {
+    /// By the shortest entry that can serve the signature, or by the one that
+    /// serves all.
+    pub(crate) const SHAPES: [Shape; 2] = [Shape::Bare, Shape::Variable];
+
+    /// # Safety
+    ///
+    /// As for [`HostFunc::from_raw`].
+    pub(crate) unsafe fn raw(
+        convention: Convention,
+        signature: &Signature,
+        shape: Shape,
+        function: HostFunction,
+        data: *mut c_void,
+    ) -> Hosted<'f> {
+        // SAFETY: our own conditions.
+        unsafe {
+            match convention {
+                Convention::Vm => {
+                    Hosted::Vm(HostFunc::with_shape(signature, shape, function, data).unwrap())
+                }
+                Convention::C => {
+                    Hosted::C(Callback::with_shape(signature, shape, function, data).unwrap())
+                }
+            }
+        }
+    }
+
+    pub(crate) fn closure(
+        convention: Convention,
+        signature: &Signature,
+        function: impl Fn(*mut VMContext, &mut [ValRaw]) + Send + Sync + 'f,
+    ) -> Hosted<'f> {
+        match convention {
+            Convention::Vm => Hosted::Vm(HostFunc::new(signature, function).unwrap()),
+            Convention::C => {
+                let function = move |slots: &mut [ValRaw]| function(null_mut(), slots);
+                Hosted::C(Callback::new_unwind(signature, function).unwrap())
+            }
+        }
+    }
+
+    pub(crate) fn code(&self) -> *const c_void {
+        match self {
+            Hosted::Vm(function) => function.code().cast(),
+            Hosted::C(callback) => callback.code(),
+        }
+    }
+
+    pub(crate) fn context(&self) -> *mut VMOpaqueContext {
+        match self {
+            Hosted::Vm(function) => function.context(),
+            Hosted::C(callback) => callback.context(),
+        }
+    }
+}
+
+/// What a host function is to be given, and was.
+struct Judge<'a> {
+    case: &'a Case,
+    /// Callee context and caller context.
+    contexts: [usize; 2],
+    calls: usize,
+    wrong: Vec<String>,
+}
+
+impl Judge<'_> {
+    fn equal(&mut self, what: &str, is: u128, must: u128) {
+        if is != must {
+            self.wrong.push(format!("{what} is {is:#x}, not {must:#x}"));
+        }
+    }
+
+    fn call(&mut self, contexts: [usize; 2], slots: *mut ValRaw, count: usize) {
+        self.calls += 1;
+        self.equal("the callee context", contexts[0] as u128, self.contexts[0] as u128);
+        self.equal("the caller context", contexts[1] as u128, self.contexts[1] as u128);
+        self.equal("the slots' alignment", slots as u128 % 16, 0);
+        self.equal("the number of slots", count as u128, self.case.signature.slots() as u128);
+        if !self.wrong.is_empty() {
+            return;
+        }
+        // SAFETY: so many slots, as E7 has it and we have just compared.
+        let slots = unsafe { std::slice::from_raw_parts_mut(slots, count) };
+        let params = self.case.signature.params().iter().zip(self.case.slots(count)).zip(&*slots);
+        for (i, ((&ty, given), slot)) in params.enumerate() {
+            let (is, must) = (value(slot.get_v128(), ty), value(given, ty));
+            self.equal(&format!("parameter {i}"), is, must);
+        }
+        self.case.answer(slots);
+    }
+}
+
+unsafe extern "C-unwind" fn judge(
+    callee: *mut VMOpaqueContext,
+    caller: *mut VMContext,
+    slots: *mut ValRaw,
+    count: usize,
+) {
+    // SAFETY: the context that `judged` has made; it waits for us.
+    let judge = unsafe { &mut *HostFunc::data(callee).cast::<Judge<'_>>() };
+    judge.call([callee as usize, caller as usize], slots, count);
+}
+
+impl Case {
+    /// Puts the results in the slots, and other bits in all the rest of them.
+    pub(crate) fn answer(&self, slots: &mut [ValRaw]) {
+        let noise = Case::new(self.convention, self.signature.clone(), !self.seed);
+        for (slot, bits) in slots.iter_mut().zip(noise.slots(self.signature.slots())) {
+            *slot = ValRaw::v128(bits);
+        }
+        for ((slot, result), &ty) in
+            slots.iter_mut().zip(self.results()).zip(self.signature.results())
+        {
+            *slot = ValRaw::v128(slot.get_v128() & !value(u128::MAX, ty) | result);
+        }
+    }
+
+    /// Has native code call a host function of this signature: `call` is given
+    /// the contexts and the code. The host function judges its arguments and
+    /// returns the case's results.
+    pub(crate) fn judged(
+        &self,
+        shape: Shape,
+        call: impl FnOnce([usize; 2], *const c_void),
+    ) -> Result<(), String> {
+        let mut state = Judge { case: self, contexts: [0; 2], calls: 0, wrong: Vec::new() };
+        let data = &raw mut state;
+        // SAFETY: `judge` fits every signature, and this is its data, which we
+        // leave alone until it has returned.
+        let host =
+            unsafe { Hosted::raw(self.convention, &self.signature, shape, judge, data.cast()) };
+        let caller = if self.convention == Convention::Vm { self.contexts()[1] } else { 0 };
+        let contexts = [host.context() as usize, caller];
+        // SAFETY: as above.
+        unsafe { (*data).contexts = contexts };
+        call(contexts, host.code());
+        if state.calls != 1 {
+            state.wrong.push(format!("it was called {} times", state.calls));
+        }
+        if state.wrong.is_empty() {
+            return Ok(());
+        }
+        Err(format!("{}, {:?}, {shape:?}: {:?}", self.signature, self.convention, state.wrong))
+    }
+
+    /// The two directions against each other: a trampoline calls a host function,
+    /// in all shapes of both.
+    pub(crate) fn round_trips(&self) -> Result<(), String> {
+        let count = self.signature.slots();
+        let before: Vec<_> = self.slots(count).into_iter().map(ValRaw::v128).collect();
+        let compare = |what: &str, slots: &[ValRaw]| {
+            for (i, (slot, must)) in slots.iter().zip(self.slots_after(count)).enumerate() {
+                if slot.get_v128() != must {
+                    let (signature, convention) = (&self.signature, self.convention);
+                    return Err(format!(
+                        "{signature}, {convention:?}, {what}: slot {i} is {slot:?}, not {must:#034x}"
+                    ));
+                }
+            }
+            Ok(())
+        };
+        for subject in Subject::all(self.convention, &self.signature) {
+            for shape in Hosted::SHAPES {
+                let mut slots = before.clone();
+                self.judged(shape, |contexts, code| {
+                    // SAFETY: the code is of this signature.
+                    unsafe { subject.call(contexts, code, &mut slots) }.expect("enough slots");
+                })?;
+                compare(&format!("{:?}, {shape:?}", subject.shape()), &slots)?;
+            }
+
+            let given: Vec<_> = self.slots(count);
+            let params = self.signature.params();
+            let seen = std::sync::Mutex::new(Vec::new());
+            let host = Hosted::closure(self.convention, &self.signature, |_, slots| {
+                *seen.lock().unwrap() = slots.to_vec();
+                self.answer(slots);
+            });
+            let mut slots = before.clone();
+            let contexts = [host.context() as usize, self.contexts()[1]];
+            // SAFETY: the code is of this signature, and `host` alive.
+            unsafe { subject.call(contexts, host.code(), &mut slots) }.expect("enough slots");
+            compare("closure", &slots)?;
+            drop(host);
+            let seen = seen.into_inner().unwrap();
+            for (i, (slot, given)) in seen.iter().zip(given).enumerate() {
+                let must = params.get(i).map_or(0, |&ty: &ValType| value(given, ty));
+                if slot.get_v128() != must {
+                    return Err(format!(
+                        "{}, closure: slot {i} is {slot:?}, not {must:#034x}",
+                        self.signature
+                    ));
+                }
+            }
+            if seen.len() != count {
+                return Err(format!("{}: {} slots", self.signature, seen.len()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hands over calls of host functions that together take every path through every
+/// entry: a name, the code, and the first integer arguments, some of which may be
+/// too many. The host function is this one, which takes no notice of its own.
+pub(crate) fn every_host_path(
+    function: HostFunction,
+    mut take: impl FnMut(&str, *const c_void, [usize; 5]),
+) {
+    let integers = Layout::new(&"(i64, i64, i64, i64, i64)".parse().unwrap(), abi(Convention::C));
+    let integers = integers.unwrap();
+    let mut area = vec![0u128; 400];
+    let wide = format!("() -> (i32{})", ", v128".repeat(300));
+    for text in HOST_SIGNATURES.into_iter().chain([&*wide]) {
+        for convention in [Convention::Vm, Convention::C] {
+            let signature = text.parse().expect(text);
+            let Ok(layout) = Layout::new(&signature, abi(convention)) else { continue };
+            for shape in Hosted::SHAPES {
+                // SAFETY: the function takes no notice of its arguments.
+                let host =
+                    unsafe { Hosted::raw(convention, &signature, shape, function, null_mut()) };
+                let mut arguments = [0x1111, 0x2222, 0x3333, 0x4444, 0x5555];
+                if convention == Convention::Vm {
+                    arguments[0] = host.context() as usize;
+                }
+                if let Some(pointer) = layout.return_pointer() {
+                    let index = integers.params().iter().position(|&at| at == pointer);
+                    let Some(index) = index else { continue };
+                    arguments[index] = area.as_mut_ptr() as usize;
+                }
+                take(&format!("{text}, {convention:?}, {shape:?}"), host.code(), arguments);
+            }
+        }
+    }
+}

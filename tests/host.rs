@@ -1,0 +1,407 @@
+//! Native code calls the host: every value from where the layout says, by every
+//! entry, in both conventions.
+
+#![cfg(all(vmtrampoline_host, unix))]
+
+mod common;
+
+use std::{
+    cell::Cell,
+    ffi::c_void,
+    iter::repeat_n,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    ptr::null_mut,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use common::{
+    case::{Case, abi, cases, value},
+    guarded::{Edge, Guarded},
+    hosted::Hosted,
+    recorder::{POISON, checked, record},
+};
+use proptest::prelude::*;
+use vmtrampoline::{
+    Error, HostFunc, HostFunction, Layout, Location, Signature, Trampoline, VMContext,
+    VMOpaqueContext, ValRaw, ValType,
+    private::{Convention, Shape},
+};
+
+fn parse(text: &str) -> Signature {
+    text.parse().expect(text)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn vm_convention(case in cases(Convention::Vm, 14, 5)) {
+        case.round_trips().map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn vm_convention_large(case in cases(Convention::Vm, 60, 40)) {
+        case.round_trips().map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn c_convention(case in cases(Convention::C, 18, 1)) {
+        case.round_trips().map_err(TestCaseError::fail)?;
+    }
+}
+
+/// Every list of up to three parameters by every list of up to two results.
+#[test]
+fn small_signatures() {
+    const KINDS: [ValType; 5] =
+        [ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::V128];
+    let lists = |most: u32| {
+        (0..=most).flat_map(move |len| {
+            (0..5usize.pow(len))
+                .map(move |n| (0..len).map(|i| KINDS[n / 5usize.pow(i) % 5]).collect::<Vec<_>>())
+        })
+    };
+    for params in lists(3) {
+        for results in lists(2) {
+            let signature = Signature::new(params.clone(), results.clone()).unwrap();
+            for convention in [Convention::Vm, Convention::C] {
+                if Layout::new(&signature, abi(convention)).is_ok() {
+                    Case::new(convention, signature.clone(), 7).round_trips().unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// Only integers, and only floats, up to where the small frame ends and beyond:
+/// the entries that know the slots' order.
+#[test]
+fn values_of_one_class() {
+    for ty in ValType::ALL {
+        for params in 0..24 {
+            for results in [&[][..], &[ValType::I32], &[ValType::F64], &[ValType::V128]] {
+                let signature =
+                    Signature::new(repeat_n(ty, params), results.iter().copied()).unwrap();
+                for convention in [Convention::Vm, Convention::C] {
+                    Case::new(convention, signature.clone(), 5).round_trips().unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_thousand_values() {
+    for ty in ValType::ALL {
+        for (params, results) in [(1000, 0), (1000, 1), (0, 1000), (1000, 1000), (999, 2)] {
+            let types = |n| repeat_n(ty, n);
+            let signature = Signature::new(types(params), types(results)).unwrap();
+            Case::new(Convention::Vm, signature, 9).round_trips().unwrap();
+        }
+        let signature = Signature::new(repeat_n(ty, 1000), [ty]).unwrap();
+        Case::new(Convention::C, signature, 9).round_trips().unwrap();
+    }
+}
+
+/// A host function of another signature is found out.
+#[test]
+fn the_judge_can_say_no() {
+    let found = |called: &str, judged: &str| {
+        let case = Case::new(Convention::Vm, parse(judged), 3);
+        let subject = Trampoline::new(&parse(called)).unwrap();
+        let mut slots = [ValRaw::i64(-1); 8];
+        case.judged(Shape::Bare, |[callee, caller], code| {
+            // SAFETY: a wrong signature, but one with room for all results.
+            let called = unsafe { subject.call(callee as _, caller as _, code.cast(), &mut slots) };
+            called.unwrap();
+        })
+        .expect_err(called)
+    };
+    let contains = |text: String, part: &str| assert!(text.contains(part), "{text}");
+    contains(found("(i64, f64)", "(f64, i64)"), "parameter 0");
+    contains(found("(i64)", "(i64)"), "parameter 0");
+    contains(found("(i32, i64)", "(i64, i32)"), "parameter 1");
+    let case = Case::new(Convention::Vm, parse("()"), 3);
+    contains(case.judged(Shape::Bare, |_, _| {}).unwrap_err(), "called 0 times");
+}
+
+/// Calls a host function straight from the checker of callee-saved registers, with
+/// integers in registers and the return area at the end of the memory. The host
+/// function is the recorder, which overwrites all that it may and leaves the slots
+/// alone: results are the parameters.
+fn keeps(convention: Convention, text: &str, shape: Shape) {
+    let name = format!("{text}, {convention:?}, {shape:?}");
+    let case = Case::new(convention, parse(text), 1);
+    let (layout, signature) = (case.layout(), &case.signature);
+    // What a host function is given, as C has it.
+    let given = Layout::new(&parse("(i64, i64, i64, i64)"), abi(Convention::C)).unwrap();
+    let offsets = || {
+        layout.results().iter().zip(signature.results()).enumerate().filter_map(|(i, (at, ty))| {
+            match at {
+                Location::ReturnArea(offset) => Some((i, *offset as usize, ty.size())),
+                _ => None,
+            }
+        })
+    };
+    let size = offsets().next_back().map_or(0, |(_, offset, size)| offset + size);
+    let memory = Guarded::new();
+    let area = memory.put(Edge::End, &vec![POISON as u8; size]);
+
+    let slots = case.slots(signature.slots());
+    let (mut left, mut contexts) = (None, [0; 2]);
+    let recording = record(&given, &[], |recorder| {
+        // SAFETY: the recorder fits every signature; it never uses its data.
+        let function = unsafe { std::mem::transmute::<*const c_void, HostFunction>(recorder) };
+        // SAFETY: as above.
+        let host = unsafe { Hosted::raw(convention, signature, shape, function, null_mut()) };
+        let mut arguments: Vec<usize> = slots[..signature.params().len()]
+            .iter()
+            .map(|&slot| slot as usize)
+            .chain((size > 0).then_some(area as usize))
+            .collect();
+        contexts[0] = host.context() as usize;
+        if convention == Convention::Vm {
+            contexts[1] = case.contexts()[1];
+            arguments.splice(..0, contexts);
+        }
+        // SAFETY: the arguments of this signature, all in registers.
+        left = Some(unsafe { checked(host.code(), &arguments) });
+    });
+    let left = left.unwrap();
+    assert!(left.lost.is_empty(), "{name}: lost {:?}", left.lost);
+    assert_eq!(recording.changed_controls(), [""; 0], "{name}");
+    assert_eq!((recording.calls, recording.sp % 16), (1, 0), "{name}");
+    let read = |i: usize| recording.read(given.params()[i], ValType::I64) as usize;
+    assert_eq!(
+        [read(0), read(1), read(3)],
+        [contexts[0], contexts[1], signature.slots()],
+        "{name}"
+    );
+    assert_eq!(read(2) % 16, 0, "{name}");
+
+    if let (Some(&at), Some(&ty)) = (layout.results().first(), signature.results().first()) {
+        assert_eq!(value(left.bits(at), ty) as u64, value(slots[0], ty) as u64, "{name}");
+    }
+    let mut must = vec![POISON as u8; size];
+    for (i, offset, size) in offsets() {
+        let size = size.min(8); // a slot's other half is not a parameter
+        must[offset..offset + size].copy_from_slice(&slots[i].to_ne_bytes()[..size]);
+    }
+    // SAFETY: `put` has put it there.
+    let is = unsafe { std::slice::from_raw_parts(area, size) };
+    for (i, (is, must)) in is.iter().zip(&must).enumerate() {
+        let upper_half =
+            offsets().any(|(_, at, size)| size == 16 && (at + 8..at + 16).contains(&i));
+        assert!(upper_half || is == must, "{name}: byte {i} of the return area");
+    }
+}
+
+#[test]
+fn the_abi_is_kept() {
+    for shape in Hosted::SHAPES {
+        for text in [
+            "()",
+            "(i64) -> i64",
+            "(i64, i64) -> i32",
+            "(i64, i64, i64) -> i64",
+            "(i64, i64, i64, i64) -> i64",
+            "(i64) -> f64",
+            "(i64, i64) -> (i64, i64)",
+            "(i64, i64) -> (f32, i32)",
+            "(i64, i64, i64) -> (i64, i32, i64)",
+            "(i64, i64, i64) -> (i64, i64, f32)",
+            "(i64, i64, i64) -> (f64, i32, v128)",
+        ] {
+            keeps(Convention::Vm, text, shape);
+        }
+        let wide = format!("() -> (i32{})", ", v128".repeat(300));
+        keeps_wide(&wide, shape);
+        for text in ["()", "(i64) -> i64", "(i64, i64) -> f64", "(i64, i64, i64, i64, i64) -> i32"]
+        {
+            keeps(Convention::C, text, shape);
+        }
+    }
+}
+
+/// Results that have no parameter to come from.
+fn keeps_wide(text: &str, shape: Shape) {
+    let case = Case::new(Convention::Vm, parse(text), 1);
+    let given = Layout::new(&parse("(i64, i64, i64, i64)"), abi(Convention::C)).unwrap();
+    let area = vec![0u128; case.signature.results().len()];
+    let mut left = None;
+    record(&given, &[], |recorder| {
+        // SAFETY: the recorder fits every signature; it never uses its data.
+        let function = unsafe { std::mem::transmute::<*const c_void, HostFunction>(recorder) };
+        // SAFETY: as above.
+        let host =
+            unsafe { Hosted::raw(Convention::Vm, &case.signature, shape, function, null_mut()) };
+        let arguments = [host.context() as usize, 0, area.as_ptr() as usize];
+        // SAFETY: no parameters, and a return area that is large enough.
+        left = Some(unsafe { checked(host.code(), &arguments) });
+    });
+    assert_eq!(left.unwrap().lost, [""; 0]);
+}
+
+#[test]
+fn the_context_begins_as_wasmtimes() {
+    let host = HostFunc::new(&parse("()"), |_, _| ()).unwrap();
+    let context = host.context();
+    // SAFETY: the context is alive and at least this long.
+    let (magic, code) = unsafe { (*context.cast::<[u8; 4]>(), *context.cast::<usize>().add(1)) };
+    assert_eq!((&magic, code), (b"host", host.code() as usize));
+}
+
+#[test]
+fn many_closures_have_one_signature() {
+    let signature = parse("(i32) -> i32");
+    let trampoline = Trampoline::new(&signature).unwrap();
+    let add = |n: i32| {
+        let closure = move |_: *mut VMContext, slots: &mut [ValRaw]| {
+            slots[0] = ValRaw::i32(slots[0].get_i32() + n);
+        };
+        HostFunc::new(&signature, closure).unwrap()
+    };
+    let hosts: Vec<_> = (0..10_000).map(add).collect();
+    for (i, host) in hosts.iter().enumerate() {
+        let mut slots = [ValRaw::i32(100)];
+        // SAFETY: the host function's signature.
+        unsafe { trampoline.call(host.context(), null_mut(), host.code(), &mut slots).unwrap() };
+        assert_eq!(slots[0].get_i32(), 100 + i as i32);
+    }
+    let codes: std::collections::HashSet<_> = hosts.iter().map(HostFunc::code).collect();
+    assert_eq!(codes.len(), 1);
+}
+
+/// A closure that is called again while it runs, by native code that it calls.
+#[test]
+fn closures_may_be_reentered() {
+    thread_local! { static SELF: Cell<(usize, usize)> = const { Cell::new((0, 0)) } }
+    let signature = parse("(i64) -> i64");
+    let trampoline = Trampoline::new(&signature).unwrap();
+    let call = |n: i64| {
+        let (context, code) = SELF.get();
+        let mut slots = [ValRaw::i64(n)];
+        // SAFETY: the code and context of the host function below, which lives.
+        let called =
+            unsafe { trampoline.call(context as *mut _, null_mut(), code as *const _, &mut slots) };
+        called.unwrap();
+        slots[0].get_i64()
+    };
+    let fibonacci = HostFunc::new(&signature, |_, slots| {
+        let n = slots[0].get_i64();
+        slots[0] = ValRaw::i64(if n < 2 { n } else { call(n - 1) + call(n - 2) });
+    })
+    .unwrap();
+    SELF.set((fibonacci.context() as usize, fibonacci.code() as usize));
+    assert_eq!(call(20), 6765);
+}
+
+#[test]
+fn threads_share_a_closure() {
+    let calls = AtomicUsize::new(0);
+    let signature = parse("(i32, f64) -> f64");
+    let host = HostFunc::new(&signature, |_, slots| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        slots[0] = ValRaw::from(f64::from(slots[0].get_i32()) * f64::from_bits(slots[1].get_f64()));
+    })
+    .unwrap();
+    std::thread::scope(|scope| {
+        for n in 0..4 {
+            let host = host.clone();
+            let trampoline = Trampoline::new(&signature).unwrap();
+            scope.spawn(move || {
+                for _ in 0..1000 {
+                    let mut slots = [ValRaw::i32(n), ValRaw::from(0.5)];
+                    let (code, context) = (host.code(), host.context());
+                    // SAFETY: the host function's signature.
+                    unsafe { trampoline.call(context, null_mut(), code, &mut slots).unwrap() };
+                    assert_eq!(f64::from_bits(slots[0].get_f64()), f64::from(n) * 0.5);
+                }
+            });
+        }
+    });
+    assert_eq!(calls.load(Ordering::Relaxed), 4000);
+}
+
+#[test]
+fn dropping_frees_the_closure() {
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    struct Counted;
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let counted = Counted;
+    let host = HostFunc::new(&parse("()"), move |_, _| _ = &counted).unwrap();
+    let clone = host.clone();
+    assert_eq!(clone.context(), host.context());
+    drop(host);
+    assert_eq!(DROPPED.load(Ordering::Relaxed), 0);
+    drop(clone);
+    assert_eq!(DROPPED.load(Ordering::Relaxed), 1);
+}
+
+/// A panic crosses every entry and the trampoline above it, and what is on the way
+/// is dropped.
+#[test]
+fn panics_cross_every_entry() {
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    struct Counted;
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    unsafe extern "C-unwind" fn throw(
+        _: *mut VMOpaqueContext,
+        _: *mut VMContext,
+        _: *mut ValRaw,
+        _: usize,
+    ) {
+        let _counted = Counted;
+        // No hook: its message would only be noise.
+        resume_unwind(Box::new("thrown"));
+    }
+    for text in common::paths::HOST_SIGNATURES {
+        let signature = parse(text);
+        let trampoline = Trampoline::new(&signature).unwrap();
+        for shape in Hosted::SHAPES {
+            // SAFETY: `throw` fits every signature.
+            let host =
+                unsafe { HostFunc::with_shape(&signature, shape, throw, null_mut()).unwrap() };
+            let mut slots = vec![ValRaw::i64(7); signature.slots()];
+            let before = DROPPED.load(Ordering::Relaxed);
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                let _counted = Counted;
+                let (code, context) = (host.code(), host.context());
+                // SAFETY: the host function's signature.
+                unsafe { trampoline.call(context, null_mut(), code, &mut slots).unwrap() };
+            }));
+            assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "thrown", "{text}");
+            assert_eq!(DROPPED.load(Ordering::Relaxed), before + 2, "{text}");
+            assert!(slots.iter().all(|slot| slot.get_u64() == 7), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_closures_panic_arrives() {
+    let signature = parse("(i32) -> i32");
+    let host =
+        HostFunc::new(&signature, |_, slots| resume_unwind(Box::new(slots[0].get_i32()))).unwrap();
+    let mut slots = [ValRaw::i32(42)];
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let trampoline = Trampoline::new(&signature).unwrap();
+        // SAFETY: the host function's signature.
+        unsafe { trampoline.call(host.context(), null_mut(), host.code(), &mut slots) }
+    }));
+    assert_eq!(*caught.unwrap_err().downcast::<i32>().unwrap(), 42);
+}
+
+#[test]
+fn errors_are_values() {
+    let wide = Signature::new([], [ValType::I32; 2]).unwrap();
+    let error = vmtrampoline::Callback::new(&wide, |_| ()).unwrap_err();
+    assert!(matches!(error, Error::ResultsNotInAbi { results: 2, limit: 1, .. }), "{error}");
+}
