@@ -12,21 +12,29 @@
 //! A module is as trusted as a native program is: it says which functions there
 //! are and what their types are, and C believes it.
 
+mod bench;
 mod native;
 mod rule;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Parser;
-use native::{Error, Libraries, State};
+use native::{Error, Libraries, Native, State};
 use wasmi::{Engine, Extern, ExternType, Instance, Module, Store, Val, ValType};
 
 /// Run a WebAssembly module whose imports are functions of shared libraries.
 #[derive(Parser)]
 #[command(about)]
 struct Options {
+    /// Measure calls instead, so many rounds of them.
+    #[arg(long, value_name = "ROUNDS", num_args = 0..=1, default_missing_value = "200")]
+    bench: Option<u32>,
     /// The module, as text or binary.
-    file: PathBuf,
+    #[arg(required_unless_present = "bench")]
+    file: Option<PathBuf>,
     /// The exported function to call.
     #[arg(default_value = "main")]
     export: String,
@@ -37,9 +45,14 @@ struct Options {
 
 fn main() -> ExitCode {
     // clap prints its own errors and exits with 2, as we do.
-    match run(&Options::parse()) {
-        Ok(results) => {
-            println!("{results}");
+    let options = Options::parse();
+    let output = match (&options.file, options.bench) {
+        (Some(file), None) => run(file, &options),
+        (_, rounds) => Ok(bench::table(rounds.unwrap_or_default())),
+    };
+    match output {
+        Ok(text) => {
+            println!("{text}");
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -49,9 +62,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<String, Error> {
-    let file = options.file.display();
-    let bytes = std::fs::read(&options.file).map_err(|error| format!("{file}: {error}"))?;
+fn run(path: &Path, options: &Options) -> Result<String, Error> {
+    let file = path.display();
+    let bytes = std::fs::read(path).map_err(|error| format!("{file}: {error}"))?;
     let engine = Engine::default();
     let module = Module::new(&engine, bytes).map_err(|error| format!("{file}: {error}"))?;
     let mut store = Store::new(&engine, State);
@@ -79,7 +92,10 @@ fn instantiate(store: &mut Store<State>, module: &Module) -> Result<Instance, Er
     for import in module.imports() {
         let (library, name) = (import.module(), import.name());
         let function = match import.ty() {
-            ExternType::Func(ty) => native::import(store, &mut libraries, library, name, ty),
+            ExternType::Func(ty) => {
+                let find = |symbol: &str| libraries.find(library, symbol);
+                Native::new(name, ty, find).map(|native| native.function(store, ty))
+            }
             _ => Err("only functions are to be had".into()),
         };
         let function = function.map_err(|error| format!("import {library:?} {name:?}: {error}"))?;

@@ -1,6 +1,6 @@
 //! Imports that are functions of shared libraries.
 
-use std::{collections::HashMap, ffi::c_void, iter::repeat_n, sync::Arc};
+use std::{collections::HashMap, ffi::c_void, iter::repeat_n};
 
 use libloading::Library;
 use vmtrampoline::{CTrampoline, Signature, ValType};
@@ -15,20 +15,29 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Default)]
 pub struct State;
 
-/// The libraries that are loaded.
+/// The libraries that are loaded: for good, as a function of theirs may be called
+/// at any time.
 #[derive(Default)]
-pub struct Libraries(HashMap<String, Arc<Library>>);
+pub struct Libraries(HashMap<String, &'static Library>);
 
 impl Libraries {
-    fn load(&mut self, name: &str) -> Result<Arc<Library>, Error> {
+    fn load(&mut self, name: &str) -> Result<&'static Library, Error> {
         if let Some(library) = self.0.get(name) {
-            return Ok(library.clone());
+            return Ok(library);
         }
         // SAFETY: this runs the library's initialisers: whoever runs a module
         // asks for what its imports name.
         let library = unsafe { Library::new(name) }
             .map_err(|error| format!("cannot load {name}: {}", cause(&error)))?;
-        Ok(self.0.entry(name.to_owned()).or_insert(Arc::new(library)).clone())
+        Ok(self.0.entry(name.to_owned()).or_insert(Box::leak(Box::new(library))))
+    }
+
+    /// The address of this function.
+    pub fn find(&mut self, library: &str, symbol: &str) -> Result<*const c_void, Error> {
+        let library = self.load(library)?;
+        // SAFETY: a pointer may have any value, so a symbol's address is one.
+        let found = unsafe { library.get::<*const c_void>(symbol.as_bytes()) };
+        Ok(*found.map_err(|error| format!("no function {symbol}: {}", cause(&error)))?)
     }
 }
 
@@ -39,11 +48,9 @@ fn cause(error: &libloading::Error) -> String {
 }
 
 /// A native function as WebAssembly of this type sees it.
-struct Native {
+pub struct Native {
     trampoline: CTrampoline<u64>,
     target: *const c_void,
-    /// Keeps `target` where it is.
-    _library: Arc<Library>,
     items: Vec<Item>,
     /// Whether any of the items is an address.
     addresses: bool,
@@ -54,30 +61,6 @@ struct Native {
 unsafe impl Send for Native {}
 // SAFETY: likewise.
 unsafe impl Sync for Native {}
-
-/// The function that an import of this type names.
-pub fn import(
-    store: &mut Store<State>,
-    libraries: &mut Libraries,
-    library: &str,
-    name: &str,
-    ty: &FuncType,
-) -> Result<Func, Error> {
-    let rule::Name { symbol, items } = rule::parse(name)?;
-    let items = items.unwrap_or_else(|| repeat_n(Item::Value, ty.params().len()).collect());
-    let signature = signature(ty, &items)?;
-    // One per import. Imports of the same signature could share it.
-    let trampoline = CTrampoline::for_slots(&signature)?;
-    let library = libraries.load(library)?;
-    // SAFETY: a pointer may have any value, so a symbol's address is one.
-    let target = *unsafe { library.get::<*const c_void>(symbol.as_bytes()) }
-        .map_err(|error| format!("no function {symbol}: {}", cause(&error)))?;
-    let addresses = items.iter().any(Item::is_address);
-    let native = Native { trampoline, target, _library: library, items, addresses, symbol };
-    Ok(Func::new(store, ty.clone(), move |caller, params, results| {
-        native.call(caller, params, results).map_err(|error| wasmi::Error::new(error.to_string()))
-    }))
-}
 
 /// The signature of the C function: that of the import, but for addresses, which
 /// are as wide as the machine's.
@@ -123,7 +106,7 @@ fn signature(ty: &FuncType, items: &[Item]) -> Result<Signature, Error> {
 }
 
 /// An argument in its slot: `i32` and `f32` zero-extended.
-fn slot(value: &Val) -> u64 {
+pub fn slot(value: &Val) -> u64 {
     match *value {
         Val::I32(value) => value as u32 as u64,
         Val::I64(value) => value as u64,
@@ -133,7 +116,42 @@ fn slot(value: &Val) -> u64 {
     }
 }
 
+/// The result, if there is one, from its slot. Its type is there already.
+pub fn set_result(results: &mut [Val], slot: u64) {
+    match results {
+        [] => {}
+        [Val::I32(value)] => *value = slot as i32,
+        [Val::I64(value)] => *value = slot as i64,
+        [Val::F32(value)] => *value = f32::from_bits(slot as u32).into(),
+        [Val::F64(value)] => *value = f64::from_bits(slot).into(),
+        _ => unreachable!("there is no signature with other results"),
+    }
+}
+
 impl Native {
+    /// The function that an import of this name and type asks for; `find` gives
+    /// the address of a symbol.
+    pub fn new(
+        name: &str,
+        ty: &FuncType,
+        find: impl FnOnce(&str) -> Result<*const c_void, Error>,
+    ) -> Result<Native, Error> {
+        let rule::Name { symbol, items } = rule::parse(name)?;
+        let items = items.unwrap_or_else(|| repeat_n(Item::Value, ty.params().len()).collect());
+        // One for each import. Imports of the same signature could share it.
+        let trampoline = CTrampoline::for_slots(&signature(ty, &items)?)?;
+        let (target, addresses) = (find(&symbol)?, items.iter().any(Item::is_address));
+        Ok(Native { trampoline, target, items, addresses, symbol })
+    }
+
+    /// The same for wasmi; `ty` is the type that it was made for.
+    pub fn function(self, store: &mut Store<State>, ty: &FuncType) -> Func {
+        Func::new(store, ty.clone(), move |caller, params, results| {
+            let called = self.call(caller, params, results);
+            called.map_err(|error| wasmi::Error::new(error.to_string()))
+        })
+    }
+
     fn call(
         &self,
         caller: Caller<'_, State>,
@@ -162,14 +180,7 @@ impl Native {
         // as many bytes as the import says, and nobody else touches the memory, or
         // makes it grow, until it returns.
         unsafe { self.trampoline.call(self.target, slots)? };
-        match results {
-            [] => {}
-            [Val::I32(value)] => *value = slots[0] as i32,
-            [Val::I64(value)] => *value = slots[0] as i64,
-            [Val::F32(value)] => *value = f32::from_bits(slots[0] as u32).into(),
-            [Val::F64(value)] => *value = f64::from_bits(slots[0]).into(),
-            _ => unreachable!("there is no signature with other results"),
-        }
+        set_result(results, slots.first().copied().unwrap_or_default());
         Ok(())
     }
 

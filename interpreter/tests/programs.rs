@@ -238,3 +238,22 @@ fn commands_that_cannot_be() {
     refuses(&shipped("none.wat"), &[], "none.wat: No such file");
     refuses(&module("no_module", "\u{0}asm\u{1}"), &[], "no_module.wat: ");
 }
+
+/// The benchmark measures every way to call; how fast they are is not judged.
+#[test]
+fn bench() {
+    let table = prints(Path::new("--bench"), &["1"]).join(" ");
+    let rows: Vec<_> = table.split("| `").skip(1).collect();
+    let signatures = ["()", "(i32, i32)", "(f64, f64)", "(i32, i64, f32, f64)", "(i64 ×6)"];
+    let rows = &rows[rows.len() - signatures.len()..];
+    for (row, signature) in rows.iter().zip(signatures) {
+        assert!(row.starts_with(signature), "{row}");
+        let cells: Vec<_> = row.split(" | ").skip(1).collect();
+        let number = |cell: &str| cell.split(' ').next().unwrap().parse::<f64>().ok();
+        assert!(cells[..3].iter().all(|cell| number(cell).is_some_and(|n| n > 0.0)), "{row}");
+        assert_eq!(number(cells[3]).is_some(), cfg!(feature = "libffi"), "{row}");
+        assert!(number(cells[4]).is_some_and(|n| n > 0.0), "{row}");
+    }
+    let hint = "libffi is measured with";
+    assert_eq!(table.contains(hint), cfg!(not(feature = "libffi")));
+}
