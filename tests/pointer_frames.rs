@@ -251,8 +251,7 @@ int _setjmp(void *);
 _Noreturn void longjmp(void *, int);
 typedef void trampoline(void *, void *, void *, void *);
 
-int enter(trampoline *pointer, void *target, void *slots) {
-    long long buffer[128];
+int enter(trampoline *pointer, void *buffer, void *target, void *slots) {
     if (_setjmp(buffer)) return 1;
     pointer(buffer, 0, target, slots);
     return 0;
@@ -277,7 +276,9 @@ fn longjmp_abandons_every_pointer() {
     assert!(command.status().expect(&compiler).success(), "{command:?}");
     // SAFETY: loading it runs no code of its own.
     let library = unsafe { Library::new(&object) }.unwrap();
-    type Enter = unsafe extern "C" fn(VMTrampolineUnwind, *const c_void, *mut ValRaw) -> i32;
+    type Buffer = [u128; 64]; // more than a jmp_buf
+    type Enter =
+        unsafe extern "C" fn(VMTrampolineUnwind, *mut Buffer, *const c_void, *mut ValRaw) -> i32;
     // SAFETY: the library has a function of this type.
     let enter = unsafe { library.get::<Enter>(b"enter") }.unwrap();
     // SAFETY: the symbol is used for its address alone.
@@ -286,9 +287,9 @@ fn longjmp_abandons_every_pointer() {
     let typed = [typed::<fn()>(), typed::<fn(i32) -> (i64, f64)>(), typed::<fn(u128)>()];
     for pointer in of_the_pool().chain(typed) {
         for _ in 0..100 {
-            let mut slots = [SLOT; 16];
+            let (mut buffer, mut slots) = ([0; 64], [SLOT; 16]);
             // SAFETY: `leave` takes no notice of parameters and does not return.
-            let left = unsafe { enter(pointer.function, leave, slots.as_mut_ptr()) };
+            let left = unsafe { enter(pointer.function, &mut buffer, leave, slots.as_mut_ptr()) };
             assert_eq!(left, 1, "{}", pointer.name);
             let same = slots.iter().all(|slot| slot.get_v128() == SLOT.get_v128());
             assert!(same, "{}", pointer.name);
