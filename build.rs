@@ -13,11 +13,13 @@ fn main() {
     let var = |name: &str| env::var(name).unwrap_or_default();
     let wide = var("CARGO_CFG_TARGET_POINTER_WIDTH") == "64";
     let little = var("CARGO_CFG_TARGET_ENDIAN") == "little";
+    let features = var("CARGO_CFG_TARGET_FEATURE");
     let (arch, os) = (var("CARGO_CFG_TARGET_ARCH"), var("CARGO_CFG_TARGET_OS"));
     let file = match (arch.as_str(), os.as_str()) {
         (_, "windows") => return,
         ("x86_64", _) if wide => "asm/x86_64_sysv.S",
         ("aarch64", _) if wide && little => "asm/aarch64.S",
+        ("riscv64", _) if features.split(',').any(|feature| feature == "d") => "asm/riscv64.S",
         _ => return,
     };
     // Miri runs no assembly and docs.rs needs none; both must compile.

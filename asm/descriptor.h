@@ -58,6 +58,9 @@
 #define POINTERS 4096
 #define THUNK_SIZE_X86_64 16
 #define THUNK_SIZE_AARCH64 32
+#define THUNK_SIZE_RISCV64 16
+#define THUNK_SIZE_S390X 16
+#define THUNK_SIZE_WINDOWS 16
 #define BODY_BEFORE 8
 
 // The other direction: offsets in bytes of a context's fields. The first two

@@ -38,15 +38,21 @@ impl Typed {
     }
 }
 
+/// The largest type that the convention can pass.
+#[cfg(not(target_arch = "riscv64"))]
+type Vector = u128;
+#[cfg(target_arch = "riscv64")]
+type Vector = i64;
+
 /// Hands every list of up to two of the five types to a macro, with a context.
 macro_rules! lists {
     ($make:ident $context:tt) => {
         $make!([] $context);
-        lists!(@one $make [i32 i64 f32 f64 u128] $context);
+        lists!(@one $make [i32 i64 f32 f64 Vector] $context);
     };
     (@one $make:ident [$($one:ident)*] $context:tt) => {$(
         $make!([$one] $context);
-        lists!(@two $make $one [i32 i64 f32 f64 u128] $context);
+        lists!(@two $make $one [i32 i64 f32 f64 Vector] $context);
     )*};
     (@two $make:ident $one:ident [$($two:ident)*] $context:tt) => {
         $($make!([$one $two] $context);)*
@@ -95,14 +101,14 @@ fn long_signatures() -> Vec<Typed> {
         Typed::of::<fn(f64, f64, f64, f64, f64, f64, f64, f64, f64) -> (f64, f64, f64, f64, f64, f64, f64, f64, f64)>(),
         Typed::of::<fn(f64, f64, f64, f64, f64, f64, f64, f64, f32, f64) -> i64>(),
         Typed::of::<fn(i32, i32, i32, i32, i32, i64, i64, i32, i32) -> i32>(),
-        Typed::of::<fn(u128, i32, u128, i32, u128, i32, u128, i32, u128, u128) -> (u128, i32, u128, f32, u128, u128, u128, u128, i32, u128)>(),
+        Typed::of::<fn(Vector, i32, Vector, i32, Vector, i32, Vector, i32, Vector, Vector) -> (Vector, i32, Vector, f32, Vector, Vector, Vector, Vector, i32, Vector)>(),
         Typed::of::<fn(i32, f32, i32, f32, i32, f32, i32, f32, i32, f32, i32) -> (i32, f32, i32, f32, i32, f32, i32, f32, i32, f32, i32)>(),
         Typed::of::<fn(f32, i64, f32, i64, f32, i64, f32, i64, f32, i64, f32, i64) -> (f32, i64, f32, i64, f32, i64, f32, i64, f32, i64, f32, i64)>(),
         Typed::of::<fn(i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> (i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i64)>(),
         Typed::of::<fn(f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f64) -> (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, f32)>(),
         Typed::of::<fn(i64, f64, i64, f64, i64, f64, i64, f64, i64, f64, i64, f64, i64, f64, i32) -> (f64, i32, f64, i32, f64, i32, f64, i32, f64, i32, f64, i32, f64, i32, f32)>(),
         Typed::of::<fn(i32, f64, i64, f32, i32, f64, i64, f32, i32, f64, i64, f32, i32, f64, i64, f32) -> (i32, f64, i64, f32, i32, f64, i64, f32, i32, f64, i64, f32, i32, f64, i64, f32)>(),
-        Typed::of::<fn(u128, u128, u128, u128, u128, u128, u128, u128, u128, u128, u128, u128, u128, u128, u128, u128) -> (u128, u128, u128, u128, u128, u128, u128, u128, u128, u128, u128, u128, u128, u128, u128, u128)>(),
+        Typed::of::<fn(Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector) -> (Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector)>(),
         Typed::of::<fn(i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> Ptr>(),
     ]
 }
@@ -153,7 +159,7 @@ fn types_and_texts_agree() {
 /// Both types are the same function, and it does what the others do.
 #[test]
 fn one_function_for_both_types() {
-    static TABLE: [VMTrampoline; 2] = [pointer::<fn(i32) -> i32>(), pointer::<fn(u128)>()];
+    static TABLE: [VMTrampoline; 2] = [pointer::<fn(i32) -> i32>(), pointer::<fn(Vector)>()];
     let run_time = Trampoline::new(&"(i32) -> i32".parse().unwrap()).unwrap().pointer().unwrap();
     assert_eq!(pointer::<fn(i32) -> i32>() as usize, pointer_unwind::<fn(i32) -> i32>() as usize);
     extern "C" fn double(_: usize, _: usize, x: i32) -> i32 {

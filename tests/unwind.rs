@@ -2,6 +2,8 @@
 
 #![cfg(all(vmtrampoline_port, unix))]
 
+mod common;
+
 use std::{
     ffi::{c_int, c_void},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -9,8 +11,10 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use common::case::signature;
 use vmtrampoline::{
-    CTrampoline, Signature, Trampoline, VMContext, VMOpaqueContext, ValRaw, private::Shape,
+    CTrampoline, Trampoline, VMContext, VMOpaqueContext, ValRaw,
+    private::{Convention, Shape},
 };
 
 static DROPPED: AtomicUsize = AtomicUsize::new(0);
@@ -57,10 +61,11 @@ fn thrown(call: impl FnOnce()) {
 fn panics_cross_every_body() {
     let slot = ValRaw::v128(0x1234_5678_9abc_def0 << 40);
     for text in SIGNATURES {
-        let signature: Signature = text.parse().unwrap();
+        let vm = signature(Convention::Vm, text);
+        let c = signature(Convention::C, text);
         for shape in Shape::ALL {
             let mut slots = [slot; 16];
-            let trampoline = Trampoline::with_shape(&signature, shape).unwrap();
+            let trampoline = Trampoline::with_shape(&vm, shape).unwrap();
             thrown(|| {
                 // SAFETY: the callee takes no notice of its parameters, never
                 // returns a result, and is a C-unwind function.
@@ -70,8 +75,8 @@ fn panics_cross_every_body() {
                 .unwrap();
             });
             assert!(slots.iter().all(|s| s.get_v128() == slot.get_v128()), "{text} {shape:?}");
-            if signature.results().len() < 2 {
-                let trampoline = CTrampoline::with_shape(&signature, shape).unwrap();
+            if c.results().len() < 2 {
+                let trampoline = CTrampoline::with_shape(&c, shape).unwrap();
                 // SAFETY: likewise.
                 thrown(|| unsafe { trampoline.call(c_callee as *const _, &mut slots) }.unwrap());
             }
@@ -111,8 +116,12 @@ unsafe extern "C" {
 
 extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
     // rbp: System V ABI, AMD64 supplement, figure 3.36; x29: DWARF for the Arm
-    // 64-bit Architecture, section 4.1.
-    const FRAME_POINTER: c_int = if cfg!(target_arch = "x86_64") { 6 } else { 29 };
+    // 64-bit Architecture, section 4.1; s0: RISC-V DWARF Specification, section 3.
+    const FRAME_POINTER: c_int = match () {
+        () if cfg!(target_arch = "x86_64") => 6,
+        () if cfg!(target_arch = "aarch64") => 29,
+        () => 8,
+    };
     // SAFETY: the unwinder's own context.
     let frame = unsafe { (_Unwind_GetCFA(context), _Unwind_GetGR(context, FRAME_POINTER)) };
     // SAFETY: the vector that `callee` passes.

@@ -32,9 +32,8 @@ use crate::ValRaw;
 /// unsafe { hypotenuse.call(hypot as *const _, &mut stack)? };
 /// assert_eq!(f64::from_bits(stack[0].0), 5.0);
 ///
-/// let vector = CTrampoline::<Value>::for_slots(&"(i32, v128)".parse()?);
-/// assert_eq!(vector.unwrap_err().to_string(),
-///     "parameter 1 is a v128, which does not fit a value slot of 8 bytes");
+/// // A v128 does not fit.
+/// assert!(CTrampoline::<Value>::for_slots(&"(i32, v128)".parse()?).is_err());
 /// # Ok::<(), Error>(())
 /// ```
 ///

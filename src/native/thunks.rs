@@ -41,10 +41,11 @@ mod ported {
     };
 
     const COUNT: usize = Pool::CAPACITY;
-    const SIZE: usize = constant(if cfg!(target_arch = "x86_64") {
-        "THUNK_SIZE_X86_64"
-    } else {
-        "THUNK_SIZE_AARCH64"
+    const SIZE: usize = constant(match () {
+        () if cfg!(target_arch = "x86_64") => "THUNK_SIZE_X86_64",
+        () if cfg!(target_arch = "aarch64") => "THUNK_SIZE_AARCH64",
+        () if cfg!(target_arch = "riscv64") => "THUNK_SIZE_RISCV64",
+        () => "THUNK_SIZE_S390X",
     });
 
     unsafe extern "C" {

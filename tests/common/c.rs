@@ -51,7 +51,7 @@ pub(crate) fn declared(case: &Case) -> Vec<ValType> {
 }
 
 /// Whether C places all parameters where the convention does.
-fn c_agrees(case: &Case) -> bool {
+pub(crate) fn c_agrees(case: &Case) -> bool {
     let own = case.layout();
     let c = Layout::new(&Signature::new(declared(case), []).unwrap(), abi(Convention::C));
     let pointer = own.return_pointer();

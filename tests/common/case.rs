@@ -13,7 +13,7 @@ use vmtrampoline::{
 use super::{
     guarded::{Edge, Guarded},
     recorder::{self, Recording, checked, record},
-    strategies::types_of,
+    strategies::{passes, types_of},
 };
 
 /// A call: everything else follows from these.
@@ -93,6 +93,16 @@ pub(crate) fn abi(convention: Convention) -> &'static Abi {
         Convention::C => Abi::HOST_C,
     };
     abi.expect("a port has conventions")
+}
+
+/// The signature of this text, with `i64` for what the convention cannot pass.
+pub(crate) fn signature(convention: Convention, text: &str) -> Signature {
+    let signature: Signature = text.parse().expect(text);
+    let types = |types: &[ValType]| {
+        let passed = |ty| if passes(abi(convention), ty) { ty } else { ValType::I64 };
+        types.iter().copied().map(passed).collect::<Vec<_>>()
+    };
+    Signature::new(types(signature.params()), types(signature.results())).expect(text)
 }
 
 /// The symbols of the assembly.

@@ -1,8 +1,8 @@
 //! Calls that together take every path through every body.
 
-use vmtrampoline::{Signature, private::Convention};
+use vmtrampoline::private::Convention;
 
-use super::case::{Case, Route, Subject};
+use super::case::{Case, Route, Subject, signature};
 
 const SIGNATURES: [&str; 15] = [
     "()",
@@ -48,13 +48,13 @@ pub(crate) const HOST_SIGNATURES: [&str; 18] = [
 pub(crate) fn every_path(mut take: impl FnMut(&Case, &Subject, Route)) {
     let wide = format!("() -> (i32{})", ", v128".repeat(300));
     for text in SIGNATURES.into_iter().chain([&*wide]) {
-        let signature: Signature = text.parse().expect(text);
         for convention in [Convention::Vm, Convention::C] {
+            let signature = signature(convention, text);
             if convention == Convention::C && signature.results().len() > 1 {
                 continue;
             }
-            let case = Case::new(convention, signature.clone(), 1);
-            for subject in Subject::all(convention, &signature) {
+            let case = Case::new(convention, signature, 1);
+            for subject in Subject::all(convention, &case.signature) {
                 take(&case, &subject, Route::Body);
                 if let Subject::Vm(trampoline) = &subject {
                     take(&case, &subject, Route::Pointer(trampoline.pointer().unwrap()));

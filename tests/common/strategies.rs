@@ -12,8 +12,13 @@ pub(crate) fn signature(params: usize, results: usize) -> impl Strategy<Value = 
     (types(params), types(results)).prop_map(|(p, r)| Signature::new(p, r).unwrap())
 }
 
+/// Whether functions of this convention can have values of this type.
+pub(crate) fn passes(abi: &'static Abi, ty: ValType) -> bool {
+    Layout::new(&Signature::new([ty], []).unwrap(), abi).is_ok()
+}
+
 /// Those types that functions of this convention can have.
 pub(crate) fn types_of(abi: &'static Abi, most: usize) -> impl Strategy<Value = Vec<ValType>> {
-    let fits = |ty: &ValType| Layout::new(&Signature::new([*ty], []).unwrap(), abi).is_ok();
-    vec(select(ValType::ALL.into_iter().filter(fits).collect::<Vec<_>>()), 0..=most)
+    let types = ValType::ALL.into_iter().filter(|ty| passes(abi, *ty));
+    vec(select(types.collect::<Vec<_>>()), 0..=most)
 }

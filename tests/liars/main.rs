@@ -4,7 +4,7 @@
 //! An architecture is a file beside this one: the frame that its liars have, and
 //! what they do in it.
 
-#![cfg(all(vmtrampoline_port, unix, any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![cfg(all(vmtrampoline_port, unix))]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -138,4 +138,5 @@ macro_rules! deadly {
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64_sysv.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+#[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
 mod arch;

@@ -64,6 +64,7 @@ use vmtrampoline::{Layout, Location, ValType};
 
 #[cfg_attr(all(target_arch = "x86_64", not(windows)), path = "x86_64_sysv.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+#[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
 mod arch;
 
 pub(crate) use arch::register;
@@ -254,7 +255,14 @@ impl Recording {
             }
             Location::Stack(offset) => {
                 let from = offset as usize;
-                from_native(&self.area[from..from + ty.size()])
+                let value = from_native(&self.area[from..from + ty.size()]);
+                let slot = from / 8 * 8;
+                let extends = cfg!(any(target_arch = "riscv64", target_arch = "s390x"));
+                let extended = || from_native(&self.area[slot..slot + 8]) as u64;
+                if extends && ty == ValType::I32 && extended() != value as u32 as i32 as u64 {
+                    return !value; // what is not sign-extended is no such value
+                }
+                value
             }
             Location::ReturnArea(_) => panic!("no parameter comes in the return area"),
         }

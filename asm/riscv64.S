@@ -1,0 +1,365 @@
+// 64-bit RISC-V, LP64D: enter native code. This says only what differs from the
+// reference text, x86_64_sysv.S.
+//
+//     extern "C-unwind" fn(
+//         callee: *mut VMOpaqueContext,       // a0
+//         caller: *mut VMContext,             // a1
+//         target: *const VMFunctionBody,      // a2
+//         slots: *mut ValRaw,                 // a3
+//         descriptor: *const Header,          // a4
+//     ) -> a0 or fa0
+//
+// As on aarch64, no type of C or Rust comes back in a0 and fa0 at once.
+//
+// The convention wants an i32 sign-extended, in a register or on the stack, and
+// an f32 in ones up to 64 bits. Hence the descriptor marks narrow values, and no
+// load is decided by a branch: the mark becomes a shift by 32 or by none, or 32
+// ones or none.
+//
+// A function that Cranelift has compiled does not keep fs1, on which our caller
+// relies. So every body has a frame and keeps fs1 itself, and none jumps to its
+// target.
+//
+// Ensures, besides: gp and tp are not touched; sp is a multiple of 16 all the
+// time. E4 speaks of s0-s11, sp, fs0-fs11 and frm; fs1 is as it came whatever
+// target does.
+//
+// Registers here, until the arguments are loaded:
+//   t4, t5, t6  target, slots, descriptor
+//   t0          where `arguments` returns to: the register that the processor
+//               expects to hold a second return address
+//   t1-t3       scratch
+//
+// Frame of `variable`, at the call; the others have no return area, and those
+// that store no result end at the pad:
+//
+//              | caller's frame           |
+//     s0 + 16  +--------------------------+ <- CFA; 16-aligned
+//     s0 +  8  | return address           |
+//     s0       | caller's s0              |    frame record
+//     s0 -  8  | caller's fs1             |
+//     s0 - 16  | address of return area   |    SAVED_AREA, or pad
+//     s0 - 24  | descriptor               |    SAVED_DESCRIPTOR
+//     s0 - 32  | slots                    |    SAVED_SLOTS
+//              +--------------------------+ <- 16-aligned
+//              | results 1..              |    return area, RETURN_AREA bytes
+//              +--------------------------+ <- 16-aligned
+//              | stack word n - 1         |
+//              ~   ...                    ~    argument area, n = STACK_WORDS
+//     sp       | stack word 0             | <- 16-aligned: n is a multiple of 4
+//              +--------------------------+
+//
+// s0 points to the frame record, as Cranelift has it and Wasmtime expects it, not
+// behind it, as compilers of C have it. The convention leaves that open.
+//
+// Unwinding: from the end of BEGIN_FRAME to the first instruction of END_FRAME
+// the CFA is s0 + 16.
+//
+// Control-flow integrity: none; the extensions for it are too new.
+//
+// Reference: RISC-V ABIs Specification 1.0: 1 (registers), 2.1 (integer calling
+// convention), 2.2 (hardware floating-point calling convention), 8 (DWARF).
+
+#include "prelude.h"
+
+    .option norelax                      // thunks keep their size
+    .text
+
+#define SAVED_SLOTS         -32(s0)
+#define SAVED_DESCRIPTOR    -24(s0)
+#define SAVED_AREA          -16(s0)
+#define SAVED_SIZE          16
+#define PAGE                4096
+#define DWARF_FS1           41
+
+// 8 bytes from the slot that the entry at \offset from \base names, sign-extended
+// if narrow: of a shift's amount only the lowest six bits count, and those are 32
+// or 0.
+.macro LOAD reg, offset, base
+    lhu     t1, \offset(\base)
+    slli    t2, t1, 5
+    andi    t1, t1, ~NARROW
+    add     t1, t1, t5
+    ld      \reg, (t1)
+    sll     \reg, \reg, t2
+    sra     \reg, \reg, t2
+.endm
+
+// An integer argument register; what carries nothing gets a copy of slot 0.
+.macro INTEGER index
+    LOAD    a\index, D_INTEGER + 2 * \index, t6
+.endm
+
+// A float argument register: 8 bytes, the upper half in ones if narrow.
+.macro FLOAT index
+    lhu     t1, D_FLOAT + 2 * \index(t6)
+    slli    t2, t1, 63
+    srai    t2, t2, 31
+    andi    t1, t1, ~NARROW
+    add     t1, t1, t5
+    ld      t1, (t1)
+    or      t1, t1, t2
+    fmv.d.x fa\index, t1
+.endm
+
+// A stack word; entries count from t3.
+.macro WORD index
+    LOAD    t1, D_LISTS + 2 * \index, t3
+    sd      t1, 8 * \index(sp)
+.endm
+
+// The return pointer, in t1, if it goes in the integer register of this index.
+.macro RETURN_POINTER index
+    andi    t3, t2, 1 << \index
+    beqz    t3, 6f
+    mv      a\index, t1
+6:
+.endm
+
+// The roles of registers.
+.macro BEGIN
+    mv      t4, a2
+    mv      t5, a3
+    mv      t6, a4
+.endm
+
+// The frame record and fs1; from here to END_FRAME the CFA is s0 + 16.
+.macro BEGIN_FRAME
+    addi    sp, sp, -32
+    .cfi_def_cfa_offset 32
+    sd      ra, 24(sp)
+    .cfi_offset ra, -8
+    sd      s0, 16(sp)
+    .cfi_offset s0, -16
+    fsd     fs1, 8(sp)
+    .cfi_offset DWARF_FS1, -24
+    addi    s0, sp, 16
+    .cfi_def_cfa s0, 16
+    BEGIN
+.endm
+
+.macro END_FRAME
+    addi    sp, s0, -16
+    .cfi_def_cfa sp, 32
+    fld     fs1, 8(sp)
+    .cfi_restore DWARF_FS1
+    ld      s0, 16(sp)
+    .cfi_restore s0
+    ld      ra, 24(sp)
+    .cfi_restore ra
+    addi    sp, sp, 32
+    .cfi_def_cfa_offset 0
+    ret
+.endm
+
+//------------------------------------------------------------------- bare ----
+
+    .p2align 4
+FUNCTION(bare)
+    BEGIN_FRAME
+    jalr    t4
+    END_FRAME
+END_FUNCTION(bare)
+
+//------------------------------------------------------------------ fixed ----
+
+    .p2align 4
+FUNCTION(c_short_cut)
+END_FUNCTION(c_short_cut)                // falls through
+
+FUNCTION(c_fixed)
+    BEGIN
+    INTEGER 0
+    INTEGER 1
+END_FUNCTION(c_fixed)                    // falls through
+
+FUNCTION(short_cut)
+END_FUNCTION(short_cut)                  // falls through
+
+FUNCTION(fixed)
+    BEGIN_FRAME
+    jal     t0, .Larguments
+    jalr    t4
+    .cfi_remember_state
+    END_FRAME
+
+    // Part of every body that has arguments, and of its frame: stack words and
+    // argument registers.
+    .cfi_restore_state
+    .p2align 4
+.Larguments:
+    // Groups of stack words, last ones first, which touches their pages in order.
+    lhu     t3, D_STACK_WORDS(t6)
+    slli    t3, t3, 1
+    add     t3, t3, t6
+    j       2f
+1:  addi    t3, t3, -2 * GROUP
+    addi    sp, sp, -8 * GROUP
+    WORD    3
+    WORD    2
+    WORD    1
+    WORD    0
+2:  bne     t3, t6, 1b
+
+    // The float registers, in tiers, each of which adds to the one before: 0,
+    // FLOATS_FEW, FLOATS_SOME, FLOATS_ALL.
+    lbu     t3, D_FLOATS(t6)
+    beqz    t3, 3f
+    FLOAT   0
+    FLOAT   1
+    addi    t3, t3, -FLOATS_SOME
+    bltz    t3, 3f
+    FLOAT   2
+    FLOAT   3
+    beqz    t3, 3f
+    FLOAT   4
+    FLOAT   5
+    FLOAT   6
+    FLOAT   7
+
+    // The integer registers after the contexts.
+3:  INTEGER 2
+    INTEGER 3
+    INTEGER 4
+    INTEGER 5
+    INTEGER 6
+    INTEGER 7
+    jr      t0
+END_FUNCTION(fixed)
+
+//--------------------------------------------------------------- variable ----
+
+    .p2align 4
+FUNCTION(c_variable)
+    BEGIN
+    // Without parameters there may be no slot to read: the descriptor will do.
+    lhu     t1, D_PARAMS(t6)
+    bnez    t1, 1f
+    mv      t5, t6
+1:  INTEGER 0
+    INTEGER 1
+END_FUNCTION(c_variable)                 // falls through
+
+FUNCTION(variable)
+    BEGIN_FRAME
+    addi    sp, sp, -SAVED_SIZE
+    sd      t5, SAVED_SLOTS
+    sd      t6, SAVED_DESCRIPTOR
+    lhu     t1, D_PARAMS(t6)
+    bnez    t1, 1f
+    mv      t5, t6
+1:
+    // The return area, touched page by page.
+    lhu     t1, D_RETURN_AREA(t6)
+    li      t2, PAGE
+2:  bltu    t1, t2, 3f
+    sub     t1, t1, t2
+    sub     sp, sp, t2
+    ld      zero, (sp)
+    j       2b
+3:  sub     sp, sp, t1
+    ld      zero, (sp)
+    sd      sp, SAVED_AREA
+
+    jal     t0, .Larguments
+
+    // The return pointer, in its register or its stack word; a word that nobody
+    // reads takes it otherwise.
+    lhu     t1, D_SPILLS(t6)
+    beqz    t1, 5f
+    ld      t1, SAVED_AREA
+    lbu     t2, D_RETURN_REGISTER(t6)
+    RETURN_POINTER 2
+    RETURN_POINTER 3
+    RETURN_POINTER 4
+    RETURN_POINTER 5
+    RETURN_POINTER 6
+    RETURN_POINTER 7
+    lhu     t2, D_RETURN_WORD(t6)
+    add     t2, t2, sp
+    sd      t1, (t2)
+5:  jalr    t4
+
+    // Result 0, from its register.
+    ld      t5, SAVED_SLOTS
+    ld      t6, SAVED_DESCRIPTOR
+    lbu     t1, D_RESULT(t6)
+    beqz    t1, 11f
+    li      t2, RESULT_FLOAT
+    bne     t1, t2, 7f
+    fmv.x.d a0, fa0
+7:  ld      t2, D_RESULT_MASK(t6)
+    and     a0, a0, t2
+    sd      a0, (t5)
+
+    // The others, from the return area.
+    lhu     t0, D_SPILLS(t6)
+    beqz    t0, 11f
+    ld      t1, SAVED_AREA
+    lbu     t2, D_STRIDE(t6)
+    lhu     t3, D_STACK_WORDS(t6)
+    slli    t3, t3, 1
+    add     t6, t6, t3
+9:  lhu     t3, D_LISTS(t6)
+    addi    t6, t6, 2
+    add     t5, t5, t2
+    andi    t4, t3, SPILL_4
+    add     t3, t3, t1
+    bnez    t4, 12f
+    ld      a0, -SPILL_8(t3)
+10: sd      a0, (t5)
+    addi    t0, t0, -1
+    bnez    t0, 9b
+11: .cfi_remember_state
+    END_FRAME
+
+    .cfi_restore_state
+12: lwu     a0, -SPILL_4(t3)
+    j       10b
+END_FUNCTION(variable)
+
+//------------------------------------------------------ function pointers ----
+
+    .p2align 4
+FUNCTION(leaf_all)
+END_FUNCTION(leaf_all)
+FUNCTION(leaf_some)
+END_FUNCTION(leaf_some)
+FUNCTION(leaf_few)
+END_FUNCTION(leaf_few)
+FUNCTION(leaf)
+    BEGIN_FRAME
+    addi    sp, sp, -SAVED_SIZE
+    sd      t5, SAVED_SLOTS
+    sd      t6, SAVED_DESCRIPTOR
+    jal     t0, .Larguments
+    jalr    t4
+
+    ld      t5, SAVED_SLOTS
+    ld      t6, SAVED_DESCRIPTOR
+    lbu     t1, D_RESULT(t6)
+    li      t2, RESULT_FLOAT
+    bne     t1, t2, 1f
+    fmv.x.d a0, fa0
+1:  ld      t2, D_RESULT_MASK(t6)
+    and     a0, a0, t2
+    sd      a0, (t5)
+    END_FRAME
+END_FUNCTION(leaf)
+
+// Sections of their own: where nobody makes pointers, the linker drops them.
+ZEROED(pointer_table, (8 * POINTERS))
+
+    .section .text.pointer_thunks, "ax", %progbits
+    .balign THUNK_SIZE_RISCV64
+FUNCTIONS(pointer_thunks)
+    .set    .Lentry, 0
+    .rept   POINTERS
+1:  auipc   a4, %pcrel_hi(SYMBOL(pointer_table) + .Lentry)
+    ld      a4, %pcrel_lo(1b)(a4)
+    ld      t1, -BODY_BEFORE(a4)
+    jr      t1
+    .balign THUNK_SIZE_RISCV64
+    .set    .Lentry, .Lentry + 8
+    .endr
+END_FUNCTION(pointer_thunks)
