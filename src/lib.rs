@@ -29,6 +29,9 @@ pub use signature::Signature;
 pub use valraw::ValRaw;
 pub use valtype::ValType;
 
+#[doc = include_str!("guide.md")]
+pub mod guide {}
+
 /// For the macros and the tests of this crate alone; no part of its interface.
 #[doc(hidden)]
 pub mod private {
