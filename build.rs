@@ -28,7 +28,7 @@ fn main() {
     }
     println!("cargo::rustc-cfg=vmtrampoline_port");
     // Where the assembly has both directions.
-    if matches!(arch.as_str(), "x86_64") {
+    if matches!(arch.as_str(), "x86_64" | "aarch64") {
         println!("cargo::rustc-cfg=vmtrampoline_host");
     }
 

@@ -470,7 +470,7 @@ FUNCTIONS(pointer_thunks)
     .endr
 END_FUNCTION(pointer_thunks)
 
-//------------------------------------------------- native code calls the host ----
+//----------------------------------------------- native code calls the host ----
 //
 // The other direction. Native code calls a function of its own convention, with
 // whatever signature; `host` makes an array call of it:
@@ -515,8 +515,9 @@ END_FUNCTION(pointer_thunks)
 //
 // Requires (src/native/host.rs and callback.rs prove each, by the same name):
 //   R6  the callee context, or entry i of callback_table for thunk i, points to a
-//       context with a scatter that Scatter::encode has made for this entry, and
-//       that nobody writes to or frees before this returns or unwinds.
+//       context with a scatter that Scatter::encode has made for this entry or a
+//       shorter one, and that nobody writes to or frees before this returns or
+//       unwinds.
 //   R7  the caller follows this ABI, with the signature and convention that the
 //       context was made for: a return pointer points to a return area.
 //   R8  FUNCTION is a function of the type above.
@@ -547,6 +548,8 @@ END_FUNCTION(pointer_thunks)
 //              ~   ...                    ~    n = SLOTS; SMALL_SLOTS if small
 //     rsp      | slot 0                   | <- 16-aligned
 //              +--------------------------+
+
+    .text
 
 #define SAVED_CONTEXT       rbp - 8
 #define SAVED_POINTER       rbp - 16

@@ -413,12 +413,16 @@ mod ported {
         };
     }
     entries! {
-        host_integers_few host_integers_all host_integers_words
+        host_integers_few host_integers_all
         host_floats_few host_floats_some host_floats_all
         host_mixed_few host_mixed_all
         host_small host
         c_host_integers_few c_host_small c_host
     }
+    #[cfg(target_arch = "x86_64")]
+    entries! { host_integers_words }
+    #[cfg(not(target_arch = "x86_64"))]
+    use host_small as host_integers_words;
 
     /// The address of the assembly's function.
     // Not inlined, as the symbols are hidden and a caller may be in another shared
