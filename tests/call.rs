@@ -156,6 +156,18 @@ fn every_path_is_a_call() {
     });
 }
 
+/// The calls whose instructions .ci/instructions counts: those of the signatures that the
+/// environment names.
+#[test]
+fn counted() {
+    let texts = std::env::var("COUNTED").unwrap_or_default();
+    for text in texts.split_terminator(';') {
+        let case = Case::new(Convention::Vm, parse(text), 1);
+        let subject: &Subject = &Subject::all(Convention::Vm, &case.signature)[0];
+        case.call(&case.layout(), subject, Route::Body, Edge::End, &Ground::new()).unwrap();
+    }
+}
+
 /// Calls that are not what the layout says are found out.
 #[test]
 fn the_judge_can_say_no() {

@@ -73,6 +73,30 @@ fn up_to_three_parameters() {
     run(Convention::C, 3);
 }
 
+/// Each of these is noticed if its parameters are handed over in reverse order.
+#[test]
+fn the_judge_can_say_no() {
+    let (ground, mut wrong) = (Ground::new(), 0);
+    for params in lists(3) {
+        let integers = params.iter().map(|ty| matches!(ty, ValType::I32 | ValType::I64));
+        if integers.clone().eq(integers.rev()) {
+            continue; // the same bytes in the same registers, perhaps
+        }
+        let signature = |params| Signature::new(params, []).unwrap();
+        let reversed = signature(params.iter().copied().rev().collect::<Vec<_>>());
+        let Ok(layout) = Layout::new(&signature(params.clone()), abi(Convention::Vm)) else {
+            continue; // a type that the convention lacks
+        };
+        let case = Case::new(Convention::Vm, signature(params), 1);
+        for subject in Subject::all(Convention::Vm, &reversed) {
+            let verdict = case.call(&layout, &subject, Route::Body, Edge::End, &ground);
+            assert!(verdict.is_err(), "{reversed} as {}", case.signature);
+            wrong += 1;
+        }
+    }
+    println!("{wrong} wrong calls, all noticed");
+}
+
 #[test]
 #[ignore = "thirty million calls: a minute or two in release mode"]
 fn up_to_eight_parameters() {

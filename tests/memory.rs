@@ -11,7 +11,7 @@ use common::{
     recorder::record,
 };
 use proptest::prelude::*;
-use vmtrampoline::{ValType, private::Convention};
+use vmtrampoline::{Trampoline, ValType, private::Convention};
 
 /// Calls by this signature in every shape that can take it.
 fn check(case: &Case) -> Result<(), String> {
@@ -84,6 +84,21 @@ fn a_block_that_is_too_short() {
     let slots = words.as_mut_ptr().cast();
     record(&case.layout(), &[], |target| {
         // SAFETY: none: there is no slot 1.
+        unsafe { trampoline.call_unchecked(0 as _, 0 as _, target.cast(), slots) };
+    });
+}
+
+/// Likewise, for what a compiler can see: a short body leaves the result to Rust,
+/// which stores it after a block of the heap.
+#[test]
+#[ignore = "is wrong on purpose"]
+fn a_result_without_a_slot() {
+    let case = Case::new(Convention::Vm, "() -> i64".parse().unwrap(), 1);
+    let mut words = Box::<[u64]>::new_uninit_slice(2);
+    let trampoline = Trampoline::new(&case.signature).unwrap();
+    let slots = words.as_mut_ptr().wrapping_add(2).cast();
+    record(&case.layout(), &case.results(), |target| {
+        // SAFETY: none: there is no slot 0.
         unsafe { trampoline.call_unchecked(0 as _, 0 as _, target.cast(), slots) };
     });
 }

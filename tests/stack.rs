@@ -49,6 +49,14 @@ extern "C" fn fault(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
 
 extern "C" fn nothing() {}
 
+/// A target that skips a page of the stack.
+extern "C" fn skip() {
+    let here = 0u8;
+    let below = (&raw const here).wrapping_sub(2 * PAGE);
+    // SAFETY: memory of the stack that nobody uses.
+    unsafe { below.read_volatile() };
+}
+
 unsafe extern "C-unwind" fn host_nothing(
     _: *mut VMOpaqueContext,
     _: *mut VMContext,
@@ -123,15 +131,19 @@ extern "C" fn run(call: *const c_void) {
 }
 
 /// The pages that a call of this signature touches, counted down from the first,
-/// if the stack begins so many bytes further up than usually. The target may be a
-/// host function.
-fn touched(signature: &Signature, up: usize, host: Option<&HostFunc<'_>>) -> Vec<usize> {
+/// if the stack begins so many bytes further up than usually.
+fn touched(
+    signature: &Signature,
+    up: usize,
+    context: *mut VMOpaqueContext,
+    target: *const VMFunctionBody,
+) -> Vec<usize> {
     static LOCK: Mutex<()> = Mutex::new(());
     let _lock = LOCK.lock().unwrap();
     let mut call = Call {
         trampoline: Trampoline::new(signature).unwrap(),
-        context: host.map_or(null_mut(), HostFunc::context),
-        target: host.map_or(nothing as *const _, HostFunc::code),
+        context,
+        target,
         down: 64 - up % 64,
     };
     // SAFETY: a thread of our own on a stack of our own, with a handler that
@@ -198,7 +210,8 @@ const LARGEST: ValType = if cfg!(target_arch = "riscv64") { ValType::I64 } else 
 #[track_caller]
 fn in_order(params: usize, results: usize, up: usize, at_least: usize) {
     let types = |n| repeat_n(LARGEST, n);
-    let pages = touched(&Signature::new(types(params), types(results)).unwrap(), up, None);
+    let signature = Signature::new(types(params), types(results)).unwrap();
+    let pages = touched(&signature, up, null_mut(), nothing as *const _);
     assert!(pages.len() >= at_least, "{pages:?}");
     assert_eq!(pages, (1..=pages.len()).collect::<Vec<_>>());
 }
@@ -214,7 +227,7 @@ fn host_in_order(params: usize, results: usize, up: usize, at_least: usize) {
     let signature = Signature::new(types(params), types(results)).unwrap();
     // SAFETY: it takes no notice of its slots.
     let host = unsafe { HostFunc::from_raw(&signature, host_nothing, null_mut()).unwrap() };
-    let pages = touched(&signature, up, Some(&host));
+    let pages = touched(&signature, up, host.context(), host.code());
     assert!(pages.len() >= at_least, "{pages:?}");
     assert_eq!(pages, (1..=pages.len()).collect::<Vec<_>>());
 }
@@ -236,4 +249,11 @@ fn no_page_is_skipped() {
         host_in_order(0, PAGE / 16 - 4, up, 1);
         in_order(8 + 4, 1 + PAGE / LARGEST.size(), up, 1);
     }
+}
+
+#[test]
+fn a_skipped_page_is_noticed() {
+    let none = Signature::new([], []).unwrap();
+    let pages = touched(&none, 0, null_mut(), skip as *const _);
+    assert_ne!(pages, (1..=pages.len()).collect::<Vec<_>>());
 }
