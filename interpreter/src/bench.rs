@@ -184,7 +184,7 @@ impl Racer {
     /// Also returns the import's results.
     fn new(engine: &Engine, method: &Method, subject: &Subject) -> Option<(Racer, Vec<Val>)> {
         let module = Module::new(engine, subject.module()).expect("a module");
-        let mut store = Store::new(engine, State);
+        let mut store = Store::new(engine, State::default());
         let import = (method.make)(&mut store, subject)?;
         let instance = Instance::new(&mut store, &module, &[import.into()]).expect("one import");
         let once = instance.get_func(&store, "once").expect("it is exported");

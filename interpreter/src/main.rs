@@ -13,6 +13,7 @@
 //! are and what their types are, and C believes it.
 
 mod bench;
+mod callbacks;
 mod native;
 mod rule;
 
@@ -67,7 +68,8 @@ fn run(path: &Path, options: &Options) -> Result<String, Error> {
     let bytes = std::fs::read(path).map_err(|error| format!("{file}: {error}"))?;
     let engine = Engine::default();
     let module = Module::new(&engine, bytes).map_err(|error| format!("{file}: {error}"))?;
-    let mut store = Store::new(&engine, State);
+    let mut store = Store::new(&engine, State::default());
+    store.limiter(|state| &mut state.limits);
     let instance = instantiate(&mut store, &module)?;
 
     let name = &options.export;

@@ -4,16 +4,22 @@ use std::{collections::HashMap, ffi::c_void, iter::repeat_n};
 
 use libloading::Library;
 use vmtrampoline::{CTrampoline, Signature, ValType};
-use wasmi::{Caller, Extern, Func, FuncType, Store, Val};
+use wasmi::{Caller, Extern, Func, FuncType, Nullable, Store, StoreLimits, Val};
 
-use crate::rule::{self, Factor, Item};
+use crate::{
+    callbacks::Call,
+    rule::{self, Factor, Item},
+};
 
 /// What an import refuses to be, or a call to do.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the store keeps for the calls.
 #[derive(Default)]
-pub struct State;
+pub struct State {
+    /// How large the memory may be.
+    pub limits: StoreLimits,
+}
 
 /// The libraries that are loaded: for good, as a function of theirs may be called
 /// at any time.
@@ -52,8 +58,8 @@ pub struct Native {
     trampoline: CTrampoline<u64>,
     target: *const c_void,
     items: Vec<Item>,
-    /// Whether any of the items is an address.
-    addresses: bool,
+    /// Whether all arguments are passed as they are.
+    plain: bool,
     symbol: String,
 }
 
@@ -65,7 +71,7 @@ unsafe impl Sync for Native {}
 /// The signature of the C function: that of the import, but for addresses, which
 /// are as wide as the machine's.
 fn signature(ty: &FuncType, items: &[Item]) -> Result<Signature, Error> {
-    let (params, results) = (ty.params(), ty.results());
+    let params = ty.params();
     if items.len() != params.len() {
         return Err(format!("{} items for {} parameters", items.len(), params.len()).into());
     }
@@ -75,6 +81,9 @@ fn signature(ty: &FuncType, items: &[Item]) -> Result<Signature, Error> {
         let wrong = |what: &str| Err(format!("parameter {i}: {what}").into());
         if item.is_address() && !integer(i) {
             return wrong("an address is an i32 or an i64");
+        }
+        if matches!(item, Item::Function(_)) && params[i] != wasmi::ValType::FuncRef {
+            return wrong("a function is a funcref");
         }
         let Item::Bytes { size, .. } = item else { continue };
         for factor in size {
@@ -89,6 +98,16 @@ fn signature(ty: &FuncType, items: &[Item]) -> Result<Signature, Error> {
             }
         }
     }
+    let is_address: Vec<_> = items.iter().map(|item| *item != Item::Value).collect();
+    c_signature(ty, &is_address)
+}
+
+/// The signature of a C function, of whose parameters these are addresses.
+pub fn c_signature(ty: &FuncType, addresses: &[bool]) -> Result<Signature, Error> {
+    if addresses.len() != ty.params().len() {
+        let (items, params) = (addresses.len(), ty.params().len());
+        return Err(format!("{items} items for {params} parameters").into());
+    }
     let scalar = |ty: &wasmi::ValType| match ty {
         wasmi::ValType::I32 => Ok(ValType::I32),
         wasmi::ValType::I64 => Ok(ValType::I64),
@@ -96,12 +115,9 @@ fn signature(ty: &FuncType, items: &[Item]) -> Result<Signature, Error> {
         wasmi::ValType::F64 => Ok(ValType::F64),
         other => Err(Error::from(format!("C has no type for {other:?}"))),
     };
-    let of_item = |(ty, item): (_, &Item)| match item.is_address() {
-        true => Ok(ValType::I64),
-        false => scalar(ty),
-    };
-    let params = params.iter().zip(items).map(of_item).collect::<Result<Vec<_>, _>>()?;
-    let results = results.iter().map(scalar).collect::<Result<Vec<_>, _>>()?;
+    let param = |(ty, address): (_, &bool)| if *address { Ok(ValType::I64) } else { scalar(ty) };
+    let params = ty.params().iter().zip(addresses).map(param).collect::<Result<Vec<_>, _>>()?;
+    let results = ty.results().iter().map(scalar).collect::<Result<Vec<_>, _>>()?;
     Ok(Signature::new(params, results)?)
 }
 
@@ -112,19 +128,30 @@ pub fn slot(value: &Val) -> u64 {
         Val::I64(value) => value as u64,
         Val::F32(value) => value.to_bits() as u64,
         Val::F64(value) => value.to_bits(),
-        _ => unreachable!("there is no signature with other types"),
+        // A function, whose address comes later.
+        _ => 0,
     }
 }
 
-/// The result, if there is one, from its slot. Its type is there already.
+/// The value of this type in a slot, which no reference is.
+pub fn value(ty: wasmi::ValType, slot: u64) -> Val {
+    match ty {
+        wasmi::ValType::I32 => Val::I32(slot as i32),
+        wasmi::ValType::I64 => Val::I64(slot as i64),
+        wasmi::ValType::F32 => Val::F32(f32::from_bits(slot as u32).into()),
+        wasmi::ValType::F64 => Val::F64(f64::from_bits(slot).into()),
+        _ => unreachable!("there is no signature with references"),
+    }
+}
+
+/// The result, if there is one, from its slot. One of its type is there already.
 pub fn set_result(results: &mut [Val], slot: u64) {
     match results {
-        [] => {}
         [Val::I32(value)] => *value = slot as i32,
         [Val::I64(value)] => *value = slot as i64,
         [Val::F32(value)] => *value = f32::from_bits(slot as u32).into(),
         [Val::F64(value)] => *value = f64::from_bits(slot).into(),
-        _ => unreachable!("there is no signature with other results"),
+        _ => {}
     }
 }
 
@@ -140,8 +167,9 @@ impl Native {
         let items = items.unwrap_or_else(|| repeat_n(Item::Value, ty.params().len()).collect());
         // One for each import. Imports of the same signature could share it.
         let trampoline = CTrampoline::for_slots(&signature(ty, &items)?)?;
-        let (target, addresses) = (find(&symbol)?, items.iter().any(Item::is_address));
-        Ok(Native { trampoline, target, items, addresses, symbol })
+        let target = find(&symbol)?;
+        let plain = items.iter().all(|item| *item == Item::Value);
+        Ok(Native { trampoline, target, items, plain, symbol })
     }
 
     /// The same for wasmi; `ty` is the type that it was made for.
@@ -172,42 +200,80 @@ impl Native {
         for (to, value) in slots.iter_mut().zip(params) {
             *to = slot(value);
         }
-        if self.addresses {
-            self.translate(caller, &mut slots[..params.len()])?;
+        if self.plain {
+            // SAFETY: that the function has the type of the import is the module's
+            // to know, as it is for a C declaration.
+            unsafe { self.trampoline.call(self.target, slots)? };
+        } else {
+            self.call_with_addresses(caller, params, slots)?;
         }
-        // SAFETY: that the function has the type of the import is the module's to
-        // know, as it is for a C declaration. It gets addresses in the memory of
-        // as many bytes as the import says, and nobody else touches the memory, or
-        // makes it grow, until it returns.
-        unsafe { self.trampoline.call(self.target, slots)? };
         set_result(results, slots.first().copied().unwrap_or_default());
         Ok(())
     }
 
-    /// Makes addresses of the process from those of the memory.
-    fn translate(&self, mut caller: Caller<'_, State>, slots: &mut [u64]) -> Result<(), Error> {
+    /// The call with addresses and function pointers, which are good as long as it
+    /// lasts.
+    #[inline(never)]
+    fn call_with_addresses(
+        &self,
+        mut caller: Caller<'_, State>,
+        params: &[Val],
+        slots: &mut [u64],
+    ) -> Result<(), Error> {
+        let memory = match self.items.iter().any(Item::is_address) {
+            true => self.translate(&mut caller, slots)?,
+            false => (0, 0),
+        };
+        let call = Call::new(&mut caller, memory);
+        let mut callbacks = Vec::new();
+        for (i, item) in self.items.iter().enumerate() {
+            let Item::Function(addresses) = item else { continue };
+            let callback = match &params[i] {
+                Val::FuncRef(Nullable::Val(function)) => call.function(function, addresses),
+                _ => Err("the null function".into()),
+            };
+            let callback =
+                callback.map_err(|error| format!("{}, parameter {i}: {error}", self.symbol))?;
+            slots[i] = callback.code() as u64;
+            callbacks.push(callback);
+        }
+        // SAFETY: as for a plain call. C gets addresses in the memory of as many
+        // bytes as the import says; the memory is pinned, and nobody else touches
+        // it until the call returns, but the callbacks, of which C knows.
+        unsafe { self.trampoline.call(self.target, slots)? };
+        call.end()
+    }
+
+    /// Makes addresses of the process from those of the memory. Returns where the
+    /// memory is and how long.
+    fn translate(
+        &self,
+        caller: &mut Caller<'_, State>,
+        slots: &mut [u64],
+    ) -> Result<(u64, u64), Error> {
         let memory = caller.get_export("memory").and_then(Extern::into_memory);
-        let memory = memory.ok_or("the module exports no memory named \"memory\"")?;
-        let memory = memory.data_mut(&mut caller);
+        let handle = memory.ok_or("the module exports no memory named \"memory\"")?;
+        let memory = handle.data(&*caller);
         // Sizes are numbers of the module, so all are read before one is replaced.
         for (i, item) in self.items.iter().enumerate() {
             let in_memory = match item {
-                Item::Value => Ok(()),
+                Item::Value | Item::Function(_) => Ok(()),
                 Item::Bytes { nullable: true, .. } if slots[i] == 0 => Ok(()),
                 Item::Bytes { size, .. } => bytes(memory, slots, slots[i], size),
                 Item::Str => string(memory, slots[i]),
             };
             in_memory.map_err(|error| format!("{}, parameter {i}: {error}", self.symbol))?;
         }
-        let base = memory.as_mut_ptr() as u64;
+        // The native function writes there, so this is the pointer for that.
+        let memory = (handle.data_ptr(&*caller) as u64, memory.len() as u64);
         for (slot, item) in slots.iter_mut().zip(&self.items) {
             match item {
-                Item::Value => {}
+                Item::Value | Item::Function(_) => {}
                 Item::Bytes { nullable: true, .. } if *slot == 0 => {}
-                Item::Bytes { .. } | Item::Str => *slot += base,
+                Item::Bytes { .. } | Item::Str => *slot += memory.0,
             }
         }
-        Ok(())
+        Ok(memory)
     }
 }
 

@@ -15,12 +15,17 @@
 //!   [N $K …]               of the product of these
 //!   [N]?                   the same, but 0 is the null pointer
 //!   str                    the address of a string with a zero byte at its end
+//!   fn(ptr, _, …)          a C function pointer that calls the funcref which the
+//!                          parameter is; its own parameters that are `ptr` are
+//!                          made addresses in the memory again
 //! ```
 //!
 //! So the `compress2` of zlib, which reads and writes the length of its output
 //! through its second parameter, is `compress2([*$1], [8], [$3], _, _)`.
 //!
-//! All bytes have to be in the memory, or the call is a trap and is not made.
+//! All bytes have to be in the memory, or the call is a trap and is not made. What C
+//! is given is good until the call returns: it must not keep addresses or function
+//! pointers. Until then the memory does not grow.
 
 use std::fmt;
 
@@ -36,8 +41,13 @@ pub struct Name {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     Value,
-    Bytes { size: Vec<Factor>, nullable: bool },
+    Bytes {
+        size: Vec<Factor>,
+        nullable: bool,
+    },
     Str,
+    /// Which parameters of the function are addresses.
+    Function(Vec<bool>),
 }
 
 /// Sizes are products of these.
@@ -65,9 +75,9 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Item {
-    /// Whether the argument is an address.
+    /// Whether the argument is an address in the memory.
     pub fn is_address(&self) -> bool {
-        *self != Item::Value
+        matches!(self, Item::Bytes { .. } | Item::Str)
     }
 }
 
@@ -76,16 +86,7 @@ pub fn parse(text: &str) -> Result<Name, Error> {
         return Ok(Name { symbol: text.to_owned(), items: None });
     };
     let mut parser = Parser { text, position: open + 1 };
-    let mut items = Vec::new();
-    if !parser.eat(")") {
-        loop {
-            items.push(parser.item()?);
-            if parser.eat(")") {
-                break;
-            }
-            parser.expect(",", "\",\" or \")\"")?;
-        }
-    }
+    let items = parser.list(Parser::item)?;
     parser.skip_spaces();
     if parser.position != text.len() {
         return Err(parser.error("the end"));
@@ -127,6 +128,21 @@ impl Parser<'_> {
         Some(number)
     }
 
+    /// What follows an opening parenthesis.
+    fn list<T>(&mut self, one: fn(&mut Self) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+        let mut list = Vec::new();
+        if self.eat(")") {
+            return Ok(list);
+        }
+        loop {
+            list.push(one(self)?);
+            if self.eat(")") {
+                return Ok(list);
+            }
+            self.expect(",", "\",\" or \")\"")?;
+        }
+    }
+
     fn item(&mut self) -> Result<Item, Error> {
         if self.eat("_") {
             return Ok(Item::Value);
@@ -134,12 +150,23 @@ impl Parser<'_> {
         if self.eat("str") {
             return Ok(Item::Str);
         }
-        self.expect("[", "\"_\", \"[\" or \"str\"")?;
+        if self.eat("fn(") {
+            return self.list(Parser::is_pointer).map(Item::Function);
+        }
+        self.expect("[", "\"_\", \"[\", \"str\" or \"fn(\"")?;
         let mut size = vec![self.factor()?];
         while !self.eat("]") {
             size.push(self.factor()?);
         }
         Ok(Item::Bytes { size, nullable: self.eat("?") })
+    }
+
+    fn is_pointer(&mut self) -> Result<bool, Error> {
+        let pointer = self.eat("ptr");
+        if !pointer {
+            self.expect("_", "\"_\" or \"ptr\"")?;
+        }
+        Ok(pointer)
     }
 
     fn factor(&mut self) -> Result<Factor, Error> {
@@ -173,6 +200,8 @@ mod tests {
             Item::Str,
         ];
         assert_eq!(parsed("f ( [$1 $2 3] , [4]?, str )"), Ok(("f".into(), Some(items))));
+        let items = vec![Item::Function(vec![true, false]), Item::Function(vec![])];
+        assert_eq!(parsed("f(fn(ptr, _), fn())"), Ok(("f".into(), Some(items))));
     }
 
     #[test]
@@ -187,6 +216,8 @@ mod tests {
             ("f([x])", 3),
             ("f([99999999999999999999])", 3),
             ("f(_) g", 5),
+            ("f(fn(_)", 7),
+            ("f(fn([8]))", 5),
             ("f(\u{e4})", 2),
         ] {
             assert_eq!(parse(text).expect_err(text).position, position, "{text}");

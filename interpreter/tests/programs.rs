@@ -214,6 +214,8 @@ fn imports_that_cannot_be() {
     wrong(c, "f([$2], _)", two, "parameter 0: $2 is no parameter that is a number of bytes");
     wrong(c, "f([$0], _)", two, "parameter 0: $0 is no parameter that is a number of bytes");
     wrong(c, "f([*$1], _)", two, "parameter 0: $1 is no parameter that is an address");
+    wrong(c, "f(_)", "(func (param funcref))", "C has no type for FuncRef");
+    wrong(c, "f(fn(_))", "(func (param i32))", "parameter 0: a function is a funcref");
     wrong(c, "environ", "(global i32)", "only functions are to be had");
 }
 
@@ -237,6 +239,102 @@ fn commands_that_cannot_be() {
     refuses(&file, &["area", "1.5"], "\"1.5\" is not an I32");
     refuses(&shipped("none.wat"), &[], "none.wat: No such file");
     refuses(&module("no_module", "\u{0}asm\u{1}"), &[], "no_module.wat: ");
+}
+
+#[test]
+fn qsort() {
+    let file = shipped("qsort.wat");
+    assert_eq!(prints(&file, &[]).join(" "), "9 5 4 3 1 1 1 0");
+    for n in ["1", "2", "1000", "100000"] {
+        assert_eq!(prints(&file, &["many", n]), ["1"], "{n}");
+    }
+    // One number more than the memory has room for: that trap is the module's.
+    refuses(&file, &["many", "1048577"], "trap: out of bounds memory access");
+}
+
+/// A module that sorts two numbers by a function with this body.
+fn sorts(name: &str, body: &str, main: &str) -> PathBuf {
+    module(
+        name,
+        &format!(
+            r#"(module
+                (import "libc.so.6" "qsort([$1 $2], _, _, fn(ptr, ptr))"
+                    (func $qsort (param i32 i64 i64 funcref)))
+                (import "libc.so.6" "bsearch([4]?, [$2 $3], _, _, fn(ptr, ptr))"
+                    (func $bsearch (param i32 i32 i64 i64 funcref) (result i64)))
+                (memory (export "memory") 1)
+                (data (i32.const 16) "\02\00\00\00\01\00\00\00")
+                (global $seen (mut i32) (i32.const 0))
+                (elem declare func $compare $inner)
+                (func $inner (param i32 i32) (result i32) (i32.const 0))
+                (func $sort (param $f funcref)
+                    (call $qsort (i32.const 16) (i64.const 2) (i64.const 4) (local.get $f)))
+                (func $compare (param $a i32) (param $b i32) (result i32) {body})
+                (func (export "main") {main}))"#
+        ),
+    )
+}
+
+const SORT: &str = "(call $sort (ref.func $compare))";
+
+#[test]
+fn traps_in_callbacks() {
+    let trap = sorts("callback_trap", "unreachable", SORT);
+    refuses(&trap, &[], "trap: wasm `unreachable` instruction executed");
+    // It is not called again after a trap.
+    let again = sorts(
+        "callback_again",
+        "(if (global.get $seen) (then unreachable)) (global.set $seen (i32.const 1))
+            (i32.load (i32.const -1))",
+        "(call $qsort (i32.const 0) (i64.const 100) (i64.const 4) (ref.func $compare))",
+    );
+    refuses(&again, &[], "trap: out of bounds memory access");
+    let null = sorts("callback_null", "(i32.const 0)", "(call $sort (ref.null func))");
+    refuses(&null, &[], "trap: qsort, parameter 3: the null function");
+    let outside = sorts(
+        "callback_outside",
+        "(i32.const 0)",
+        "(drop (call $bsearch (i32.const 0) (i32.const 16) (i64.const 2) (i64.const 4)
+            (ref.func $compare)))",
+    );
+    refuses(&outside, &[], "trap: callback, parameter 0: an address outside the memory");
+    for (name, ty, error) in [
+        ("qsort([1], _, _, fn(ptr))", "", "parameter 3: 1 items for 2 parameters"),
+        ("qsort([1], _, _, fn(ptr, ptr))", "i32", "parameter 3: a function of the"),
+    ] {
+        let text = format!(
+            r#"(module
+                (import "libc.so.6" "{name}" (func $qsort (param i32 i64 i64 funcref)))
+                (memory (export "memory") 1)
+                (elem declare func $compare)
+                (func $compare (param i32 i32) (result i32 {ty}) unreachable)
+                (func (export "main")
+                    (call $qsort (i32.const 0) (i64.const 1) (i64.const 1)
+                        (ref.func $compare))))"#
+        );
+        refuses(&module("callback_type", &text), &[], error);
+    }
+}
+
+/// C has addresses in the memory while a callback runs, so it does not move.
+#[test]
+fn the_memory_is_pinned_during_callbacks() {
+    let file = sorts(
+        "pinned",
+        "(global.set $seen (memory.grow (i32.const 1))) (i32.const 0)",
+        &format!(
+            "(result i32 i32 i32) {SORT} global.get $seen (memory.grow (i32.const 2)) memory.size"
+        ),
+    );
+    assert_eq!(prints(&file, &[]), ["-1", "1", "3"]);
+    // Also after a call from a callback.
+    let file = sorts(
+        "pinned_twice",
+        "(call $sort (ref.func $inner))
+            (global.set $seen (memory.grow (i32.const 1))) (i32.const 0)",
+        &format!("(result i32 i32) {SORT} global.get $seen (memory.grow (i32.const 2))"),
+    );
+    assert_eq!(prints(&file, &[]), ["-1", "1"]);
 }
 
 /// The benchmark measures every way to call; how fast they are is not judged.
