@@ -150,6 +150,7 @@ impl World {
     /// The case by a subject.
     fn judge(&mut self, index: usize, case: &Case, subject: &Subject) -> Result<(), String> {
         self.stage(case);
+        subject.collect_before(&mut self.store);
         let arguments = self.all_bits(&case.params);
         let mut array = Array::new(&subject.signature, &arguments, index as u64);
         // SAFETY: the function was generated for this signature; all is of one store.

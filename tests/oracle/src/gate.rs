@@ -8,7 +8,7 @@
 use std::cell::Cell;
 
 use vmtrampoline::{VMFunctionBody, ValRaw};
-use wasmtime::{AsContextMut, Func, Result, TypedFunc};
+use wasmtime::{AsContextMut, Error, Func, Result, TypedFunc, Val};
 use wasmtime_runtime::{
     VMCallerCheckedFuncRef, VMContext, VMOpaqueContext, prepare_host_to_wasm_trampoline,
 };
@@ -76,6 +76,43 @@ impl Gate {
         self.enter.call(&mut store, ())?;
         Ok(self.context.kept.get())
     }
+
+    /// The same with the arguments and results of `Func::call`. A lost register is
+    /// an error.
+    ///
+    /// # Safety
+    ///
+    /// The function has the subject's signature, the arguments have its types, and
+    /// all are of this gate's store.
+    pub unsafe fn call_vals(
+        &self,
+        mut store: impl AsContextMut,
+        subject: &Subject,
+        func: &Func,
+        args: &[Val],
+    ) -> Result<Vec<Val>> {
+        let ty = func.ty(&store);
+        let results = ty.results();
+        let mut slots = vec![wasmtime::ValRaw::i32(0); args.len().max(results.len())];
+        for (slot, arg) in slots.iter_mut().zip(args) {
+            // SAFETY: the raw form of references is used before anything else can
+            // happen in the store.
+            *slot = unsafe { arg.to_raw(&mut store) };
+        }
+        // SAFETY: both `ValRaw`s are 16 bytes, Wasmtime's with the higher alignment.
+        let slice = unsafe {
+            std::slice::from_raw_parts_mut(slots.as_mut_ptr().cast::<ValRaw>(), slots.len())
+        };
+        // SAFETY: our own condition.
+        if !unsafe { self.call(&mut store, subject, func, slice) }? {
+            return Err(Error::msg("a callee-saved register was lost"));
+        }
+        let value = |(slot, ty): (&wasmtime::ValRaw, _)| {
+            // SAFETY: the subject has left a value of this type here.
+            unsafe { Val::from_raw(&mut store, *slot, ty) }
+        };
+        Ok(slots.iter().zip(results).map(value).collect())
+    }
 }
 
 /// The forged function. A trap jumps over its frame, which holds nothing.
@@ -83,9 +120,14 @@ unsafe extern "C" fn inside(context: *mut VMOpaqueContext, caller: *mut VMContex
     // SAFETY: the forged reference has a `Context` here, which is only shared.
     let context = unsafe { &*context.cast::<Context>() };
     let call = context.call.take().expect("a call to make");
-    // SAFETY: the caller context is Wasmtime's. What we get is code that notes,
-    // where Wasmtime wants it, that WebAssembly is entered here, and goes there.
-    let code = unsafe { prepare_host_to_wasm_trampoline(caller, call.target.code) };
+    // SAFETY: the call's subject, which is only shared.
+    let code = if unsafe { &*call.subject }.has_entry() {
+        call.target.code
+    } else {
+        // SAFETY: the caller context is Wasmtime's. What we get is code that notes,
+        // where Wasmtime wants it, that WebAssembly is entered here, and goes there.
+        unsafe { prepare_host_to_wasm_trampoline(caller, call.target.code) }
+    };
     let target =
         Target { caller: caller.cast(), code: code.cast::<VMFunctionBody>(), ..call.target };
     // SAFETY: `Gate::call` was given a subject, slots and a function that fit.

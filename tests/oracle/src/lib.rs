@@ -7,6 +7,7 @@ pub mod cranelift;
 pub mod differential;
 pub mod gate;
 pub mod guest;
+pub mod pointers;
 pub mod random;
 pub mod registers;
 pub mod report;

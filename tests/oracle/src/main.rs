@@ -1,32 +1,42 @@
 //! Runs all that judges the crate, then shows that the judges can see.
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use oracle::{
     compilers::{self, Makers},
-    differential,
+    differential, pointers,
     random::fresh_seed,
     report::Report,
     spec,
-    subject::{Lie, Subject},
+    subject::{Lie, Placement, Subject},
 };
 use vmtrampoline::Signature;
 
 /// How many signatures to draw.
 struct Size {
     differential: usize,
+    /// Each takes a thunk, of which there are 4096.
+    pointers: usize,
     compilers: usize,
 }
 
-const FULL: Size = Size { differential: 20_000, compilers: 500 };
-const QUICK: Size = Size { differential: 2_000, compilers: 100 };
+const FULL: Size = Size { differential: 20_000, pointers: 2_500, compilers: 500 };
+const QUICK: Size = Size { differential: 2_000, pointers: 500, compilers: 100 };
 /// Enough for a lie to show.
-const CONTROL: Size = Size { differential: 100, compilers: 20 };
+const CONTROL: Size = Size { differential: 100, pointers: 100, compilers: 20 };
 
 /// Judges this crate, or what it becomes by a lie.
 type Judge = fn(Option<Lie>, u64, &Size) -> Report;
 
-const JUDGES: [Judge; 3] = [by_spec_suite, by_differential, by_compilers];
+const JUDGES: [Judge; 7] = [
+    by_spec_suite,
+    by_differential,
+    by_compilers,
+    by_descents,
+    by_spec_suite_inner,
+    by_differential_inner,
+    by_differential_outer,
+];
 
 fn by_spec_suite(lie: Option<Lie>, _: u64, _: &Size) -> Report {
     spec::run(&move |signature: &Signature| Subject::vm(signature).lying(lie))
@@ -43,6 +53,25 @@ fn by_compilers(lie: Option<Lie>, seed: u64, size: &Size) -> Report {
     compilers::run(&Makers { vm: &vm, c: &c }, seed, size.compilers)
 }
 
+fn by_descents(lie: Option<Lie>, _: u64, _: &Size) -> Report {
+    pointers::run(lie)
+}
+
+fn by_spec_suite_inner(lie: Option<Lie>, _: u64, _: &Size) -> Report {
+    let make = move |signature: &Signature| Subject::made(signature, Placement::Inner).lying(lie);
+    spec::run(&make).of("Spec suite, inner pointers")
+}
+
+fn by_differential_inner(lie: Option<Lie>, seed: u64, size: &Size) -> Report {
+    let make = move |signature: &Signature| Subject::made(signature, Placement::Inner).lying(lie);
+    differential::run(&make, seed, size.pointers).of("Random differential, inner pointers")
+}
+
+fn by_differential_outer(lie: Option<Lie>, seed: u64, size: &Size) -> Report {
+    let make = move |signature: &Signature| Subject::made(signature, Placement::Outer).lying(lie);
+    differential::run(&make, seed, size.pointers).of("Random differential, outer pointers")
+}
+
 /// Every lie must be caught by every judge.
 fn controls(seed: u64) -> Report {
     let mut report = Report::new("Negative controls");
@@ -57,6 +86,10 @@ fn controls(seed: u64) -> Report {
 }
 
 fn main() -> ExitCode {
+    if let Some(pointers::WITH_RECORD | pointers::WITHOUT_RECORD) = env::args().nth(1).as_deref() {
+        pointers::trap_below(&env::args().nth(1).expect("we have just seen it"));
+        return ExitCode::SUCCESS;
+    }
     let Some((size, seed)) = arguments() else {
         eprintln!("usage: oracle [--quick] [--seed HEX]");
         return ExitCode::FAILURE;
@@ -74,6 +107,7 @@ fn main() -> ExitCode {
     for judge in JUDGES {
         add(judge(None, seed, &size));
     }
+    add(pointers::record_control());
     add(controls(seed));
     println!("{passed} passed, {failed} failed");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -81,7 +115,7 @@ fn main() -> ExitCode {
 
 fn arguments() -> Option<(Size, u64)> {
     let (mut size, mut seed) = (FULL, fresh_seed());
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => size = QUICK,

@@ -20,6 +20,11 @@ impl Report {
         Report { name, passed: 0, failed: 0, shown: Vec::new(), notes: Vec::new() }
     }
 
+    /// The same, under the name of what was judged.
+    pub fn of(self, name: &'static str) -> Report {
+        Report { name, ..self }
+    }
+
     /// Counts a check; a failed one is described by `failure`.
     pub fn check(&mut self, holds: bool, failure: impl FnOnce() -> String) {
         if holds {

