@@ -49,12 +49,12 @@ extern "C" fn fault(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
 
 extern "C" fn nothing() {}
 
-/// A target that skips a page of the stack.
+/// A target that skips pages of the stack.
 extern "C" fn skip() {
     let here = 0u8;
-    let below = (&raw const here).wrapping_sub(2 * PAGE);
+    let below = (&raw const here) as usize - 4 * PAGE;
     // SAFETY: memory of the stack that nobody uses.
-    unsafe { below.read_volatile() };
+    unsafe { (below as *const u8).read_volatile() };
 }
 
 unsafe extern "C-unwind" fn host_nothing(
