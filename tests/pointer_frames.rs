@@ -3,6 +3,8 @@
 
 #![cfg(all(vmtrampoline_port, unix))]
 
+mod common;
+
 use std::{
     arch::global_asm,
     backtrace::Backtrace,
@@ -16,10 +18,12 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use common::case::{Vector, signature};
 use libloading::Library;
 use vmtrampoline::{
     Signature, Trampoline, TypedSignature, VMContext, VMFunctionBody, VMOpaqueContext,
-    VMTrampolineUnwind, ValRaw, pointer_unwind, private::Shape,
+    VMTrampolineUnwind, ValRaw, pointer_unwind,
+    private::{Convention, Shape},
 };
 
 type Contexts = (*mut VMOpaqueContext, *mut VMContext);
@@ -46,10 +50,13 @@ const SIGNATURES: [&str; 8] = [
 /// Pointers made at run time, of every body that there is.
 fn of_the_pool() -> impl Iterator<Item = Pointer> {
     SIGNATURES.iter().flat_map(|text| {
-        let signature: Signature = text.parse().unwrap();
+        let signature = signature(Convention::Vm, text);
         Shape::ALL.map(|shape| {
             let trampoline = Trampoline::with_shape(&signature, shape).unwrap();
-            let jumps = trampoline.shape() < Shape::Fixed && signature.results().is_empty();
+            // On riscv64 no body jumps to its target.
+            let jumps = trampoline.shape() < Shape::Fixed
+                && signature.results().is_empty()
+                && !cfg!(target_arch = "riscv64");
             Pointer {
                 name: format!("{text}, {shape:?}"),
                 function: trampoline.pointer_unwind().unwrap(),
@@ -132,7 +139,7 @@ fn panics_cross_every_pointer() {
     thrown(&typed::<fn()>(), nothing as *const c_void);
     thrown(&typed::<fn(i32) -> i32>(), one as *const c_void);
     thrown(&typed::<fn(f32, f64) -> (i64, f32)>(), two as *const c_void);
-    thrown(&typed::<fn(u128) -> u128>(), nothing as *const c_void);
+    thrown(&typed::<fn(Vector) -> Vector>(), nothing as *const c_void);
 }
 
 #[test]
@@ -142,7 +149,7 @@ fn backtraces_cross_every_pointer() {
         // SAFETY: the callee context is this flag.
         unsafe { *seen.cast::<bool>() = backtrace.contains("backtraces_cross_every_pointer") };
     }
-    for pointer in of_the_pool().chain([typed::<fn()>(), typed::<fn(u128)>()]) {
+    for pointer in of_the_pool().chain([typed::<fn()>(), typed::<fn(Vector)>()]) {
         let mut seen = false;
         let contexts = ((&raw mut seen).cast(), null_mut());
         // SAFETY: the target takes no notice of parameters. Of results, which it does
@@ -199,11 +206,35 @@ global_asm!(
     "ret",
 );
 
+#[cfg(target_arch = "riscv64")]
+global_asm!(
+    "vmtrampoline_test_enter:",
+    "addi sp, sp, -16",
+    "sd ra, 8(sp)",
+    "sd s0, (sp)",
+    "mv s0, sp",
+    "mv t0, a0",
+    "mv a0, a1",
+    "mv a1, a2",
+    "mv a2, a3",
+    "mv a3, a4",
+    "jalr t0",
+    "mv a0, s0",
+    "ld ra, 8(sp)",
+    "ld s0, (sp)",
+    "addi sp, sp, 16",
+    "ret",
+    "vmtrampoline_test_look:",
+    "ld t0, (s0)",
+    "sd s0, (a0)",
+    "sd t0, 8(a0)",
+    "ret",
+);
+
 /// A walker of frame pointers that starts in the target finds the caller: at once, if
 /// the pointer has jumped to the target, or by the pointer's frame record, which is the
 /// first thing in its frame.
 #[test]
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn walkers_of_frame_pointers_find_the_caller() {
     unsafe extern "C" {
         #[link_name = "vmtrampoline_test_enter"]
@@ -222,8 +253,8 @@ fn walkers_of_frame_pointers_find_the_caller() {
         typed::<fn()>(),
         typed::<fn(i32) -> i64>(),
         typed::<fn(i64, i64, i64, i64, i64, i64, i64, i64, i64) -> f64>(),
-        typed::<fn(u128, f64) -> f64>(),
-        typed::<fn(u128)>(),
+        typed::<fn(Vector, f64) -> f64>(),
+        typed::<fn(Vector)>(),
     ];
     for Pointer { name, function, framed: must } in of_the_pool().chain(typed) {
         let Some(must) = must else { continue };
@@ -235,14 +266,15 @@ fn walkers_of_frame_pointers_find_the_caller() {
             unsafe { enter(function, callee, null_mut(), look as *const _, slots.as_mut_ptr()) };
         if must {
             framed += 1;
-            // x86-64: below the return address. aarch64: below the caller's frame.
+            // x86-64: below the return address. Others: below the caller's frame.
             assert_eq!(found, [caller - 16, caller], "{name}");
         } else {
             jumped += 1;
             assert_eq!(found[0], caller, "{name}");
         }
     }
-    assert!(jumped > 0 && framed > 0, "{jumped}, {framed}");
+    println!("{jumped} pointers jump, {framed} have a frame");
+    assert!(framed > 0);
 }
 
 /// In C, as no Rust function may return twice.
@@ -284,7 +316,7 @@ fn longjmp_abandons_every_pointer() {
     // SAFETY: the symbol is used for its address alone.
     let leave = *unsafe { library.get::<*const c_void>(b"leave") }.unwrap();
 
-    let typed = [typed::<fn()>(), typed::<fn(i32) -> (i64, f64)>(), typed::<fn(u128)>()];
+    let typed = [typed::<fn()>(), typed::<fn(i32) -> (i64, f64)>(), typed::<fn(Vector)>()];
     for pointer in of_the_pool().chain(typed) {
         for _ in 0..100 {
             let (mut buffer, mut slots) = ([0; 64], [SLOT; 16]);

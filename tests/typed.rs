@@ -5,7 +5,7 @@
 mod common;
 
 use common::{
-    case::{Case, Ground, Route, Subject},
+    case::{Case, Ground, Route, Subject, Vector},
     guarded::Edge,
 };
 use proptest::prelude::*;
@@ -37,12 +37,6 @@ impl Typed {
         Ok(())
     }
 }
-
-/// The largest type that the convention can pass.
-#[cfg(not(target_arch = "riscv64"))]
-type Vector = u128;
-#[cfg(target_arch = "riscv64")]
-type Vector = i64;
 
 /// Hands every list of up to two of the five types to a macro, with a context.
 macro_rules! lists {

@@ -105,6 +105,12 @@ pub(crate) fn signature(convention: Convention, text: &str) -> Signature {
     Signature::new(types(signature.params()), types(signature.results())).expect(text)
 }
 
+/// The largest type that the VM convention can pass.
+#[cfg(not(target_arch = "riscv64"))]
+pub(crate) type Vector = u128;
+#[cfg(target_arch = "riscv64")]
+pub(crate) type Vector = i64;
+
 /// The symbols of the assembly.
 mod bodies {
     macro_rules! bodies {
