@@ -33,7 +33,10 @@ fn set(seed: u64, signatures: &[Signature]) -> Vec<Times> {
     let (store, funcs) = callees::instantiate(signatures);
     let targets: Vec<Target> = funcs.iter().map(|func| Target::of(func, &store)).collect();
     let compiled = Compiled::new(signatures);
-    let trampolines = signatures.iter().map(|s| Trampoline::new(s).expect("a supported target"));
+    let trampolines: Vec<Trampoline> =
+        signatures.iter().map(|s| Trampoline::new(s).expect("a supported target")).collect();
+    let thunks = trampolines.iter().map(|t| t.pointer().expect("a thunk is left"));
+    let thunks: Vec<_> = thunks.zip(&targets).map(|(p, target)| Pointer(p, *target)).collect();
 
     let mut random = Random::new(seed);
     let order: Vec<u8> = (0..CALLS).map(|_| random.below(SIGNATURES) as u8).collect();
@@ -41,7 +44,8 @@ fn set(seed: u64, signatures: &[Signature]) -> Vec<Times> {
     let both = |(trampoline, target): (Trampoline, &Target)| Unchecked(trampoline, *target);
     let mut lanes = [
         lane("bare call", &order, targets.iter().map(|target| Bare::new(*target))),
-        lane("call_unchecked", &order, trampolines.zip(&targets).map(both)),
+        lane("call_unchecked", &order, trampolines.into_iter().zip(&targets).map(both)),
+        lane("pointer", &order, thunks.into_iter()),
         lane("Cranelift", &order, pointers.zip(&targets).map(|(p, target)| Pointer(p, *target))),
     ];
     race(&mut lanes, ROUNDS, CALLS)

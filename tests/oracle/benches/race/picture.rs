@@ -9,7 +9,8 @@ use crate::{
 };
 
 /// Colours that also differ in lightness, of the methods in their order.
-const COLOURS: [&str; 6] = ["#999999", "#d55e00", "#e69f00", "#0072b2", "#009e73", "#cc79a7"];
+const COLOURS: [&str; 7] =
+    ["#999999", "#d55e00", "#e69f00", "#882255", "#0072b2", "#009e73", "#cc79a7"];
 
 const LEFT: f64 = 330.0;
 const WIDTH: f64 = 560.0;
@@ -31,7 +32,7 @@ pub fn draw(records: &Records) -> String {
         bottom + 40.0,
     );
     for (i, (method, colour)) in METHODS.iter().zip(COLOURS).enumerate() {
-        let x = 26.0 + 140.0 * i as f64;
+        let x = 26.0 + 125.0 * i as f64;
         dot(&mut svg, x, 46.0, colour, method);
         text(&mut svg, x + 10.0, 50.0, "start", method);
     }

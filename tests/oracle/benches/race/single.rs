@@ -80,6 +80,7 @@ fn one<const WRITTEN: usize, F: Fn(&Target, *mut ValRaw) + 'static>(
     let (store, funcs) = callees::instantiate(std::slice::from_ref(signature));
     let target = Target::of(&funcs[0], &store);
     let trampoline = Trampoline::new(signature).expect("a supported target");
+    let pointer = trampoline.pointer().expect("a thunk is left");
     let compiled = Compiled::new([signature]);
     let slots = signature.slots();
 
@@ -87,6 +88,7 @@ fn one<const WRITTEN: usize, F: Fn(&Target, *mut ValRaw) + 'static>(
         lane::<WRITTEN, _>("writing alone", slots, Nothing),
         lane::<WRITTEN, _>("call_unchecked", slots, Unchecked(trampoline.clone(), target)),
         lane::<WRITTEN, _>("call", slots, Checked(trampoline, target, slots)),
+        lane::<WRITTEN, _>("pointer", slots, Pointer(pointer, target)),
         lane::<WRITTEN, _>("Cranelift", slots, Pointer(compiled.trampoline(0), target)),
         lane::<WRITTEN, _>("Wasmtime", slots, Wasmtime(store, funcs[0])),
     ];

@@ -8,11 +8,18 @@ use crate::records::record;
 /// What all symbols of the assembly begin with; Rust's own are mangled.
 const PREFIX: &str = "vmtrampoline_";
 
+/// What the pools of function pointers are called: no bodies.
+const POOLS: [&str; 2] = ["_thunks", "_table"];
+
 pub fn run() {
     let program = std::env::current_exe().expect("the path of this program");
     let program = std::fs::read(program).expect("this program");
     let program = object::File::parse(&*program).expect("an object file");
-    let bodies = program.symbols().filter(|s| s.name().is_ok_and(|name| name.starts_with(PREFIX)));
+    let bodies = program.symbols().filter(|symbol| {
+        symbol.name().is_ok_and(|name| {
+            name.starts_with(PREFIX) && !POOLS.iter().any(|pool| name.ends_with(pool))
+        })
+    });
     record("size", "machine code", "bytes", bodies.map(|body| body.size()).sum::<u64>() as f64);
 
     let signature: Signature = "(i64, i64, i64, i64, f64, f64, f64, f64) -> i64".parse().unwrap();

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use crate::records::Records;
 
 /// What the columns of times are called, in this order.
-pub const METHODS: [&str; 6] =
-    ["direct", "call_unchecked", "call", "Cranelift", "Wasmtime", "libffi"];
+pub const METHODS: [&str; 7] =
+    ["direct", "call_unchecked", "call", "pointer", "Cranelift", "Wasmtime", "libffi"];
 
 /// All tables of which something was recorded.
 pub fn all(records: &Records) -> String {
@@ -17,13 +17,22 @@ pub fn all(records: &Records) -> String {
             text += &one(records, table, columns, digits);
         }
     };
-    let single = [&["writing alone"], &METHODS[..], &["call_unchecked / Cranelift"]].concat();
+    let single =
+        [&["writing alone"], &METHODS[..], &["call_unchecked / Cranelift", "pointer / Cranelift"]]
+            .concat();
     add("One signature per call site, slots freshly written: ns per call", "single", &single, 2);
-    add("The same: instructions per call", "instructions", &single[..7], 0);
+    add("The same: instructions per call", "instructions", &single[..8], 0);
     add(
         "64 signatures at one call site, random order: ns per call",
         "mixed",
-        &["bare call", "call_unchecked", "Cranelift", "call_unchecked / Cranelift"],
+        &[
+            "bare call",
+            "call_unchecked",
+            "pointer",
+            "Cranelift",
+            "call_unchecked / Cranelift",
+            "pointer / Cranelift",
+        ],
         2,
     );
     add(
