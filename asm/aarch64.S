@@ -30,10 +30,10 @@
 //     x29 + 16 +--------------------------+ <- CFA; 16-aligned
 //     x29 +  8 | return address           |
 //     x29      | caller's x29             |    frame record
-//     x29 -  8 | pad                      |
-//     x29 - 16 | address of return area   |    SAVED_AREA
-//     x29 - 24 | descriptor               |    SAVED_DESCRIPTOR
-//     x29 - 32 | slots                    |    SAVED_SLOTS
+//     x29 -  8 | address of return area   |    SAVED_AREA
+//     x29 - 16 | descriptor               |    SAVED_DESCRIPTOR
+//     x29 - 24 | slots                    |    SAVED_SLOTS
+//     x29 - 32 | pad                      |    for RETURN_WORD without an area
 //              +--------------------------+ <- 16-aligned
 //              | results 1..              |    return area, RETURN_AREA bytes
 //              +--------------------------+ <- 16-aligned
@@ -58,9 +58,9 @@
 
 #define x18 do_not_use_x18
 
-#define SAVED_SLOTS         x29, #-32
-#define SAVED_DESCRIPTOR    x29, #-24
-#define SAVED_AREA          x29, #-16
+#define SAVED_SLOTS         x29, #-24
+#define SAVED_DESCRIPTOR    x29, #-16
+#define SAVED_AREA          x29, #-8
 #define SAVED_SIZE          32
 #define FIXED_SIZE          (WORD_SIZE * FIXED_WORDS)
 #define PAGE_SIZE           4096
@@ -94,24 +94,28 @@
     ld1     {v\index\().d}[1], [x9]
 .endm
 
-// The vector registers, in tiers, each of which adds to the one before: 0,
-// FLOATS_FEW, FLOATS_SOME, FLOATS_ALL, and all of them with 16 bytes.
-.macro LOAD_FLOATS
-    ldrb    w10, [x4, #D_FLOATS]
-    cmp     w10, #FLOATS_FEW
-    b.lo    1f
+// The vector registers with scalars, in two halves.
+.macro SOME_FLOATS
     SCALAR  0
     SCALAR  1
-    b.eq    1f
-    cmp     w10, #FLOATS_ALL
     SCALAR  2
     SCALAR  3
-    b.lo    1f
+.endm
+
+.macro MORE_FLOATS
     SCALAR  4
     SCALAR  5
     SCALAR  6
     SCALAR  7
-    b.eq    1f
+.endm
+
+// All vector registers, D_FLOATS being in w10. A macro here, as a call would lose
+// x30; goes on at `done`.
+.macro ALL_FLOATS done
+    SOME_FLOATS
+    MORE_FLOATS
+    cmp     w10, #FLOATS_ALL
+    b.eq    \done
     add     x10, x3, #8
     UPPER   0
     UPPER   1
@@ -121,7 +125,7 @@
     UPPER   5
     UPPER   6
     UPPER   7
-1:
+    b       \done
 .endm
 
 // The integer registers after the contexts. One that carries nothing gets a
@@ -134,12 +138,6 @@
     ldrh    w9, [x4, #D_INTEGER + 2 * 3]
     INTEGER 4
     ldr     x3, [x3, x9]
-.endm
-
-// Plain C: the registers of the contexts.
-.macro LOAD_CONTEXTS
-    INTEGER 0
-    INTEGER 1
 .endm
 
 // Four stack words, from this one on; entries count from \from.
@@ -160,6 +158,18 @@
 .macro RETURN_POINTER index
     tst     w9, #1 << \index
     csel    x\index, x10, x\index, ne
+.endm
+
+// Result 0 from its register to its slot; ends the frame but for its record.
+.macro STORE_RESULT
+    ldp     x3, x4, [sp], #16
+    ldrb    w9, [x4, #D_RESULT]
+    fmov    x10, d0
+    cmp     w9, #RESULT_FLOAT
+    csel    x0, x10, x0, eq
+    ldr     x9, [x4, #D_RESULT_MASK]
+    and     x0, x0, x9
+    str     x0, [x3]
 .endm
 
 // The frame record; from here to END_FRAME the CFA is x29 + 16.
@@ -191,24 +201,20 @@ END_FUNCTION(bare)
 //-------------------------------------------------------------- short_cut ----
 
     .p2align 5
-FUNCTION(c_short_cut)
-    LOAD_CONTEXTS
-END_FUNCTION(c_short_cut)                // falls through
-
 FUNCTION(short_cut)
-    mov     x16, x2
-    LOAD_FLOATS
+    ldrb    w10, [x4, #D_FLOATS]
+    cmp     w10, #FLOATS_SOME
+    b.hi    2f
+    SOME_FLOATS
+1:  mov     x16, x2
     LOAD_INTEGERS
     br      x16
+2:  ALL_FLOATS 1b
 END_FUNCTION(short_cut)
 
 //------------------------------------------------------------------ fixed ----
 
     .p2align 5
-FUNCTION(c_fixed)
-    LOAD_CONTEXTS
-END_FUNCTION(c_fixed)                    // falls through
-
 FUNCTION(fixed)
     BEGIN_FRAME
     sub     sp, sp, #FIXED_SIZE
@@ -221,28 +227,25 @@ FUNCTION(fixed)
     b.eq    1f
     WORDS   x4, 4
 1:  WORDS   x4, 0
-2:
-    LOAD_FLOATS
-    LOAD_INTEGERS
+2:  ldrb    w10, [x4, #D_FLOATS]
+    cmp     w10, #FLOATS_SOME
+    b.lo    3f
+    b.hi    4f
+    SOME_FLOATS
+3:  LOAD_INTEGERS
     blr     x16
 
     add     sp, sp, #FIXED_SIZE
+    .cfi_remember_state
     END_FRAME
+
+    .cfi_restore_state
+4:  ALL_FLOATS 3b
 END_FUNCTION(fixed)
 
 //--------------------------------------------------------------- variable ----
 
     .p2align 5
-FUNCTION(c_variable)
-    // Without parameters there may be no slot to read: the descriptor will do.
-    ldrh    w9, [x4, #D_PARAMS]
-    cmp     w9, #0
-    mov     x10, x3
-    csel    x3, x4, x3, eq
-    LOAD_CONTEXTS
-    mov     x3, x10
-END_FUNCTION(c_variable)                 // falls through
-
 FUNCTION(variable)
     BEGIN_FRAME
     sub     sp, sp, #SAVED_SIZE
@@ -274,15 +277,15 @@ FUNCTION(variable)
     WORDS   x13, 0
     cmp     x13, x4
     b.ne    3b
-4:
-    LOAD_FLOATS
-    LOAD_INTEGERS
+4:  ldrb    w10, [x4, #D_FLOATS]
+    cmp     w10, #FLOATS_SOME
+    b.hi    12f
+    SOME_FLOATS
+5:  LOAD_INTEGERS
 
     // The return pointer, in its register or its stack word; a word that nobody
     // reads takes it otherwise.
     ldp     x11, x10, [SAVED_DESCRIPTOR]
-    ldrh    w9, [x11, #D_SPILLS]
-    cbz     w9, 5f
     ldrb    w9, [x11, #D_RETURN_REGISTER]
     RETURN_POINTER 2
     RETURN_POINTER 3
@@ -292,117 +295,93 @@ FUNCTION(variable)
     RETURN_POINTER 7
     ldrh    w9, [x11, #D_RETURN_WORD]
     str     x10, [sp, x9]
-5:  blr     x16
+    blr     x16
 
-    // Result 0, from its register.
+    // Result 0, if it is a vector.
     ldp     x10, x11, [SAVED_SLOTS]
     ldrb    w9, [x11, #D_RESULT]
-    cmp     w9, #RESULT_INTEGER
-    b.lo    11f
-    b.eq    6f
-    cmp     w9, #RESULT_FLOAT
-    b.hi    7f
-    fmov    x0, d0
-6:  ldr     x12, [x11, #D_RESULT_MASK]
-    and     x0, x0, x12
-    str     x0, [x10]
-    b       8f
-7:  str     q0, [x10]
+    cmp     w9, #RESULT_VECTOR
+    b.eq    9f
 
     // The others, from the return area.
-8:  ldrh    w9, [x11, #D_SPILLS]
-    cbz     w9, 11f
+6:  ldrh    w9, [x11, #D_SPILLS]
+    cbz     w9, 8f
     ldr     x12, [SAVED_AREA]
     ldrb    w13, [x11, #D_STRIDE]
     ldrh    w14, [x11, #D_STACK_WORDS]
     add     x11, x11, x14, lsl #1
-9:  ldrh    w14, [x11, #D_LISTS]
+7:  ldrh    w14, [x11, #D_LISTS]
     add     x11, x11, #2
     add     x10, x10, x13
     add     x15, x12, x14
     tst     w14, #SPILL_4 | SPILL_16
-    b.ne    12f
-    ldr     x0, [x15, #-SPILL_8]
-10: str     x0, [x10]
+    b.ne    10f
+    ldr     x8, [x15, #-SPILL_8]
+    str     x8, [x10]
     subs    w9, w9, #1
-    b.ne    9b
-11: mov     sp, x29
+    b.ne    7b
+8:  mov     sp, x29
     .cfi_remember_state
     END_FRAME
 
     .cfi_restore_state
-12: tst     w14, #SPILL_16
-    b.ne    13f
-    ldur    w0, [x15, #-SPILL_4]
-    b       10b
-13: ldur    q0, [x15, #-SPILL_16]
-    str     q0, [x10]
+9:  str     q0, [x10]
+    b       6b
+10: tst     w14, #SPILL_16
+    b.ne    11f
+    ldur    w8, [x15, #-SPILL_4]
+    str     x8, [x10]
     subs    w9, w9, #1
-    b.ne    9b
-    b       11b
+    b.ne    7b
+    b       8b
+11: ldur    q16, [x15, #-SPILL_16]
+    str     q16, [x10]
+    subs    w9, w9, #1
+    b.ne    7b
+    b       8b
+12: ALL_FLOATS 5b
 END_FUNCTION(variable)
 
 //------------------------------------------------------ function pointers ----
 //
-// Frame of `leaf`, at the call:
+// Frame of `storing` and `storing_short_cut`, at the call:
 //
 //              | caller's frame           |
 //     x29 + 16 +--------------------------+ <- CFA; 16-aligned
 //     x29 +  8 | return address           |
 //     x29      | caller's x29             |    frame record
 //     x29 -  8 | descriptor               |
-//     x29 - 16 | slots                    |
-//              +--------------------------+
-//     sp       | argument area            | <- 16-aligned
+//     sp       | slots                    | <- 16-aligned
 //              +--------------------------+
 
     .p2align 5
-FUNCTION(leaf_all)
-    SCALAR  4
-    SCALAR  5
-    SCALAR  6
-    SCALAR  7
-END_FUNCTION(leaf_all)                   // falls through
-
-FUNCTION(leaf_some)
-    SCALAR  2
-    SCALAR  3
-END_FUNCTION(leaf_some)                  // falls through
-
-FUNCTION(leaf_few)
-    SCALAR  0
-    SCALAR  1
-END_FUNCTION(leaf_few)                   // falls through
-
-FUNCTION(leaf)
+FUNCTION(storing_short_cut)
     BEGIN_FRAME
     stp     x3, x4, [sp, #-16]!
-    sub     sp, sp, #FIXED_SIZE
-    mov     x16, x2
-    ldrh    w9, [x4, #D_STACK_WORDS]
-    cmp     w9, #GROUP
-    b.hs    2f
-1:  LOAD_INTEGERS
+    ldrb    w10, [x4, #D_FLOATS]
+    cmp     w10, #FLOATS_SOME
+    b.hi    2f
+    SOME_FLOATS
+1:  mov     x16, x2
+    LOAD_INTEGERS
     blr     x16
-
-    add     sp, sp, #FIXED_SIZE
-    ldp     x3, x4, [sp], #16
-    ldrb    w9, [x4, #D_RESULT]
-    fmov    x10, d0
-    cmp     w9, #RESULT_FLOAT
-    csel    x0, x10, x0, eq
-    ldr     x9, [x4, #D_RESULT_MASK]
-    and     x0, x0, x9
-    str     x0, [x3]
+    STORE_RESULT
     .cfi_remember_state
     END_FRAME
 
     .cfi_restore_state
-2:  b.eq    3f
-    WORDS   x4, 4
-3:  WORDS   x4, 0
-    b       1b
-END_FUNCTION(leaf)
+2:  ALL_FLOATS 1b
+END_FUNCTION(storing_short_cut)
+
+    .p2align 5
+FUNCTION(storing)
+    BEGIN_FRAME
+    stp     x3, x4, [sp, #-16]!
+    ldr     x9, [x4, #-BODY_BEFORE]
+    blr     x9
+    STORE_RESULT
+    END_FRAME
+END_FUNCTION(storing)
 
 // Sections of their own: where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
@@ -425,7 +404,7 @@ FUNCTIONS(pointer_thunks)
     LANDING_PAD
     adrp    x4, PAGE_OF(SYMBOL(pointer_table)) + .Lentry
     ldr     x4, [x4, OFFSET_OF(SYMBOL(pointer_table)) + .Lentry]
-    ldr     x16, [x4, #-BODY_BEFORE]
+    ldr     x16, [x4, #-CALL_BEFORE]
     br      x16
     .balign THUNK_SIZE_AARCH64
     .set    .Lentry, .Lentry + 8

@@ -25,18 +25,17 @@
 // bytes fills its register or stack slot.
 #define NARROW 1
 
-// D_FLOATS: how many vector registers are loaded; from VECTORS on, each is
-// loaded with 16 bytes.
-#define FLOATS_FEW 2
+// D_FLOATS: how many vector registers are loaded at least; from VECTORS on, each
+// is loaded with 16 bytes.
 #define FLOATS_SOME 4
 #define FLOATS_ALL 8
 #define FLOATS_VECTORS 16
 
-// D_RESULT: the kind of result 0.
+// D_RESULT: the kind of result 0, as a bit.
 #define RESULT_NONE 0
 #define RESULT_INTEGER 1
 #define RESULT_FLOAT 2
-#define RESULT_VECTOR 3
+#define RESULT_VECTOR 4
 
 // An entry of the spills: offset in the return area plus the value's width.
 #define SPILL_8 0
@@ -54,14 +53,16 @@
 #define FIXED_WORDS 8
 
 // The pool of function pointers: how many there are, how much code a thunk is,
-// and how many bytes before the descriptor the body's address lies.
+// and how many bytes before the descriptor lie the address of what the thunk
+// jumps to and that of the body.
 #define POINTERS 4096
 #define THUNK_SIZE_X86_64 16
 #define THUNK_SIZE_AARCH64 32
 #define THUNK_SIZE_RISCV64 16
 #define THUNK_SIZE_S390X 16
 #define THUNK_SIZE_WINDOWS 16
-#define BODY_BEFORE 8
+#define CALL_BEFORE 8
+#define BODY_BEFORE 16
 
 // The other direction: offsets in bytes of a context's fields. The first two
 // are those of Wasmtime's VMHostFuncContext.
@@ -83,6 +84,9 @@
 
 // The number of stack words is a multiple of this.
 #define H_GROUP 2
+
+// How many floats an entry for few of them takes.
+#define FLOATS_FEW 2
 
 // How many slots the small frame has room for.
 #define SMALL_SLOTS 16

@@ -30,8 +30,8 @@
 //               expects to hold a second return address
 //   t1-t3       scratch
 //
-// Frame of `variable`, at the call; the others have no return area, and those
-// that store no result end at the pad:
+// Frame of `variable`, at the call; the others have no return area, `storing` has
+// no arguments, and the rest end at the pad:
 //
 //              | caller's frame           |
 //     s0 + 16  +--------------------------+ <- CFA; 16-aligned
@@ -116,14 +116,8 @@
 6:
 .endm
 
-// The roles of registers.
-.macro BEGIN
-    mv      t4, a2
-    mv      t5, a3
-    mv      t6, a4
-.endm
-
-// The frame record and fs1; from here to END_FRAME the CFA is s0 + 16.
+// The frame record and fs1, and the roles of registers; from here to END_FRAME
+// the CFA is s0 + 16.
 .macro BEGIN_FRAME
     addi    sp, sp, -32
     .cfi_def_cfa_offset 32
@@ -135,7 +129,9 @@
     .cfi_offset DWARF_FS1, -24
     addi    s0, sp, 16
     .cfi_def_cfa s0, 16
-    BEGIN
+    mv      t4, a2
+    mv      t5, a3
+    mv      t6, a4
 .endm
 
 .macro END_FRAME
@@ -164,15 +160,6 @@ END_FUNCTION(bare)
 //------------------------------------------------------------------ fixed ----
 
     .p2align 4
-FUNCTION(c_short_cut)
-END_FUNCTION(c_short_cut)                // falls through
-
-FUNCTION(c_fixed)
-    BEGIN
-    INTEGER 0
-    INTEGER 1
-END_FUNCTION(c_fixed)                    // falls through
-
 FUNCTION(short_cut)
 END_FUNCTION(short_cut)                  // falls through
 
@@ -202,15 +189,14 @@ FUNCTION(fixed)
 2:  bne     t3, t6, 1b
 
     // The float registers, in tiers, each of which adds to the one before: 0,
-    // FLOATS_FEW, FLOATS_SOME, FLOATS_ALL.
+    // FLOATS_SOME, FLOATS_ALL.
     lbu     t3, D_FLOATS(t6)
     beqz    t3, 3f
     FLOAT   0
     FLOAT   1
-    addi    t3, t3, -FLOATS_SOME
-    bltz    t3, 3f
     FLOAT   2
     FLOAT   3
+    addi    t3, t3, -FLOATS_SOME
     beqz    t3, 3f
     FLOAT   4
     FLOAT   5
@@ -230,16 +216,6 @@ END_FUNCTION(fixed)
 //--------------------------------------------------------------- variable ----
 
     .p2align 4
-FUNCTION(c_variable)
-    BEGIN
-    // Without parameters there may be no slot to read: the descriptor will do.
-    lhu     t1, D_PARAMS(t6)
-    bnez    t1, 1f
-    mv      t5, t6
-1:  INTEGER 0
-    INTEGER 1
-END_FUNCTION(c_variable)                 // falls through
-
 FUNCTION(variable)
     BEGIN_FRAME
     addi    sp, sp, -SAVED_SIZE
@@ -280,60 +256,47 @@ FUNCTION(variable)
     sd      t1, (t2)
 5:  jalr    t4
 
-    // Result 0, from its register.
+    // The results but for the first, from the return area.
     ld      t5, SAVED_SLOTS
     ld      t6, SAVED_DESCRIPTOR
-    lbu     t1, D_RESULT(t6)
-    beqz    t1, 11f
-    li      t2, RESULT_FLOAT
-    bne     t1, t2, 7f
-    fmv.x.d a0, fa0
-7:  ld      t2, D_RESULT_MASK(t6)
-    and     a0, a0, t2
-    sd      a0, (t5)
-
-    // The others, from the return area.
     lhu     t0, D_SPILLS(t6)
-    beqz    t0, 11f
+    beqz    t0, 8f
     ld      t1, SAVED_AREA
     lbu     t2, D_STRIDE(t6)
     lhu     t3, D_STACK_WORDS(t6)
     slli    t3, t3, 1
     add     t6, t6, t3
-9:  lhu     t3, D_LISTS(t6)
+6:  lhu     t3, D_LISTS(t6)
     addi    t6, t6, 2
     add     t5, t5, t2
     andi    t4, t3, SPILL_4
     add     t3, t3, t1
-    bnez    t4, 12f
-    ld      a0, -SPILL_8(t3)
-10: sd      a0, (t5)
+    bnez    t4, 9f
+    ld      t4, -SPILL_8(t3)
+7:  sd      t4, (t5)
     addi    t0, t0, -1
-    bnez    t0, 9b
-11: .cfi_remember_state
+    bnez    t0, 6b
+8:  .cfi_remember_state
     END_FRAME
 
     .cfi_restore_state
-12: lwu     a0, -SPILL_4(t3)
-    j       10b
+9:  lwu     t4, -SPILL_4(t3)
+    j       7b
 END_FUNCTION(variable)
 
 //------------------------------------------------------ function pointers ----
 
     .p2align 4
-FUNCTION(leaf_all)
-END_FUNCTION(leaf_all)
-FUNCTION(leaf_some)
-END_FUNCTION(leaf_some)
-FUNCTION(leaf_few)
-END_FUNCTION(leaf_few)
-FUNCTION(leaf)
+FUNCTION(storing_short_cut)
+END_FUNCTION(storing_short_cut)          // falls through
+
+FUNCTION(storing)
     BEGIN_FRAME
     addi    sp, sp, -SAVED_SIZE
     sd      t5, SAVED_SLOTS
     sd      t6, SAVED_DESCRIPTOR
-    jal     t0, .Larguments
-    jalr    t4
+    ld      t1, -BODY_BEFORE(t6)
+    jalr    t1
 
     ld      t5, SAVED_SLOTS
     ld      t6, SAVED_DESCRIPTOR
@@ -345,7 +308,7 @@ FUNCTION(leaf)
     and     a0, a0, t2
     sd      a0, (t5)
     END_FRAME
-END_FUNCTION(leaf)
+END_FUNCTION(storing)
 
 // Sections of their own: where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
@@ -357,7 +320,7 @@ FUNCTIONS(pointer_thunks)
     .rept   POINTERS
 1:  auipc   a4, %pcrel_hi(SYMBOL(pointer_table) + .Lentry)
     ld      a4, %pcrel_lo(1b)(a4)
-    ld      t1, -BODY_BEFORE(a4)
+    ld      t1, -CALL_BEFORE(a4)
     jr      t1
     .balign THUNK_SIZE_RISCV64
     .set    .Lentry, .Lentry + 8

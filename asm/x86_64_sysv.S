@@ -17,10 +17,10 @@
 // name registers:
 //
 //     for (i = STACK_WORDS; i-- != 0; ) push(slots + lists[i]);
-//     xmm0..xmm7       = slots + FLOAT[0..8], as many as FLOATS says;
+//     xmm0..xmm7       = slots + FLOAT[0..8], at least as many as FLOATS says;
 //     rdx, rcx, r8, r9 = slots + INTEGER[2..6];
 //     target();
-//     slots[0]         = rax & RESULT_MASK, or xmm0;      // variable body only
+//     slots[0]         = xmm0, if RESULT is a vector;
 //     for (i = 1; i <= SPILLS; i++) slots[i] = area + lists[STACK_WORDS + i - 1];
 //
 // The bodies, from the one that can do least to the one that can do everything:
@@ -32,11 +32,11 @@
 //                 stack words
 //     variable    anything                          a frame of any size
 //
-// The first three serve at most one result, a scalar, and leave it in its
-// register: the caller stores it. `variable` stores every result itself.
+// The first three serve at most one result, a scalar. All leave result 0 in its
+// register, if it is a scalar: the caller stores it. `variable` stores all others.
 //
-// The entries with a c_ are for plain C, where no contexts precede the
-// parameters: they load rdi and rsi from the slots too, and fall through.
+// Plain C has no contexts: there, callee and caller are the first two integer
+// arguments, which our caller has read from the slots. Here that is the same.
 //
 // Requires (src/native/ proves each, by the same name):
 //   R1  descriptor points to a descriptor that Source::encode has made, header
@@ -47,15 +47,15 @@
 //   R3  target follows this ABI, with the signature and convention that the
 //       descriptor was made for.
 //   R4  the body is the descriptor's shape or a longer one that can make the
-//       call, and its entry (c_ or not) is that of the descriptor's convention.
+//       call.
 //
 // Ensures:
 //   E1  target is called once, after every argument has been read, with every
-//       value where the layout says, rsp a multiple of 16 and the direction
-//       flag as it was. VM: rdi and rsi are as they came.
-//   E2  each result is in its slot when `variable` returns: a scalar in bytes
-//       0..8, zero-extended, a vector in 0..16. The other bodies return rax and
-//       xmm0 as target left them, and write no slot.
+//       value where the layout says, rdi and rsi as they came, rsp a multiple
+//       of 16 and the direction flag as it was.
+//   E2  result 0, if it is a scalar, is in rax or xmm0 as target left it. Every
+//       other result is in its slot: a scalar in bytes 0..8, zero-extended, a
+//       vector in bytes 0..16.
 //   E3  of memory, only the slots, the descriptor and the own frame are read;
 //       only result slots and the own frame are written.
 //   E4  rbx, rbp, rsp, r12-r15, mxcsr and the x87 control word are as they came,
@@ -76,10 +76,10 @@
 //     rbp + 16 +--------------------------+ <- CFA; 16-aligned
 //     rbp +  8 | return address           |
 //     rbp      | caller's rbp             |    frame record
-//     rbp -  8 | pad                      |
-//     rbp - 16 | address of return area   |    SAVED_AREA
-//     rbp - 24 | descriptor               |    SAVED_DESCRIPTOR
-//     rbp - 32 | slots                    |    SAVED_SLOTS
+//     rbp -  8 | address of return area   |    SAVED_AREA
+//     rbp - 16 | descriptor               |    SAVED_DESCRIPTOR
+//     rbp - 24 | slots                    |    SAVED_SLOTS
+//     rbp - 32 | pad                      |    for RETURN_WORD without an area
 //              +--------------------------+ <- 16-aligned
 //              | results 1..              |    return area, RETURN_AREA bytes
 //              +--------------------------+ <- 16-aligned
@@ -104,9 +104,9 @@
     .intel_syntax noprefix
     .text
 
-#define SAVED_SLOTS         rbp - 32
-#define SAVED_DESCRIPTOR    rbp - 24
-#define SAVED_AREA          rbp - 16
+#define SAVED_SLOTS         rbp - 24
+#define SAVED_DESCRIPTOR    rbp - 16
+#define SAVED_AREA          rbp - 8
 #define SAVED_SIZE          32
 #define FIXED_SIZE          (8 * FIXED_WORDS)
 #define PAGE                4096
@@ -131,36 +131,19 @@
     movhps  xmm\index, qword ptr [rcx + r9 + 8]
 .endm
 
-// The vector registers, in tiers: 0, FLOATS_FEW, FLOATS_SOME, FLOATS_ALL, and
-// all of them with 16 bytes.
-.macro LOAD_FLOATS
-    cmp     byte ptr [r8 + D_FLOATS], FLOATS_FEW
-    jb      3f
-    ja      1f
-    SCALAR  0
-    SCALAR  1
-    jmp     3f
-1:  cmp     byte ptr [r8 + D_FLOATS], FLOATS_ALL
-    ja      2f
+// The vector registers with scalars, in two halves.
+.macro SOME_FLOATS
     SCALAR  0
     SCALAR  1
     SCALAR  2
     SCALAR  3
-    jb      3f
+.endm
+
+.macro MORE_FLOATS
     SCALAR  4
     SCALAR  5
     SCALAR  6
     SCALAR  7
-    jmp     3f
-2:  VECTOR  0
-    VECTOR  1
-    VECTOR  2
-    VECTOR  3
-    VECTOR  4
-    VECTOR  5
-    VECTOR  6
-    VECTOR  7
-3:
 .endm
 
 // The integer registers after the contexts. One that carries nothing gets a
@@ -174,12 +157,6 @@
     mov     rcx, [rcx + r10]
 .endm
 
-// Plain C: the registers of the contexts.
-.macro LOAD_CONTEXTS
-    INTEGER 0, rdi, edi
-    INTEGER 1, rsi, esi
-.endm
-
 // A stack word of the fixed frame.
 .macro WORD index
     movzx   r9d, word ptr [r8 + D_LISTS + 2 * \index]
@@ -191,6 +168,18 @@
 .macro RETURN_POINTER index, reg
     test    byte ptr [r11 + D_RETURN_REGISTER], 1 << \index
     cmovnz  \reg, r10
+.endm
+
+// Result 0 from its register to its slot; ends the frame but for its last step.
+.macro STORE_RESULT
+    pop     r8
+    pop     rcx
+    movq    r10, xmm0
+    cmp     byte ptr [r8 + D_RESULT], RESULT_FLOAT
+    cmove   rax, r10
+    and     rax, [r8 + D_RESULT_MASK]
+    mov     [rcx], rax
+    pop     rbp
 .endm
 
 // The frame record; from here to END_FRAME the CFA is rbp + 16.
@@ -215,27 +204,52 @@ FUNCTION(bare)
     jmp     rdx
 END_FUNCTION(bare)
 
+//------------------------------------------------------------- all_floats ----
+//
+// For the bodies: all vector registers. Changes r9 besides.
+
+    .p2align 4
+FUNCTION(all_floats)
+    cmp     byte ptr [r8 + D_FLOATS], FLOATS_ALL
+    ja      1f
+    SOME_FLOATS
+    MORE_FLOATS
+    ret
+1:  VECTOR  0
+    VECTOR  1
+    VECTOR  2
+    VECTOR  3
+    VECTOR  4
+    VECTOR  5
+    VECTOR  6
+    VECTOR  7
+    ret
+END_FUNCTION(all_floats)
+
 //-------------------------------------------------------------- short_cut ----
+//
+// Up to four vector registers are loaded whether they carry something or not:
+// where signatures vary, a branch that is mispredicted costs more than the loads.
 
     .p2align 5
-FUNCTION(c_short_cut)
-    LOAD_CONTEXTS
-END_FUNCTION(c_short_cut)                // falls through
-
 FUNCTION(short_cut)
-    mov     rax, rdx
-    LOAD_FLOATS
+    cmp     byte ptr [r8 + D_FLOATS], FLOATS_SOME
+    ja      3f
+1:  SOME_FLOATS
+2:  mov     rax, rdx
     LOAD_INTEGERS
     jmp     rax
+3:  cmp     byte ptr [r8 + D_FLOATS], FLOATS_ALL
+    ja      4f
+    MORE_FLOATS
+    jmp     1b
+4:  call    SYMBOL(all_floats)
+    jmp     2b
 END_FUNCTION(short_cut)
 
 //------------------------------------------------------------------ fixed ----
 
     .p2align 5
-FUNCTION(c_fixed)
-    LOAD_CONTEXTS
-END_FUNCTION(c_fixed)                    // falls through
-
 FUNCTION(fixed)
     BEGIN_FRAME
     sub     rsp, FIXED_SIZE
@@ -253,28 +267,26 @@ FUNCTION(fixed)
     WORD    2
     WORD    1
     WORD    0
-2:
-    LOAD_FLOATS
-    LOAD_INTEGERS
+2:  cmp     byte ptr [r8 + D_FLOATS], FLOATS_SOME
+    jb      3f
+    ja      4f
+    SOME_FLOATS
+3:  LOAD_INTEGERS
     call    rax
 
     add     rsp, FIXED_SIZE
     pop     rbp
+    .cfi_remember_state
     END_FRAME
+
+    .cfi_restore_state
+4:  call    SYMBOL(all_floats)
+    jmp     3b
 END_FUNCTION(fixed)
 
 //--------------------------------------------------------------- variable ----
 
     .p2align 5
-FUNCTION(c_variable)
-    // Without parameters there may be no slot to read: the descriptor will do.
-    cmp     word ptr [r8 + D_PARAMS], 0
-    mov     r10, rcx
-    cmove   rcx, r8
-    LOAD_CONTEXTS
-    mov     rcx, r10
-END_FUNCTION(c_variable)                 // falls through
-
 FUNCTION(variable)
     BEGIN_FRAME
     sub     rsp, SAVED_SIZE
@@ -303,15 +315,14 @@ FUNCTION(variable)
     push    qword ptr [rcx + r10]
     dec     r9d
     jnz     3b
-4:
-    LOAD_FLOATS
-    LOAD_INTEGERS
+4:  cmp     byte ptr [r8 + D_FLOATS], FLOATS_SOME
+    ja      12f
+    SOME_FLOATS
+5:  LOAD_INTEGERS
 
     // The return pointer, in its register or its stack word; a word that nobody
     // reads takes it otherwise.
     mov     r11, [SAVED_DESCRIPTOR]
-    cmp     word ptr [r11 + D_SPILLS], 0
-    je      5f
     mov     r10, [SAVED_AREA]
     RETURN_POINTER 2, rdx
     RETURN_POINTER 3, rcx
@@ -319,54 +330,52 @@ FUNCTION(variable)
     RETURN_POINTER 5, r9
     movzx   r11d, word ptr [r11 + D_RETURN_WORD]
     mov     [rsp + r11], r10
-5:  call    rax
+    call    rax
 
-    // Result 0, from its register.
+    // Result 0, if it is a vector.
     mov     r10, [SAVED_SLOTS]
     mov     r11, [SAVED_DESCRIPTOR]
-    movzx   ecx, byte ptr [r11 + D_RESULT]
-    cmp     ecx, RESULT_INTEGER
-    jb      11f
-    je      6f
-    cmp     ecx, RESULT_FLOAT
-    ja      7f
-    movq    rax, xmm0
-6:  and     rax, [r11 + D_RESULT_MASK]
-    mov     [r10], rax
-    jmp     8f
-7:  movups  [r10], xmm0
+    cmp     byte ptr [r11 + D_RESULT], RESULT_VECTOR
+    je      9f
 
     // The others, from the return area.
-8:  movzx   ecx, word ptr [r11 + D_SPILLS]
+6:  movzx   ecx, word ptr [r11 + D_SPILLS]
     test    ecx, ecx
-    jz      11f
+    jz      8f
     mov     rsi, [SAVED_AREA]
     movzx   edi, byte ptr [r11 + D_STRIDE]
     movzx   edx, word ptr [r11 + D_STACK_WORDS]
     lea     r11, [r11 + 2 * rdx + D_LISTS]
-9:  movzx   edx, word ptr [r11]
+7:  movzx   edx, word ptr [r11]
     add     r11, 2
     add     r10, rdi
     test    edx, SPILL_4 | SPILL_16
-    jnz     12f
-    mov     rax, [rsi + rdx - SPILL_8]
-10: mov     [r10], rax
+    jnz     10f
+    mov     r8, [rsi + rdx - SPILL_8]
+    mov     [r10], r8
     dec     ecx
-    jnz     9b
-11: leave
+    jnz     7b
+8:  leave
     .cfi_remember_state
     END_FRAME
 
     .cfi_restore_state
-12: test    edx, SPILL_16
-    jnz     13f
-    mov     eax, [rsi + rdx - SPILL_4]
-    jmp     10b
-13: movups  xmm0, [rsi + rdx - SPILL_16]
-    movups  [r10], xmm0
+9:  movups  [r10], xmm0
+    jmp     6b
+10: test    edx, SPILL_16
+    jnz     11f
+    mov     r8d, [rsi + rdx - SPILL_4]
+    mov     [r10], r8
     dec     ecx
-    jnz     9b
-    jmp     11b
+    jnz     7b
+    jmp     8b
+11: movups  xmm1, [rsi + rdx - SPILL_16]
+    movups  [r10], xmm1
+    dec     ecx
+    jnz     7b
+    jmp     8b
+12: call    SYMBOL(all_floats)
+    jmp     5b
 END_FUNCTION(variable)
 
 //------------------------------------------------------ function pointers ----
@@ -376,81 +385,59 @@ END_FUNCTION(variable)
 // descriptor in entry i of the table, and the body's address just before the
 // descriptor.
 //
-// Nobody stores result 0 for a pointer. Where there is one, it is `leaf` that
-// the thunk jumps to, or `variable`: up to FIXED_WORDS stack words, no vectors,
-// and E2 as for `variable`. The tiers of vector registers are entries that fall
-// through to each other.
+// Nobody stores a result 0 that a body has left in its register, so if there is
+// one it is `storing` that the thunk jumps to. It calls the body, whose address
+// lies before its own. `storing_short_cut` does both, for signatures that take
+// the short cut, with fewer jumps.
 //
 // Requires, besides:
 //   R5  before thunk i is called, entry i has been set to a descriptor for which
-//       R1 and R4 hold, and never changes afterwards. The body stores the
-//       result, or there is none.
+//       R1 and R4 hold, and never changes afterwards. Before it lie the address
+//       of its body and the address of the function that makes the call: the
+//       body, or, if result 0 is a scalar, one that stores it.
 //
-// Frame of `leaf`, at the call:
+// Ensures, besides:
+//   E7  result 0, if it is a scalar, is in bytes 0..8 of slot 0, zero-extended.
+//
+// Frame of both, at the call:
 //
 //              | caller's frame           |
 //     rbp + 16 +--------------------------+ <- CFA; 16-aligned
 //     rbp +  8 | return address           |
 //     rbp      | caller's rbp             |    frame record
 //     rbp -  8 | slots                    |
-//     rbp - 16 | descriptor               |
-//              +--------------------------+
-//     rsp      | argument area            | <- 16-aligned
+//     rsp      | descriptor               | <- 16-aligned
 //              +--------------------------+
 
     .p2align 5
-FUNCTION(leaf_all)
-    SCALAR  7
-    SCALAR  6
-    SCALAR  5
-    SCALAR  4
-END_FUNCTION(leaf_all)                   // falls through
-
-FUNCTION(leaf_some)
-    SCALAR  3
-    SCALAR  2
-END_FUNCTION(leaf_some)                  // falls through
-
-FUNCTION(leaf_few)
-    SCALAR  1
-    SCALAR  0
-END_FUNCTION(leaf_few)                   // falls through
-
-FUNCTION(leaf)
+FUNCTION(storing_short_cut)
     BEGIN_FRAME
     push    rcx
     push    r8
-    sub     rsp, FIXED_SIZE
-    mov     rax, rdx
-    cmp     word ptr [r8 + D_STACK_WORDS], GROUP
-    jae     2f
-1:  LOAD_INTEGERS
+    cmp     byte ptr [r8 + D_FLOATS], FLOATS_SOME
+    ja      2f
+    SOME_FLOATS
+1:  mov     rax, rdx
+    LOAD_INTEGERS
     call    rax
-
-    add     rsp, FIXED_SIZE
-    pop     r8
-    pop     rcx
-    movq    r10, xmm0
-    cmp     byte ptr [r8 + D_RESULT], RESULT_FLOAT
-    cmove   rax, r10
-    and     rax, [r8 + D_RESULT_MASK]
-    mov     [rcx], rax
-    pop     rbp
+    STORE_RESULT
     .cfi_remember_state
     END_FRAME
 
     .cfi_restore_state
-2:  je      3f
-    WORD    7
-    WORD    6
-    WORD    5
-    WORD    4
-3:  WORD    3
-    WORD    2
-    WORD    1
-    WORD    0
+2:  call    SYMBOL(all_floats)
     jmp     1b
-END_FUNCTION(leaf)
+END_FUNCTION(storing_short_cut)
+
+    .p2align 5
+FUNCTION(storing)
+    BEGIN_FRAME
+    push    rcx
+    push    r8
+    call    [r8 - BODY_BEFORE]
+    STORE_RESULT
+    END_FRAME
+END_FUNCTION(storing)
 
 // Sections of their own: where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
@@ -464,7 +451,7 @@ FUNCTIONS(pointer_thunks)
     .rept   POINTERS
     LANDING_PAD
     mov     r8, [rip + SYMBOL(pointer_table) + .Lentry]
-    jmp     [r8 - BODY_BEFORE]
+    jmp     [r8 - CALL_BEFORE]
     .balign THUNK_SIZE_X86_64, 0xcc
     .set    .Lentry, .Lentry + 8
     .endr

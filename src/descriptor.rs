@@ -117,7 +117,7 @@ pub(crate) struct Header {
     pub(crate) params: u16,
     /// Bit i: the return pointer goes in integer register i.
     pub(crate) return_register: u8,
-    /// How many float registers to load: one of the `FLOATS_…`, or 0.
+    /// How many float registers to load at least: one of the `FLOATS_…`, or 0.
     pub(crate) floats: u8,
     /// Kind of result 0: one of the `RESULT_…`.
     pub(crate) result: u8,
@@ -152,9 +152,9 @@ assert_impl_all!(Descriptor: Send, Sync);
 
 pub(crate) const FLOATS_FEW: u8 = constant("FLOATS_FEW") as u8;
 pub(crate) const FLOATS_SOME: u8 = constant("FLOATS_SOME") as u8;
-pub(crate) const FLOATS_ALL: u8 = constant("FLOATS_ALL") as u8;
-pub(crate) const FLOATS_VECTORS: u8 = constant("FLOATS_VECTORS") as u8;
-pub(crate) const RESULT_NONE: u8 = constant("RESULT_NONE") as u8;
+const FLOATS_ALL: u8 = constant("FLOATS_ALL") as u8;
+const FLOATS_VECTORS: u8 = constant("FLOATS_VECTORS") as u8;
+const RESULT_NONE: u8 = constant("RESULT_NONE") as u8;
 const RESULT_INTEGER: u8 = constant("RESULT_INTEGER") as u8;
 pub(crate) const RESULT_FLOAT: u8 = constant("RESULT_FLOAT") as u8;
 const RESULT_VECTOR: u8 = constant("RESULT_VECTOR") as u8;
@@ -458,7 +458,6 @@ const fn spills(results: &[ValType]) -> usize {
 const fn floats(before: u8, register: usize, ty: ValType) -> u8 {
     let this = match (ty.class(), register) {
         (Class::Vector, _) => FLOATS_VECTORS,
-        (_, register) if register < FLOATS_FEW as usize => FLOATS_FEW,
         (_, register) if register < FLOATS_SOME as usize => FLOATS_SOME,
         _ => FLOATS_ALL,
     };
@@ -478,6 +477,12 @@ impl Header {
         } else {
             Shape::Bare
         }
+    }
+
+    /// Whether the bodies leave result 0 in its register.
+    #[inline(always)]
+    pub(crate) const fn leaves_result(&self) -> bool {
+        self.result & (RESULT_INTEGER | RESULT_FLOAT) != 0
     }
 
     /// How many value slots a call needs.

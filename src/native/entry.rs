@@ -3,13 +3,13 @@
 use core::ffi::c_void;
 
 use super::{VMContext, VMFunctionBody, VMOpaqueContext};
-use crate::{Descriptor, ValRaw, descriptor::Convention};
+use crate::{Descriptor, ValRaw};
 
 /// Whether there is assembly for this target.
 pub(crate) const PORTED: bool = cfg!(vmtrampoline_port);
 
-/// The arguments of an array call. Plain C has no contexts; they are null and
-/// nobody reads them.
+/// The arguments of an array call. Plain C has no contexts; there, what is called
+/// so are the first two integer arguments.
 #[derive(Clone, Copy)]
 #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
 pub(crate) struct ArrayCall {
@@ -55,12 +55,19 @@ macro_rules! bodies {
 }
 
 #[cfg(vmtrampoline_port)]
-pub(super) use {bodies, ported::Body, symbol};
+pub(super) use {
+    bodies,
+    ported::{BODIES, Body, Left},
+    symbol,
+};
 
 #[cfg(vmtrampoline_port)]
 mod ported {
     use super::*;
-    use crate::descriptor::{Header, RESULT_FLOAT, RESULT_NONE, Shape};
+    use crate::{
+        Abi,
+        descriptor::{Header, RESULT_FLOAT, Shape, constant},
+    };
 
     /// A body of the assembly.
     pub(crate) type Body<R> = unsafe extern "C-unwind" fn(
@@ -78,19 +85,19 @@ mod ported {
         float: f64,
     }
 
-    /// What a body is declared to return that leaves result 0 in its register.
+    /// What a body is declared to return.
     /// [`Returned`] itself comes back in rax and xmm0 (System V ABI, AMD64
     /// supplement, section 3.2.3, "Returning of Values").
     #[cfg(target_arch = "x86_64")]
-    type Left = Returned;
+    pub(crate) type Left = Returned;
 
-    /// What a body is declared to return that leaves result 0 in its register.
+    /// What a body is declared to return.
     /// No type comes back in both registers, so [`leave`] chooses.
     #[cfg(not(target_arch = "x86_64"))]
-    type Left = u64;
+    pub(crate) type Left = u64;
 
-    /// Makes a call by a body that leaves result 0 in its register. Of what is
-    /// returned, only the bits that the result's type has mean anything.
+    /// Calls a body. If it leaves result 0 in its register, the bits of what is
+    /// returned that the result's type has are the result; no others mean anything.
     ///
     /// # Safety
     ///
@@ -122,66 +129,84 @@ mod ported {
     bodies! {
         bare -> Left;
         short_cut -> Left;
-        c_short_cut -> Left;
         fixed -> Left;
-        c_fixed -> Left;
-        variable;
-        c_variable;
+        variable -> Left;
     }
 
-    /// The bodies of a convention.
-    pub(crate) struct Bodies {
-        /// By [`Shape`].
-        pub(super) leaving: [Body<Left>; Shape::Variable as usize],
-        pub(super) variable: Body<()>,
-    }
-
-    // Statics, not the symbols themselves, are what inlined code refers to: the
+    // A static, not the symbols themselves, is what inlined code refers to: the
     // symbols are hidden, and a caller may be in another shared object.
-    pub(super) static VM: Bodies = Bodies { leaving: [bare, short_cut, fixed], variable };
-    pub(super) static C: Bodies =
-        Bodies { leaving: [bare, c_short_cut, c_fixed], variable: c_variable };
+    /// By [`Shape`].
+    pub(crate) static BODIES: [Body<Left>; Shape::ALL.len()] = [bare, short_cut, fixed, variable];
 
     /// Makes the call that `descriptor` describes.
     ///
     /// # Safety
     ///
-    /// R2 and R3 hold of `call`, and `descriptor` was made for `convention`.
+    /// R2 and R3 hold of `call`.
     #[inline(always)]
-    pub(crate) unsafe fn enter(convention: Convention, descriptor: &Descriptor, call: ArrayCall) {
-        let bodies = match convention {
-            Convention::Vm => &VM,
-            Convention::C => &C,
-        };
+    pub(crate) unsafe fn enter(descriptor: &Descriptor, call: ArrayCall) {
         let header = &descriptor.header;
         // The address of the header with the provenance of the lists.
         let pointer = (&raw const *descriptor).cast::<Header>();
-        let Some(leaving) = bodies.leaving.get(header.shape as usize) else {
-            let ArrayCall { callee, caller, target, slots } = call;
-            // SAFETY: R1: only Source::encode makes descriptors, and we hold a
-            // shared reference to this one. R2, R3: the caller's. R4: Variable is
-            // the last shape, which can make every call, and the entry is the
-            // convention's.
-            return unsafe { (bodies.variable)(callee, caller, target.cast(), slots, pointer) };
-        };
-        // SAFETY: R1 to R3: as above. R4: the table is in the order of Shape, and
-        // encode gives no shape that is too short for the call.
-        let returned = unsafe { leave(*leaving, call, pointer) };
-        if header.result != RESULT_NONE {
+        let body = BODIES[header.shape as usize];
+        // SAFETY: R1: only Source::encode makes descriptors, and we hold a shared
+        // reference to this one. R2, R3: the caller's. R4: the table is in the
+        // order of Shape, and encode gives no shape that is too short for the call.
+        let returned = unsafe { leave(body, call, pointer) };
+        if header.leaves_result() {
             let float = header.result == RESULT_FLOAT;
             let bits = if float { returned.float.to_bits() } else { returned.integer };
             let slot = call.slots.cast::<u64>();
             // SAFETY: there is a result, so there is a slot 0, which R2 says is
-            // ours to write and aligned to 8. Shapes before Variable have no
-            // result wider than eight bytes.
+            // ours to write and aligned to 8. It is a scalar, so it has no more
+            // than eight bytes.
             unsafe { slot.write((bits & header.result_mask).to_le()) };
         }
+    }
+
+    /// Whether plain C extends narrow integers.
+    const EXTENDS: bool = match Abi::HOST_C {
+        Some(abi) => abi.extends,
+        None => false,
+    };
+    const NARROW: usize = constant("NARROW");
+
+    /// The call of a plain C function: its first two integer arguments go where
+    /// the VM convention has the contexts.
+    ///
+    /// # Safety
+    ///
+    /// R2 holds.
+    #[inline(always)]
+    pub(crate) unsafe fn c_call(
+        descriptor: &Descriptor,
+        target: *const c_void,
+        slots: *mut ValRaw,
+    ) -> ArrayCall {
+        let header = &descriptor.header;
+        // Without parameters there may be no slot to read: the header will do.
+        let base: *const ValRaw =
+            if header.params == 0 { (&raw const *header).cast() } else { slots };
+        let [callee, caller] = [0, 1].map(|i| {
+            let offset = usize::from(header.integer[i]);
+            let slot = base.wrapping_byte_add(offset & !NARROW).cast::<*mut c_void>();
+            // SAFETY: the offset is that of a parameter's slot, or 0; by R2 its
+            // first eight bytes can be read. As a pointer they are valid whatever
+            // they are.
+            let argument = unsafe { slot.read() }.map_addr(usize::from_le);
+            if EXTENDS && offset & NARROW != 0 {
+                argument.map_addr(|bits| bits as i32 as usize)
+            } else {
+                argument
+            }
+        });
+        ArrayCall { callee: callee.cast(), caller: caller.cast(), target, slots }
     }
 }
 
 #[cfg(all(test, vmtrampoline_port))]
 mod tests {
-    use super::ported::{C, VM};
+    use super::ported::BODIES;
 
     /// Every body is called through a pointer, so it begins with the landing pad
     /// that control-flow integrity asks for.
@@ -192,25 +217,38 @@ mod tests {
             () if cfg!(target_arch = "aarch64") => [0x5f, 0x24, 0x03, 0xd5], // bti c
             () => return,                                                   // there is none
         };
-        for bodies in [&VM, &C] {
-            let leaving = bodies.leaving.iter().map(|body| *body as *const [u8; 4]);
-            for body in leaving.chain([bodies.variable as *const [u8; 4]]) {
-                // SAFETY: the text of a body is readable and no shorter than this.
-                assert_eq!(unsafe { *body }, pad);
-            }
+        for body in BODIES {
+            // SAFETY: the text of a body is readable and no shorter than this.
+            assert_eq!(unsafe { *(body as *const [u8; 4]) }, pad);
         }
     }
 }
 
 #[cfg(vmtrampoline_port)]
-pub(crate) use ported::enter;
+pub(crate) use ported::{c_call, enter};
 
-/// No trampoline can be made on this target, so there is none to enter.
-///
-/// # Safety
-///
-/// Always safe.
 #[cfg(not(vmtrampoline_port))]
-pub(crate) unsafe fn enter(_: Convention, _: &Descriptor, _: ArrayCall) {
-    unreachable!("there is no trampoline on a target without a port")
+mod unported {
+    use super::*;
+
+    /// No trampoline can be made on this target, so there is none to enter.
+    ///
+    /// # Safety
+    ///
+    /// Always safe.
+    pub(crate) unsafe fn enter(_: &Descriptor, _: ArrayCall) {
+        unreachable!("there is no trampoline on a target without a port")
+    }
+
+    /// Likewise.
+    ///
+    /// # Safety
+    ///
+    /// Always safe.
+    pub(crate) unsafe fn c_call(_: &Descriptor, _: *const c_void, _: *mut ValRaw) -> ArrayCall {
+        unreachable!("there is no trampoline on a target without a port")
+    }
 }
+
+#[cfg(not(vmtrampoline_port))]
+pub(crate) use unported::{c_call, enter};

@@ -30,13 +30,10 @@ mod ported {
 
     use crate::{
         Descriptor, Error, Pool, ValRaw,
-        descriptor::{
-            FLOATS_ALL, FLOATS_FEW, FLOATS_SOME, FLOATS_VECTORS, Header, RESULT_NONE, Shape,
-            constant,
-        },
+        descriptor::{Header, Shape, constant},
         native::{
             VMContext, VMFunctionBody, VMOpaqueContext,
-            entry::{Body, bodies, symbol},
+            entry::{BODIES, Body, Left, bodies, symbol},
         },
     };
 
@@ -58,47 +55,28 @@ mod ported {
         safe static THUNKS: [[u8; SIZE]; COUNT];
     }
 
-    // The first three leave result 0 in its register, and `entry` declares them to
-    // return it. Here they serve signatures without results.
-    #[allow(clashing_extern_declarations)]
-    mod body {
-        use super::*;
-        bodies! {
-            bare;
-            short_cut;
-            fixed;
-            leaf;
-            leaf_few;
-            leaf_some;
-            leaf_all;
-            variable;
-        }
+    bodies! {
+        storing -> Left;
+        storing_short_cut -> Left;
     }
 
-    /// The body for a pointer: the one of the descriptor's shape if there is no
-    /// result to store, a longer one otherwise.
-    fn body(header: &Header) -> Body<()> {
-        match (header.shape, header.result, header.floats) {
-            (Shape::Bare, RESULT_NONE, _) => body::bare,
-            (Shape::ShortCut, RESULT_NONE, _) => body::short_cut,
-            (Shape::Fixed, RESULT_NONE, _) => body::fixed,
-            (Shape::Variable, ..) | (.., FLOATS_VECTORS) => body::variable,
-            (.., FLOATS_ALL) => body::leaf_all,
-            (.., FLOATS_SOME) => body::leaf_some,
-            (.., FLOATS_FEW) => body::leaf_few,
-            _ => body::leaf,
-        }
-    }
-
-    /// What a thunk finds: a body, and the descriptor for it as far as the
+    /// What a thunk finds: who makes the call, and the descriptor as far as the
     /// assembly reads it. Entries of the table point to the header.
     #[repr(C)]
     struct Interned {
-        body: Body<()>,
+        /// The body, for `storing`.
+        body: Body<Left>,
+        /// What the thunk jumps to: the body, or, if that leaves a result in its
+        /// register, somebody who stores it.
+        call: Body<Left>,
         header: Header,
         lists: [u16; 0],
     }
 
+    const_assert_eq!(
+        offset_of!(Interned, header) - offset_of!(Interned, call),
+        constant("CALL_BEFORE")
+    );
     const_assert_eq!(
         offset_of!(Interned, header) - offset_of!(Interned, body),
         constant("BODY_BEFORE")
@@ -116,6 +94,12 @@ mod ported {
 
     impl Draft {
         fn new((header, lists): (&Header, &[u16])) -> Draft {
+            let body = BODIES[header.shape as usize];
+            let call = match header.shape {
+                _ if !header.leaves_result() => body,
+                Shape::ShortCut => storing_short_cut,
+                _ => storing,
+            };
             let (layout, _) = Layout::new::<Interned>()
                 .extend(Layout::for_value(lists))
                 .expect("lists have a few thousand entries");
@@ -123,7 +107,7 @@ mod ported {
             let memory = unsafe { alloc(layout) }.cast::<Interned>();
             let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
             // SAFETY: fresh memory of this layout.
-            unsafe { memory.write(Interned { body: body(header), header: *header, lists: [] }) };
+            unsafe { memory.write(Interned { body, call, header: *header, lists: [] }) };
             // SAFETY: a field within it.
             let end = unsafe { &raw mut (*memory.as_ptr()).lists }.cast::<u16>();
             // SAFETY: the layout has room for the lists there; they are aligned

@@ -6,14 +6,13 @@ use core::{
     fmt,
     hash::{Hash, Hasher},
     marker::PhantomData,
-    ptr::null_mut,
 };
 
 use static_assertions::assert_impl_all;
 
 use super::{
     VMContext, VMFunctionBody, VMOpaqueContext,
-    entry::{ArrayCall, PORTED, enter},
+    entry::{ArrayCall, PORTED, c_call, enter},
     slot::{Slot, stride},
 };
 use crate::{
@@ -255,7 +254,7 @@ impl<S: Slot> Trampoline<S> {
         // SAFETY: R2 (slots) and R3 (target) are this function's own conditions;
         // both constructors see to it that the descriptor is of
         // the VM convention.
-        unsafe { enter(Convention::Vm, self.held.get(), call) }
+        unsafe { enter(self.held.get(), call) }
     }
 }
 
@@ -339,11 +338,12 @@ impl<S: Slot> CTrampoline<S> {
     /// [`Trampoline::call_unchecked`].
     #[inline]
     pub unsafe fn call_unchecked(&self, target: *const c_void, slots: *mut S) {
-        let call =
-            ArrayCall { callee: null_mut(), caller: null_mut(), target, slots: slots.cast() };
+        let descriptor = self.held.get();
+        // SAFETY: R2 (slots) is this function's own condition.
+        let call = unsafe { c_call(descriptor, target, slots.cast()) };
         // SAFETY: R2 (slots) and R3 (target) are this function's own conditions;
         // both constructors see to it that the descriptor is of
         // the C convention.
-        unsafe { enter(Convention::C, self.held.get(), call) }
+        unsafe { enter(descriptor, call) }
     }
 }
