@@ -8,18 +8,17 @@ mod common;
 use std::{
     arch::global_asm,
     backtrace::Backtrace,
-    env,
     ffi::c_void,
-    fs,
+    mem::transmute,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::Path,
-    process::Command,
     ptr::null_mut,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use common::case::{Vector, signature};
-use libloading::Library;
+use common::{
+    c::{Compiled, Values},
+    case::{Vector, signature},
+};
 use vmtrampoline::{
     Signature, Trampoline, TypedSignature, VMContext, VMFunctionBody, VMOpaqueContext,
     VMTrampolineUnwind, ValRaw, pointer_unwind,
@@ -314,25 +313,13 @@ void leave(void *buffer, void *caller) { longjmp(buffer, 1); }
 /// and the pointer can be called again.
 #[test]
 fn longjmp_abandons_every_pointer() {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("abandon");
-    let (source, object) = (path.with_extension("c"), path.with_extension("so"));
-    fs::write(&source, ABANDON).unwrap();
-    let compiler = env::var("VMTRAMPOLINE_CC").unwrap_or("cc".into());
-    let mut words = compiler.split_whitespace();
-    let mut command = Command::new(words.next().expect("a compiler"));
-    command.args(words).args(["-shared", "-fPIC", "-O1", "-o"]);
-    // The emulated system's libraries are not for the compiler.
-    command.arg(&object).arg(&source).env_remove("LD_LIBRARY_PATH");
-    assert!(command.status().expect(&compiler).success(), "{command:?}");
-    // SAFETY: loading it runs no code of its own.
-    let library = unsafe { Library::new(&object) }.unwrap();
+    let library = Compiled::new("abandon", &[ABANDON.to_owned()], &[]);
     type Buffer = [u128; 64]; // more than a jmp_buf
     type Enter =
         unsafe extern "C" fn(VMTrampolineUnwind, *mut Buffer, *const c_void, *mut ValRaw) -> i32;
     // SAFETY: the library has a function of this type.
-    let enter = unsafe { library.get::<Enter>(b"enter") }.unwrap();
-    // SAFETY: the symbol is used for its address alone.
-    let leave = *unsafe { library.get::<*const c_void>(b"leave") }.unwrap();
+    let enter = unsafe { transmute::<*mut Values, Enter>(library.symbol("enter")) };
+    let leave = library.symbol("leave").cast_const().cast::<c_void>();
 
     let typed = [typed::<fn()>(), typed::<fn(i32) -> (i64, f64)>(), typed::<fn(Vector)>()];
     for pointer in of_the_pool().chain(typed) {

@@ -133,7 +133,8 @@ impl Trampoline {
     ///
     /// The same signature gives the same pointer, always and everywhere. Making
     /// the first takes one allocation and, for a moment, a lock; finding it
-    /// again takes neither, and no call does. A call writes to the slots what
+    /// again takes neither, and no call does. (So a signal handler may call
+    /// pointers, but must not make them.) A call writes to the slots what
     /// [`call`](Self::call) writes.
     ///
     /// ```
