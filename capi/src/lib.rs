@@ -116,12 +116,11 @@ unsafe fn trampoline<E, S>(
     }
 }
 
-/// Whether there are slots enough for a call; if not, that is an error.
-fn enough(given: usize, needed: usize) -> bool {
-    if given < needed {
-        set_error(Error::TooFewSlots { given, needed });
-    }
-    given >= needed
+/// A call that is not made, as there are too few slots.
+#[cold]
+fn too_few(given: usize, needed: usize) -> bool {
+    set_error(Error::TooFewSlots { given, needed });
+    false
 }
 
 /// A trampoline for plain C.
@@ -162,8 +161,9 @@ pub unsafe extern "C" fn vmt_call(
     count: usize,
 ) -> bool {
     // SAFETY: the trampoline is from there.
-    if !enough(count, unsafe { vmt_trampoline_slots(trampoline) }) {
-        return false;
+    let needed = unsafe { vmt_trampoline_slots(trampoline) };
+    if count < needed {
+        return too_few(count, needed);
     }
     // SAFETY: trampolines do not change, and this one is not freed meanwhile.
     match unsafe { &*trampoline } {
@@ -226,8 +226,9 @@ pub unsafe extern "C" fn vmt_vm_call(
     count: usize,
 ) -> bool {
     // SAFETY: the trampoline is from there.
-    if !enough(count, unsafe { vmt_vm_trampoline_slots(trampoline) }) {
-        return false;
+    let needed = unsafe { vmt_vm_trampoline_slots(trampoline) };
+    if count < needed {
+        return too_few(count, needed);
     }
     // SAFETY: trampolines do not change, and this one is not freed meanwhile.
     match unsafe { &*trampoline } {
