@@ -505,9 +505,20 @@ FUNCTION(host_integers_all)
     b       2f
 END_FUNCTION(host_integers_all)
 
+FUNCTION(c_host_integers_all)
+    SMALL_FRAME
+    str     x7, [SLOT(7)]
+    str     x6, [SLOT(6)]
+    str     x5, [SLOT(5)]
+    str     x4, [SLOT(4)]
+    str     x3, [SLOT(3)]
+    str     x2, [SLOT(2)]
+    b       1f
+END_FUNCTION(c_host_integers_all)
+
 FUNCTION(c_host_integers_few)
     SMALL_FRAME
-    str     x1, [SLOT(1)]
+1:  str     x1, [SLOT(1)]
     str     x0, [SLOT(0)]
     mov     x0, x16
     mov     x1, xzr
@@ -523,19 +534,25 @@ FUNCTION(host_integers_few)
     LEAVE
 END_FUNCTION(host_integers_few)
 
+FUNCTION(c_host_mixed)
+    SMALL_FRAME
+    FROM_CONTEXTS
+    b       1f
+END_FUNCTION(c_host_mixed)
+
 FUNCTION(host_mixed_all)
     SMALL_FRAME
-    FROM_INTEGER 7
+1:  FROM_INTEGER 7
     FROM_INTEGER 6
     FROM_INTEGER 5
     FROM_INTEGER 4
-    b       1f
+    b       2f
 END_FUNCTION(host_mixed_all)
 
     .p2align 5
 FUNCTION(host_mixed_few)
     SMALL_FRAME
-1:  FROM_INTEGER 3
+2:  FROM_INTEGER 3
     FROM_INTEGER 2
     FROM_FLOAT 1
     FROM_FLOAT 0

@@ -510,14 +510,14 @@ END_FUNCTION(pointer_thunks)
 //   R8  FUNCTION is a function of the type above.
 //
 // Ensures, besides E4 to E6:
-//   E7  FUNCTION is called once, with the direction flag as it was. slots is a
+//   E8  FUNCTION is called once, with the direction flag as it was. slots is a
 //       multiple of 16 and points to SLOTS slots that nobody else touches.
 //       Parameter i is in slot i: a vector in bytes 0..16, a scalar in bytes
 //       0..8. Bytes 4..8 of an i32 or f32 are whatever register or stack word
 //       held above the value. All other bytes are what happened to be there.
-//   E8  result 0, from slot 0, is in rax and in xmm0; the others are in the return
+//   E9  result 0, from slot 0, is in rax and in xmm0; the others are in the return
 //       area, where exactly the bytes of their types are written.
-//   E9  of memory, only the context, its lists, the argument area up to a multiple
+//   E10 of memory, only the context, its lists, the argument area up to a multiple
 //       of 16 bytes, and the own frame are read; only the own frame and results
 //       in the return area are written.
 //
@@ -617,9 +617,18 @@ FUNCTION(host_integers_all)
     jmp     2f
 END_FUNCTION(host_integers_all)
 
+FUNCTION(c_host_integers_all)
+    SMALL_FRAME
+    mov     [SLOT(5)], r9
+    mov     [SLOT(4)], r8
+    mov     [SLOT(3)], rcx
+    mov     [SLOT(2)], rdx
+    jmp     1f
+END_FUNCTION(c_host_integers_all)
+
 FUNCTION(c_host_integers_few)
     SMALL_FRAME
-    mov     [SLOT(1)], rsi
+1:  mov     [SLOT(1)], rsi
     mov     [SLOT(0)], rdi
     mov     rdi, r10
     xor     esi, esi
@@ -636,17 +645,23 @@ FUNCTION(host_integers_few)
     END_FRAME
 END_FUNCTION(host_integers_few)
 
+FUNCTION(c_host_mixed)
+    SMALL_FRAME
+    FROM_CONTEXTS
+    jmp     1f
+END_FUNCTION(c_host_mixed)
+
 FUNCTION(host_mixed_all)
     SMALL_FRAME
-    FROM_INTEGER 5, r9
+1:  FROM_INTEGER 5, r9
     FROM_INTEGER 4, r8
-    jmp     1f
+    jmp     2f
 END_FUNCTION(host_mixed_all)
 
     .p2align 5
 FUNCTION(host_mixed_few)
     SMALL_FRAME
-1:  FROM_INTEGER 3, rcx
+2:  FROM_INTEGER 3, rcx
     FROM_INTEGER 2, rdx
     FROM_FLOAT 1
     FROM_FLOAT 0

@@ -49,7 +49,7 @@ fn callee(name: &str, case: &Case) -> String {
 /// The callees of these cases: `f0`, `f1`, …
 fn compile(name: &str, cases: &[Case]) -> Compiled {
     let callees = cases.iter().enumerate().map(|(i, case)| callee(&format!("f{i}"), case));
-    Compiled::new(name, &callees.collect::<Vec<_>>(), &[])
+    Compiled::new(name, &callees.collect::<Vec<_>>())
 }
 
 /// Calls callee `f{index}` in every shape; says what was wrong.

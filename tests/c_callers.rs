@@ -79,7 +79,7 @@ fn check(case: &Case, library: &Compiled, index: usize) -> Result<(), String> {
 /// The callers of these cases: `f0`, `f1`, …
 fn compile(name: &str, cases: &[Case]) -> Compiled {
     let callers = cases.iter().enumerate().map(|(i, case)| caller(&format!("f{i}"), case));
-    Compiled::new(name, &callers.collect::<Vec<_>>(), &[])
+    Compiled::new(name, &callers.collect::<Vec<_>>())
 }
 
 fn all(convention: Convention, results: usize) {

@@ -167,7 +167,7 @@ fn library() -> Compiled {
     static LOCK: Mutex<()> = Mutex::new(());
     let _lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
     let name = format!("callbacks-{:?}", std::thread::current().id());
-    Compiled::new(&name, &[LIBRARY.to_owned()], &["-pthread"])
+    Compiled::new(&name, &[LIBRARY.to_owned()])
 }
 
 /// A function of the library, as the type that its text gives it.

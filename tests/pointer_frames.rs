@@ -313,7 +313,7 @@ void leave(void *buffer, void *caller) { longjmp(buffer, 1); }
 /// and the pointer can be called again.
 #[test]
 fn longjmp_abandons_every_pointer() {
-    let library = Compiled::new("abandon", &[ABANDON.to_owned()], &[]);
+    let library = Compiled::new("abandon", &[ABANDON.to_owned()]);
     type Buffer = [u128; 64]; // more than a jmp_buf
     type Enter =
         unsafe extern "C" fn(VMTrampolineUnwind, *mut Buffer, *const c_void, *mut ValRaw) -> i32;

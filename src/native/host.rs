@@ -138,7 +138,7 @@ impl<'f> Bound<'f> {
 ///
 /// # Safety
 ///
-/// E7 holds of the arguments, and the context's data is a [`Closure<F>`].
+/// E8 holds of the arguments, and the context's data is a [`Closure<F>`].
 unsafe extern "C-unwind" fn call<F>(
     callee: *mut VMOpaqueContext,
     caller: *mut VMContext,
@@ -152,7 +152,7 @@ unsafe extern "C-unwind" fn call<F>(
     // SAFETY: it is a closure, kept by that context.
     let closure = unsafe { &*closure };
     for (i, mask) in closure.masks.iter().enumerate() {
-        // SAFETY: there are two masks for each of the slots (E7).
+        // SAFETY: there are two masks for each of the slots (E8).
         let word = unsafe { slots.cast::<u64>().add(i) };
         // Eight bytes at a time, as the assembly has stored them: a wider load
         // would wait for those stores.
@@ -162,7 +162,7 @@ unsafe extern "C-unwind" fn call<F>(
         // SAFETY: as above.
         unsafe { word.write(value & mask) };
     }
-    // SAFETY: so many slots, aligned and ours alone (E7), with every byte written
+    // SAFETY: so many slots, aligned and ours alone (E8), with every byte written
     // just now.
     let slots = unsafe { slice::from_raw_parts_mut(slots, count) };
     (closure.function)(caller, slots);
@@ -417,7 +417,7 @@ mod ported {
         host_floats_few host_floats_some host_floats_all
         host_mixed_few host_mixed_all
         host_small host
-        c_host_integers_few c_host_small c_host
+        c_host_integers_few c_host_integers_all c_host_mixed c_host_small c_host
     }
     #[cfg(target_arch = "x86_64")]
     entries! { host_integers_words }
@@ -441,6 +441,8 @@ mod ported {
             (Convention::Vm, Entry::Small) => host_small,
             (Convention::Vm, Entry::Any) => host,
             (Convention::C, Entry::IntegersFew) => c_host_integers_few,
+            (Convention::C, Entry::IntegersAll) => c_host_integers_all,
+            (Convention::C, Entry::FloatsFew | Entry::MixedFew | Entry::MixedAll) => c_host_mixed,
             (Convention::C, Entry::Any) => c_host,
             (Convention::C, _) => c_host_small,
         };

@@ -4,7 +4,7 @@
 //! them; [`trampoline`] wraps them in the public types, for arrays of any [`slot`].
 //! [`thunks`] bakes descriptors into function pointers, which [`pool`] hands out.
 //! [`host`] is what native code calls, [`callback`] the same for plain C. The
-//! requirements R1 to R8 and the promises E1 to E9 that comments here speak of are those in
+//! requirements R1 to R8 and the promises E1 to E10 that comments here speak of are those in
 //! `asm/x86_64_sysv.S`.
 
 #![allow(unsafe_code)]

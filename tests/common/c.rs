@@ -81,8 +81,8 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    /// Compiles these functions, to files of this name, with more options.
-    pub(crate) fn new(name: &str, functions: &[String], options: &[&str]) -> Compiled {
+    /// Compiles these functions, to files of this name.
+    pub(crate) fn new(name: &str, functions: &[String]) -> Compiled {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let (source, object) = (path.with_extension("c"), path.with_extension("so"));
         fs::write(&source, PRELUDE.to_owned() + &functions.concat()).unwrap();
@@ -92,7 +92,7 @@ impl Compiled {
         let mut command = Command::new(words.next().expect("a compiler"));
         command.args(words).args(["-shared", "-fPIC", "-O1", "-fno-strict-aliasing", "-o"]);
         // The emulated system's libraries are not for the compiler.
-        command.arg(&object).arg(&source).args(options).env_remove("LD_LIBRARY_PATH");
+        command.arg(&object).arg(&source).env_remove("LD_LIBRARY_PATH");
         assert!(command.status().expect(&compiler).success(), "{command:?}");
         // SAFETY: loading it runs no code of its own.
         Compiled { library: unsafe { Library::new(&object) }.unwrap() }

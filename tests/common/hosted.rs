@@ -102,7 +102,7 @@ impl Judge<'_> {
         if !self.wrong.is_empty() {
             return;
         }
-        // SAFETY: so many slots, as E7 has it and we have just compared.
+        // SAFETY: so many slots, as E8 has it and we have just compared.
         let slots = unsafe { std::slice::from_raw_parts_mut(slots, count) };
         let params = self.case.signature.params().iter().zip(self.case.slots(count)).zip(&*slots);
         for (i, ((&ty, given), slot)) in params.enumerate() {

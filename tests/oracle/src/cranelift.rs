@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use object::write::{Object, StandardSegment};
 use object::{SectionKind, write};
-use vmtrampoline::{Signature, VMTrampoline, ValType};
+use vmtrampoline::{HostFunction, Signature, VMFunctionBody, VMTrampoline, ValType};
 use wasmtime_environ::{
     Compiler, FunctionLoc, ObjectKind, Tunables, WasmFuncType, WasmType, obj::ELF_WASM_BTI,
 };
@@ -51,6 +51,34 @@ impl Compiled {
     pub fn machine_code(&self, index: usize) -> &[u8] {
         let place = self.places[index];
         &self.memory.text()[place.start as usize..][..place.length as usize]
+    }
+}
+
+/// A `wasm_to_host` stub: what Wasmtime compiled for a host function, which
+/// native code calls and which calls the function with value slots.
+pub struct HostStub {
+    memory: CodeMemory,
+    place: FunctionLoc,
+}
+
+impl HostStub {
+    /// The stub's code holds the address of the function.
+    pub fn new(signature: &Signature, function: HostFunction) -> HostStub {
+        let mut object = compiler().object(ObjectKind::Module).expect("this machine is supported");
+        let (_, place) = compiler()
+            .emit_trampoline_obj(&func_type(signature), function as usize, &mut object)
+            .expect("Cranelift compiles a stub");
+        append_bti(&mut object);
+        let image = ObjectBuilder::new(object, &Tunables::default()).finish();
+        let mut memory =
+            CodeMemory::new(image.expect("memory for an object")).expect("an object of its own");
+        memory.publish().expect("executable memory");
+        HostStub { memory, place }
+    }
+
+    /// What native code calls; valid while `self` is.
+    pub fn code(&self) -> *const VMFunctionBody {
+        self.memory.text()[self.place.start as usize..].as_ptr().cast()
     }
 }
 

@@ -9,6 +9,7 @@ mod callees;
 mod clock;
 mod cold;
 mod growth;
+mod host;
 mod making;
 mod methods;
 mod mixed;
@@ -33,9 +34,10 @@ const PROCESSES: usize = 7;
 
 type Part = (&'static str, fn());
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("single", single::run),
     ("mixed", || mixed::run(fresh_seed())),
+    ("host", host::run),
     ("growth", growth::run),
     ("making", making::run),
     ("cold", cold::run),

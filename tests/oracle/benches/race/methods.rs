@@ -175,7 +175,7 @@ impl Libffi {
     }
 }
 
-fn ffi_type(ty: ValType) -> Option<*mut low::ffi_type> {
+pub fn ffi_type(ty: ValType) -> Option<*mut low::ffi_type> {
     match ty {
         ValType::I32 => Some(&raw mut low::types::sint32),
         ValType::I64 => Some(&raw mut low::types::sint64),

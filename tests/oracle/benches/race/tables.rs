@@ -8,6 +8,10 @@ use crate::records::Records;
 pub const METHODS: [&str; 7] =
     ["direct", "call_unchecked", "call", "pointer", "Cranelift", "Wasmtime", "libffi"];
 
+/// Likewise, in the other direction.
+pub const HOST_METHODS: [&str; 6] =
+    ["direct", "HostFunc", "HostFunc, closure", "Cranelift", "Callback", "libffi closure"];
+
 /// All tables of which something was recorded.
 pub fn all(records: &Records) -> String {
     let mut text = String::new();
@@ -22,6 +26,8 @@ pub fn all(records: &Records) -> String {
             .concat();
     add("One signature per call site, slots freshly written: ns per call", "single", &single, 2);
     add("The same: instructions per call", "instructions", &single[..8], 0);
+    let host = [&HOST_METHODS[..], &["HostFunc / Cranelift"]].concat();
+    add("Native code calls the host: ns per call", "host", &host, 2);
     add(
         "64 signatures at one call site, random order: ns per call",
         "mixed",

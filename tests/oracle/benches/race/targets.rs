@@ -72,6 +72,21 @@ pub fn verdicts(records: &Records) -> String {
         ),
     );
 
+    let ratios = |lane, to| {
+        let rows = records.rows("host");
+        rows.filter_map(|row| records.ratio("host", row, lane, to)).collect::<Vec<_>>()
+    };
+    let to_rival = ratios("HostFunc", RIVAL);
+    let worst = to_rival.iter().copied().fold(0.0, f64::max);
+    verdict(
+        "P6 native code calls the host, to Cranelift: geometric mean ≤ 1.10",
+        mean(&to_rival) <= 1.10,
+        format!("{:.2}, worst {worst:.2}", mean(&to_rival)),
+    );
+    let times = ratios("libffi closure", "HostFunc").into_iter().fold(f64::INFINITY, f64::min);
+    let target = "P6 a libffi closure takes ≥ 4 times as long, each signature";
+    verdict(target, times >= 4.0, format!("≥ {times:.1} times"));
+
     let size = |what| records.get("size", what, "bytes").expect("measured");
     let (code, descriptor) = (size("machine code"), size("descriptor"));
     verdict(
