@@ -58,8 +58,8 @@ pub struct Native {
     trampoline: CTrampoline<u64>,
     target: *const c_void,
     items: Vec<Item>,
-    /// Whether all arguments are passed as they are.
-    plain: bool,
+    /// Whether all arguments are passed as they are, and there are few.
+    quick: bool,
     symbol: String,
 }
 
@@ -155,6 +155,9 @@ pub fn set_result(results: &mut [Val], slot: u64) {
     }
 }
 
+/// Calls of up to so many slots need no memory of their own.
+const FEW: usize = 8;
+
 impl Native {
     /// The function that an import of this name and type asks for; `find` gives
     /// the address of a symbol.
@@ -169,7 +172,8 @@ impl Native {
         let trampoline = CTrampoline::for_slots(&signature(ty, &items)?)?;
         let target = find(&symbol)?;
         let plain = items.iter().all(|item| *item == Item::Value);
-        Ok(Native { trampoline, target, items, plain, symbol })
+        let quick = plain && trampoline.slots() <= FEW;
+        Ok(Native { trampoline, target, items, quick, symbol })
     }
 
     /// The same for wasmi; `ty` is the type that it was made for.
@@ -180,48 +184,39 @@ impl Native {
         })
     }
 
+    #[inline(always)]
     fn call(
         &self,
         caller: Caller<'_, State>,
         params: &[Val],
         results: &mut [Val],
     ) -> Result<(), Error> {
-        let (mut few, mut many);
-        let slots: &mut [u64] = match self.trampoline.slots() {
-            count @ 0..=8 => {
-                few = [0; 8];
-                &mut few[..count]
-            }
-            count => {
-                many = vec![0; count];
-                &mut many
-            }
-        };
+        if !self.quick {
+            return self.call_slowly(caller, params, results);
+        }
+        let mut slots = [0; FEW];
         for (to, value) in slots.iter_mut().zip(params) {
             *to = slot(value);
         }
-        if self.plain {
-            // SAFETY: that the function has the type of the import is the module's
-            // to know, as it is for a C declaration.
-            unsafe { self.trampoline.call(self.target, slots)? };
-        } else {
-            self.call_with_addresses(caller, params, slots)?;
-        }
-        set_result(results, slots.first().copied().unwrap_or_default());
+        // SAFETY: that the function has the type of the import is the module's to
+        // know, as it is for a C declaration. A quick call has slots enough.
+        unsafe { self.trampoline.call_unchecked(self.target, slots.as_mut_ptr()) };
+        set_result(results, slots[0]);
         Ok(())
     }
 
-    /// The call with addresses and function pointers, which are good as long as it
-    /// lasts.
+    /// The call with any number of slots, addresses and function pointers; these
+    /// are good as long as it lasts.
     #[inline(never)]
-    fn call_with_addresses(
+    fn call_slowly(
         &self,
         mut caller: Caller<'_, State>,
         params: &[Val],
-        slots: &mut [u64],
+        results: &mut [Val],
     ) -> Result<(), Error> {
+        let mut slots: Vec<_> = params.iter().map(slot).collect();
         let memory = match self.items.iter().any(Item::is_address) {
-            true => self.translate(&mut caller, slots)?,
+            true => self.translate(&mut caller, &mut slots)?,
             false => (0, 0),
         };
         let call = Call::new(&mut caller, memory);
@@ -237,10 +232,12 @@ impl Native {
             slots[i] = callback.code() as u64;
             callbacks.push(callback);
         }
-        // SAFETY: as for a plain call. C gets addresses in the memory of as many
+        slots.resize(self.trampoline.slots(), 0);
+        // SAFETY: as for a quick call. C gets addresses in the memory of as many
         // bytes as the import says; the memory is pinned, and nobody else touches
         // it until the call returns, but the callbacks, of which C knows.
-        unsafe { self.trampoline.call(self.target, slots)? };
+        unsafe { self.trampoline.call(self.target, &mut slots)? };
+        set_result(results, slots.first().copied().unwrap_or_default());
         call.end()
     }
 
@@ -310,4 +307,49 @@ fn within(memory: &[u8], address: u64, size: u64) -> Result<&[u8], String> {
         format!("{size} bytes at {address} are not in the memory of {} bytes", memory.len())
     })?;
     Ok(&memory[address as usize..end as usize])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmi::Engine;
+
+    /// More arguments than a quick call has slots.
+    #[test]
+    fn many_arguments() {
+        extern "C" fn weighted(
+            a: i32,
+            b: f64,
+            c: i64,
+            d: f32,
+            e: i64,
+            f: i64,
+            g: i64,
+            h: i64,
+            i: i64,
+            j: i32,
+        ) -> f64 {
+            let integers = [i64::from(a), c, e, f, g, h, i, i64::from(j)];
+            let sum = integers.iter().enumerate().map(|(i, value)| *value * (i as i64 + 1));
+            sum.sum::<i64>() as f64 + 0.5 * b + 0.25 * f64::from(d)
+        }
+        use wasmi::ValType::{F32, F64, I32, I64};
+        let ty = FuncType::new([I32, F64, I64, F32, I64, I64, I64, I64, I64, I32], [F64]);
+        let native = Native::new("weighted", &ty, |_| Ok(weighted as *const c_void)).unwrap();
+        assert!(!native.quick);
+        let mut store = Store::new(&Engine::default(), State::default());
+        let function = native.function(&mut store, &ty);
+        let arguments: Vec<_> = (1u64..)
+            .zip(ty.params())
+            .map(|(i, ty)| match ty {
+                F32 => value(F32, u64::from((i as f32).to_bits())),
+                F64 => value(F64, (i as f64).to_bits()),
+                ty => value(*ty, i),
+            })
+            .collect();
+        let mut results = [Val::F64(0.0.into())];
+        function.call(&mut store, &arguments, &mut results).unwrap();
+        let expected = weighted(1, 2.0, 3, 4.0, 5, 6, 7, 8, 9, 10);
+        assert_eq!(results[0].f64().map(f64::from), Some(expected));
+    }
 }
