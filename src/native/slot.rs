@@ -9,7 +9,8 @@ use crate::ValRaw;
 /// all but `v128`. It knows the distance between slots when it is made, so a call
 /// costs the same. In 8-byte slots, too, values are little-endian at byte 0; an
 /// argument of type `i32` or `f32` is read from bytes 0..4, a result of theirs is
-/// zero-extended.
+/// zero-extended. (So on a big-endian machine a slot that is a `u64` holds
+/// `value.to_le()`.)
 ///
 /// ```
 /// use vmtrampoline::{CTrampoline, Error, Slot};
