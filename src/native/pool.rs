@@ -135,7 +135,8 @@ impl Trampoline {
     /// the first takes one allocation and, for a moment, a lock; finding it
     /// again takes neither, and no call does. (So a signal handler may call
     /// pointers, but must not make them.) A call writes to the slots what
-    /// [`call`](Self::call) writes.
+    /// [`call`](Self::call) writes. For signatures known when the program is compiled
+    /// there is [`pointer()`](crate::pointer), which takes no thunk.
     ///
     /// ```
     /// use std::ptr::null_mut;
