@@ -124,10 +124,9 @@
     movsd   xmm\index, qword ptr [rcx + r9]
 .endm
 
-// A vector register that may carry a vector: 16 bytes, in halves for the same
-// reason.
-.macro VECTOR index
-    SCALAR  \index
+// The other half of a vector.
+.macro UPPER index
+    movzx   r9d, word ptr [r8 + D_FLOAT + 2 * \index]
     movhps  xmm\index, qword ptr [rcx + r9 + 8]
 .endm
 
@@ -210,20 +209,19 @@ END_FUNCTION(bare)
 
     .p2align 4
 FUNCTION(all_floats)
-    cmp     byte ptr [r8 + D_FLOATS], FLOATS_ALL
-    ja      1f
     SOME_FLOATS
     MORE_FLOATS
-    ret
-1:  VECTOR  0
-    VECTOR  1
-    VECTOR  2
-    VECTOR  3
-    VECTOR  4
-    VECTOR  5
-    VECTOR  6
-    VECTOR  7
-    ret
+    cmp     byte ptr [r8 + D_FLOATS], FLOATS_ALL
+    jbe     1f
+    UPPER   0
+    UPPER   1
+    UPPER   2
+    UPPER   3
+    UPPER   4
+    UPPER   5
+    UPPER   6
+    UPPER   7
+1:  ret
 END_FUNCTION(all_floats)
 
 //-------------------------------------------------------------- short_cut ----

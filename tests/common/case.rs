@@ -289,6 +289,10 @@ impl Case {
         for (integer, register) in integers.iter_mut().zip(registers.contexts()) {
             if let Some(i) = layout.params().iter().position(|at| at == register) {
                 *integer = self.slots(i + 1)[i] as usize;
+                let extends = cfg!(any(target_arch = "riscv64", target_arch = "s390x"));
+                if extends && self.signature.params()[i] == ValType::I32 {
+                    *integer = *integer as i32 as usize;
+                }
             }
         }
         integers
