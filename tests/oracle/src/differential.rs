@@ -8,7 +8,7 @@
 use std::fmt::Write;
 
 use vmtrampoline::{Signature, ValType};
-use wasmtime::{Engine, ExternRef, Func, Instance, Memory, Module, Store, Table, Val};
+use wasmtime::{Engine, Extern, ExternRef, Func, Instance, Memory, Module, Store, Table, Val};
 
 use crate::{
     array::{Array, compare, own},
@@ -96,13 +96,13 @@ fn judge(engine: &Engine, cases: &[Case], make: &Maker) -> Vec<Result<(), String
 
 /// Where the functions keep things: parameter `i` in place `i`, the result `i`
 /// to be returned in place `RESULTS + i`, of memory or of a table.
-const RESULTS: usize = 1000;
+pub(crate) const RESULTS: usize = 1000;
 const PLACES: usize = 2000;
 
 /// The module of all cases, instantiated.
-struct World {
-    store: Store<()>,
-    funcs: Vec<Func>,
+pub(crate) struct World {
+    pub(crate) store: Store<()>,
+    pub(crate) funcs: Vec<Func>,
     memory: Memory,
     func_table: Table,
     extern_table: Table,
@@ -115,11 +115,22 @@ struct World {
 
 impl World {
     fn new(engine: &Engine, signatures: &[Signature]) -> World {
-        let module = Module::new(engine, module_text(signatures)).expect("a valid module");
+        World::with(engine, &module_text(signatures), signatures.len(), |_| Vec::new())
+    }
+
+    /// A world with a module of so many functions and these imports.
+    pub(crate) fn with(
+        engine: &Engine,
+        text: &str,
+        count: usize,
+        imports: impl FnOnce(&mut Store<()>) -> Vec<Extern>,
+    ) -> World {
+        let module = Module::new(engine, text).expect("a valid module");
         let mut store = Store::new(engine, ());
-        let instance = Instance::new(&mut store, &module, &[]).expect("no imports");
+        let imports = imports(&mut store);
+        let instance = Instance::new(&mut store, &module, &imports).expect("what it imports");
         let mut func = |name: String| instance.get_func(&mut store, &name).expect("exported");
-        let funcs = (0..signatures.len()).map(|i| func(format!("f{i}"))).collect();
+        let funcs = (0..count).map(|i| func(format!("f{i}"))).collect();
         let func_refs = (0..REFERENCES).map(|i| (i > 0).then(|| func(format!("r{i}"))));
         let func_refs = func_refs.map(Val::FuncRef).collect();
         let extern_refs = (0..REFERENCES).map(|i| (i > 0).then(|| ExternRef::new(i)));
@@ -177,7 +188,7 @@ impl World {
         }
     }
 
-    fn put(&mut self, place: usize, value: Value) {
+    pub(crate) fn put(&mut self, place: usize, value: Value) {
         let val = self.val(value);
         let table = match value.ty {
             ValType::FuncRef => self.func_table,
@@ -191,7 +202,7 @@ impl World {
     }
 
     /// The bits of what is in a place.
-    fn get(&mut self, place: usize, ty: ValType) -> u128 {
+    pub(crate) fn get(&mut self, place: usize, ty: ValType) -> u128 {
         let table = match ty {
             ValType::FuncRef => self.func_table,
             ValType::ExternRef => self.extern_table,
@@ -212,7 +223,7 @@ impl World {
         compare("parameter", &self.all_bits(&case.params), &arrived)
     }
 
-    fn all_bits(&mut self, values: &[Value]) -> Vec<u128> {
+    pub(crate) fn all_bits(&mut self, values: &[Value]) -> Vec<u128> {
         let bits = |value: &Value| {
             let val = self.val(*value);
             self.bits(&val)
@@ -252,40 +263,51 @@ impl World {
 /// For every signature a function that puts its parameters in their places and
 /// returns what it finds in the places of its results.
 fn module_text(signatures: &[Signature]) -> String {
-    let mut text = format!(
-        "(module
-            (memory (export \"memory\") 1)
-            (table $funcref (export \"funcrefs\") {PLACES} funcref)
-            (table $externref (export \"externrefs\") {PLACES} externref)\n"
-    );
-    for reference in 1..REFERENCES {
-        writeln!(text, "(func (export \"r{reference}\"))").unwrap();
-    }
+    let mut text = places_text(&[]);
     for (i, signature) in signatures.iter().enumerate() {
         writeln!(text, "(func (export \"f{i}\") {}", wat(signature)).unwrap();
         for (place, ty) in signature.params().iter().enumerate() {
-            let line = match ty {
-                ValType::FuncRef | ValType::ExternRef => {
-                    format!("(table.set ${ty} (i32.const {place}) (local.get {place}))")
-                }
-                _ => {
-                    format!("({ty}.store offset={} (i32.const 0) (local.get {place}))", 16 * place)
-                }
-            };
-            writeln!(text, "{line}").unwrap();
+            writeln!(text, "{}", store_text(*ty, place, place)).unwrap();
         }
         for (i, ty) in signature.results().iter().enumerate() {
-            let place = RESULTS + i;
-            let line = match ty {
-                ValType::FuncRef | ValType::ExternRef => {
-                    format!("(table.get ${ty} (i32.const {place}))")
-                }
-                _ => format!("({ty}.load offset={} (i32.const 0))", 16 * place),
-            };
-            writeln!(text, "{line}").unwrap();
+            writeln!(text, "{}", load_text(*ty, RESULTS + i)).unwrap();
         }
         text.push_str(")\n");
     }
     text.push(')');
     text
+}
+
+/// The beginning of a module: imports, places, and what references refer to.
+pub(crate) fn places_text(imports: &[String]) -> String {
+    let mut text = format!(
+        "(module
+            {}
+            (memory (export \"memory\") 1)
+            (table $funcref (export \"funcrefs\") {PLACES} funcref)
+            (table $externref (export \"externrefs\") {PLACES} externref)\n",
+        imports.concat()
+    );
+    for reference in 1..REFERENCES {
+        writeln!(text, "(func (export \"r{reference}\"))").unwrap();
+    }
+    text
+}
+
+/// Moves a local to a place.
+pub(crate) fn store_text(ty: ValType, place: usize, local: usize) -> String {
+    match ty {
+        ValType::FuncRef | ValType::ExternRef => {
+            format!("(table.set ${ty} (i32.const {place}) (local.get {local}))")
+        }
+        _ => format!("({ty}.store offset={} (i32.const 0) (local.get {local}))", 16 * place),
+    }
+}
+
+/// Pushes what is in a place.
+pub(crate) fn load_text(ty: ValType, place: usize) -> String {
+    match ty {
+        ValType::FuncRef | ValType::ExternRef => format!("(table.get ${ty} (i32.const {place}))"),
+        _ => format!("({ty}.load offset={} (i32.const 0))", 16 * place),
+    }
 }

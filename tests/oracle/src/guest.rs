@@ -34,6 +34,24 @@ pub fn signature_of(ty: &FuncType) -> Signature {
         .expect("WebAssembly has the same limits")
 }
 
+/// The type of functions of a signature.
+pub fn func_type(signature: &Signature) -> FuncType {
+    let types = |types: &[ValType]| types.iter().copied().map(wasm_type).collect::<Vec<_>>();
+    FuncType::new(types(signature.params()), types(signature.results()))
+}
+
+fn wasm_type(ty: ValType) -> wasmtime::ValType {
+    match ty {
+        ValType::I32 => wasmtime::ValType::I32,
+        ValType::I64 => wasmtime::ValType::I64,
+        ValType::F32 => wasmtime::ValType::F32,
+        ValType::F64 => wasmtime::ValType::F64,
+        ValType::V128 => wasmtime::ValType::V128,
+        ValType::FuncRef => wasmtime::ValType::FuncRef,
+        ValType::ExternRef => wasmtime::ValType::ExternRef,
+    }
+}
+
 fn val_type(ty: wasmtime::ValType) -> ValType {
     match ty {
         wasmtime::ValType::I32 => ValType::I32,

@@ -7,6 +7,7 @@ pub mod cranelift;
 pub mod differential;
 pub mod gate;
 pub mod guest;
+pub mod imports;
 pub mod pointers;
 pub mod random;
 pub mod registers;

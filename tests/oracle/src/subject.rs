@@ -173,7 +173,7 @@ unsafe extern "C" fn make(call: *mut c_void) {
 }
 
 /// Sets the quiet bit of every NaN, which a signalling one has clear.
-fn quiet_nans(types: &[ValType], slots: &mut [ValRaw]) {
+pub(crate) fn quiet_nans(types: &[ValType], slots: &mut [ValRaw]) {
     for (ty, slot) in types.iter().zip(slots) {
         match ty {
             ValType::F32 if f32::from_bits(slot.get_f32()).is_nan() => {
