@@ -15,11 +15,19 @@ fn main() {
     let little = var("CARGO_CFG_TARGET_ENDIAN") == "little";
     let features = var("CARGO_CFG_TARGET_FEATURE");
     let (arch, os) = (var("CARGO_CFG_TARGET_ARCH"), var("CARGO_CFG_TARGET_OS"));
+    // The tests may pretend that another system is Windows.
+    let windows =
+        wide && os == "windows" || env::var_os("CARGO_CFG_VMTRAMPOLINE_WINDOWS").is_some();
+    if windows {
+        println!("cargo::rustc-cfg=vmtrampoline_windows");
+    }
     let file = match (arch.as_str(), os.as_str()) {
+        ("x86_64", _) if windows => "asm/x86_64_windows.S",
         (_, "windows") => return,
         ("x86_64", _) if wide => "asm/x86_64_sysv.S",
         ("aarch64", _) if wide && little => "asm/aarch64.S",
         ("riscv64", _) if features.split(',').any(|feature| feature == "d") => "asm/riscv64.S",
+        ("s390x", _) => "asm/s390x.S",
         _ => return,
     };
     // Miri runs no assembly and docs.rs needs none; both must compile.
@@ -28,7 +36,7 @@ fn main() {
     }
     println!("cargo::rustc-cfg=vmtrampoline_port");
     // Where the assembly has both directions.
-    if matches!(arch.as_str(), "x86_64" | "aarch64") {
+    if !windows && matches!(arch.as_str(), "x86_64" | "aarch64") {
         println!("cargo::rustc-cfg=vmtrampoline_host");
     }
 

@@ -25,6 +25,20 @@
 // Zeroed memory that only this library sees, aligned to 8.
 #define ZEROED(name, size) RESERVE SYMBOL(name), size
 
+// What unwinders are told: `cfi` where they go by DWARF, `seh` where they go by
+// Windows' unwind data.
+.macro cfi directive:vararg
+#if !defined(_WIN32)
+    .cfi_\directive
+#endif
+.endm
+
+.macro seh directive:vararg
+#if defined(_WIN32)
+    .seh_\directive
+#endif
+.endm
+
 .macro LANDING_PAD
 #if defined(__x86_64__)
     endbr64
@@ -46,9 +60,12 @@
     BEGIN_SYMBOL \symbol
 #if defined(__ELF__)
     .type \symbol, %function
+#elif defined(_WIN32)
+    .def \symbol; .scl 2; .type 32; .endef
+    .seh_proc \symbol
 #endif
 \symbol:
-    .cfi_startproc
+    cfi     startproc
 .endm
 
 .macro BEGIN_FUNCTION symbol
@@ -57,9 +74,11 @@
 .endm
 
 .macro FINISH_FUNCTION symbol
-    .cfi_endproc
+    cfi     endproc
 #if defined(__ELF__)
     .size \symbol, . - \symbol
+#elif defined(_WIN32)
+    .seh_endproc
 #endif
 .endm
 
@@ -75,6 +94,11 @@
     .popsection
 #elif defined(__APPLE__)
     .zerofill __DATA, __bss, \symbol, \size, 3
+#elif defined(_WIN32)
+    .bss
+    .balign 8
+\symbol:
+    .zero \size
 #endif
 .endm
 

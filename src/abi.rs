@@ -280,7 +280,7 @@ impl Abi {
     const fn host() -> (Option<&'static Abi>, Option<&'static Abi>) {
         let (vm, c): (&'static Abi, &'static Abi) = if cfg!(target_pointer_width = "32") {
             return (None, None);
-        } else if cfg!(all(target_arch = "x86_64", windows)) {
+        } else if cfg!(all(target_arch = "x86_64", any(windows, vmtrampoline_windows))) {
             (&Abi::X86_64_WINDOWS_VM, &Abi::X86_64_WINDOWS_C)
         } else if cfg!(target_arch = "x86_64") {
             (&Abi::X86_64_SYSV_VM, &Abi::X86_64_SYSV_C)

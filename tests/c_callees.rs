@@ -3,7 +3,7 @@
 //! A callee copies its parameters, as C has them, to `arguments`, and returns
 //! what is in `results`.
 
-#![cfg(vmtrampoline_port)]
+#![cfg(all(vmtrampoline_port, unix))]
 
 mod common;
 

@@ -79,7 +79,10 @@ fn the_judge_can_say_no() {
     let (ground, mut wrong) = (Ground::new(), 0);
     for params in lists(3) {
         let integers = params.iter().map(|ty| matches!(ty, ValType::I32 | ValType::I64));
-        if integers.clone().eq(integers.rev()) {
+        // On Windows the second of two registers decides: the first may hold its copy
+        // of slot 0, and a third parameter is on the stack.
+        let hidden = cfg!(vmtrampoline_windows) && params.len() != 2;
+        if hidden || integers.clone().eq(integers.rev()) {
             continue; // the same bytes in the same registers, perhaps
         }
         let signature = |params| Signature::new(params, []).unwrap();

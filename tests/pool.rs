@@ -40,7 +40,7 @@ fn a_signature_takes_one_thunk_for_all_pools() {
     let _turn = turn();
     let (one, other) = (Pool::reserve(1).unwrap(), Pool::reserve(1).unwrap());
     let shared = Pool::shared().left();
-    let trampoline = trampoline("(f64, f64) -> (i32, i32)");
+    let trampoline = trampoline("(i64, i64, i64) -> (i32, i32)");
     let pointer = one.pointer(&trampoline).unwrap();
     for _ in 0..3 {
         for pool in [&one, &other, Pool::shared()] {

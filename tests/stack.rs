@@ -113,6 +113,19 @@ global_asm!(
     lower = sym lower,
 );
 
+#[cfg(target_arch = "s390x")]
+global_asm!(
+    "{lower}:",
+    "stmg %r11, %r15, 88(%r15)",
+    "lgr %r11, %r15",
+    "sgr %r15, %r3",
+    "aghi %r15, -160",
+    "basr %r14, %r4",
+    "lmg %r11, %r15, 88(%r11)",
+    "br %r14",
+    lower = sym lower,
+);
+
 /// Makes this call, the pages below taken away.
 extern "C" fn run(call: *const c_void) {
     let mut slots = vec![ValRaw::default(); 1000];

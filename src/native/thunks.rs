@@ -33,7 +33,7 @@ mod ported {
         descriptor::{Header, Shape, constant},
         native::{
             VMContext, VMFunctionBody, VMOpaqueContext,
-            entry::{BODIES, Body, Left, bodies, symbol},
+            entry::{BODIES, Body, Left, bodies, in_convention, symbol},
         },
     };
 

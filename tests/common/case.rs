@@ -441,7 +441,8 @@ impl Case {
         recording: &Recording,
     ) -> Result<(), String> {
         ensure!(recording.calls == 1, "the target was called {} times", recording.calls);
-        ensure!(recording.sp % 16 == 0, "the stack pointer at the call was {:#x}", recording.sp);
+        let align = if cfg!(target_arch = "s390x") { 8 } else { 16 };
+        ensure!(recording.sp % align == 0, "the stack pointer at the call was {:#x}", recording.sp);
         for (i, (&at, context)) in layout.contexts().iter().zip(self.contexts()).enumerate() {
             let is = recording.read(at, ValType::I64);
             ensure!(is == context as u128, "context {i} in {at}: {is:#x}, not {context:#x}");
@@ -454,7 +455,7 @@ impl Case {
         if let Some(pointer) = recording.return_pointer {
             let lowest = recording.sp + layout.argument_area() as usize;
             ensure!(
-                pointer % 16 == 0 && (lowest..lowest + recorder::FRAME).contains(&pointer),
+                pointer % align == 0 && (lowest..lowest + recorder::FRAME).contains(&pointer),
                 "return pointer {pointer:#x}, stack pointer {:#x}",
                 recording.sp
             );

@@ -1,7 +1,5 @@
 //! Memory with a page on both sides that nobody can touch.
 
-use std::ptr::null_mut;
-
 const PAGE: usize = 0x10000; // the largest that a supported system has
 
 /// Which end of the memory something lies at.
@@ -23,16 +21,7 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     pub(crate) fn new() -> Guarded {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: a mapping of our own.
-        let base = unsafe { libc::mmap(null_mut(), 3 * PAGE, libc::PROT_NONE, flags, -1, 0) };
-        assert_ne!(base, libc::MAP_FAILED);
-        let base = base.cast::<u8>().wrapping_add(PAGE);
-        // SAFETY: inside that mapping.
-        let error =
-            unsafe { libc::mprotect(base.cast(), PAGE, libc::PROT_READ | libc::PROT_WRITE) };
-        assert_eq!(error, 0);
-        Guarded { base }
+        Guarded { base: system::map() }
     }
 
     /// Puts the values at this edge, for nobody else to use until the next call.
@@ -52,7 +41,73 @@ impl Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
+        // SAFETY: `map` has returned it, and nobody uses it any more.
+        unsafe { system::unmap(self.base) };
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use std::ptr::null_mut;
+
+    use super::PAGE;
+
+    /// A page that can be used between two that cannot.
+    pub(super) fn map() -> *mut u8 {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a mapping of our own.
+        let base = unsafe { libc::mmap(null_mut(), 3 * PAGE, libc::PROT_NONE, flags, -1, 0) };
+        assert_ne!(base, libc::MAP_FAILED);
+        let base = base.cast::<u8>().wrapping_add(PAGE);
+        // SAFETY: inside that mapping.
+        let error =
+            unsafe { libc::mprotect(base.cast(), PAGE, libc::PROT_READ | libc::PROT_WRITE) };
+        assert_eq!(error, 0);
+        base
+    }
+
+    /// # Safety
+    ///
+    /// Comes from `map`, and nobody uses it afterwards.
+    pub(super) unsafe fn unmap(base: *mut u8) {
         // SAFETY: our own mapping, of this size.
-        unsafe { libc::munmap(self.base.wrapping_sub(PAGE).cast(), 3 * PAGE) };
+        unsafe { libc::munmap(base.wrapping_sub(PAGE).cast(), 3 * PAGE) };
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use std::ptr::null_mut;
+
+    use super::PAGE;
+
+    const MEM_COMMIT: u32 = 0x1000;
+    const MEM_RESERVE: u32 = 0x2000;
+    const MEM_RELEASE: u32 = 0x8000;
+    const PAGE_NOACCESS: u32 = 1;
+    const PAGE_READWRITE: u32 = 4;
+
+    unsafe extern "system" {
+        fn VirtualAlloc(address: *mut u8, size: usize, kind: u32, access: u32) -> *mut u8;
+        fn VirtualFree(address: *mut u8, size: usize, kind: u32) -> i32;
+    }
+
+    /// A page that can be used between two that cannot.
+    pub(super) fn map() -> *mut u8 {
+        // SAFETY: memory of our own.
+        let all = unsafe { VirtualAlloc(null_mut(), 3 * PAGE, MEM_RESERVE, PAGE_NOACCESS) };
+        assert!(!all.is_null());
+        // SAFETY: inside that memory.
+        let base = unsafe { VirtualAlloc(all.add(PAGE), PAGE, MEM_COMMIT, PAGE_READWRITE) };
+        assert!(!base.is_null());
+        base
+    }
+
+    /// # Safety
+    ///
+    /// Comes from `map`, and nobody uses it afterwards.
+    pub(super) unsafe fn unmap(base: *mut u8) {
+        // SAFETY: our own memory, all of it.
+        unsafe { VirtualFree(base.wrapping_sub(PAGE), 0, MEM_RELEASE) };
     }
 }

@@ -13,12 +13,27 @@
 
 #![allow(dead_code)] // no test uses all of it
 
+/// A function in the C convention that the assembly follows: the system's, but where
+/// the tests pretend to be on Windows.
+#[cfg(not(all(vmtrampoline_windows, not(windows))))]
+#[allow(unused_macros)]
+macro_rules! native {
+    ($(#[$attribute:meta])* fn $($rest:tt)*) => { $(#[$attribute])* extern "C-unwind" fn $($rest)* };
+}
+#[cfg(all(vmtrampoline_windows, not(windows)))]
+#[allow(unused_macros)]
+macro_rules! native {
+    ($(#[$attribute:meta])* fn $($rest:tt)*) => { $(#[$attribute])* extern "win64-unwind" fn $($rest)* };
+}
+#[allow(unused_imports)] // nor all of this
+pub(crate) use native;
+
 #[cfg(vmtrampoline_port)]
 pub(crate) mod c;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod case;
 pub(crate) mod golden;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 pub(crate) mod guarded;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod hosted;

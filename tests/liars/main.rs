@@ -4,7 +4,7 @@
 //! An architecture is a file beside this one: the frame that its liars have, and
 //! what they do in it.
 
-#![cfg(all(vmtrampoline_port, unix))]
+#![cfg(vmtrampoline_port)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -44,6 +44,7 @@ fn is_caught(liar: *const c_void, text: &str, shape: Shape, said: &str) {
 }
 
 /// Asserts that a liar does not outlive the judgement.
+#[cfg(unix)]
 fn dies(liar: *const c_void) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: the child makes one call and ends.
@@ -129,6 +130,7 @@ macro_rules! deadly {
             std::arch::global_asm!("{liar}:", $code, $($rest,)* liar = sym liar);
 
             #[test]
+            #[cfg(unix)]
             fn is_caught() {
                 $crate::dies(liar as *const _);
             }
@@ -136,7 +138,9 @@ macro_rules! deadly {
     };
 }
 
-#[cfg_attr(target_arch = "x86_64", path = "x86_64_sysv.rs")]
+#[cfg_attr(all(target_arch = "x86_64", not(vmtrampoline_windows)), path = "x86_64_sysv.rs")]
+#[cfg_attr(vmtrampoline_windows, path = "x86_64_windows.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
+#[cfg_attr(target_arch = "s390x", path = "s390x.rs")]
 mod arch;

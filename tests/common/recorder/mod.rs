@@ -62,9 +62,11 @@ use std::{
 
 use vmtrampoline::{Layout, Location, ValType};
 
-#[cfg_attr(all(target_arch = "x86_64", not(windows)), path = "x86_64_sysv.rs")]
+#[cfg_attr(all(target_arch = "x86_64", not(vmtrampoline_windows)), path = "x86_64_sysv.rs")]
+#[cfg_attr(vmtrampoline_windows, path = "x86_64_windows.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
+#[cfg_attr(target_arch = "s390x", path = "s390x.rs")]
 mod arch;
 
 pub(crate) use arch::register;

@@ -1,0 +1,328 @@
+// s390x: enter native code. This says only what differs from the reference text,
+// x86_64_sysv.S.
+//
+//     extern "C-unwind" fn(
+//         callee: *mut VMOpaqueContext,       // r2
+//         caller: *mut VMContext,             // r3
+//         target: *const VMFunctionBody,      // r4
+//         slots: *mut ValRaw,                 // r5
+//         descriptor: *const Header,          // r6
+//     ) -> r2 or f0
+//
+// As on aarch64, no type of C or Rust comes back in r2 and f0 at once.
+//
+// The machine is big-endian, but slots are little-endian: every access to a slot
+// reverses its bytes, a vector as a whole. On the stack and in the return area
+// values are as the machine has them.
+//
+// The convention wants an i32 sign-extended, in a register or on the stack, and
+// an f32 in the upper half of its register. Hence the descriptor marks narrow
+// values, and no load is decided by a branch: the mark becomes a shift by 32 or by
+// none.
+//
+// Vectors have registers of their own. If one carries a parameter, the stack words
+// begin with an image of all eight, from which they are loaded at once.
+//
+// r6 carries arguments, but is callee-saved. So every body but `bare` has a frame,
+// and none but that jumps to its target. Saving r6 saves all registers from there on
+// by the same instruction: they hold what has to survive the call.
+//
+// Ensures, besides: r15 is a multiple of 8 all the time. E4 speaks of r6-r13, r15,
+// f8-f15 and fpc, and no vector register is touched unless a vector is passed or
+// returned: a machine without them will do for all else.
+//
+// Registers here:
+//   r10          target
+//   r12          slots; the descriptor while arguments are read, if there are none
+//   r13          descriptor
+//   r11          stack pointer at entry
+//   r9           return area
+//   r8           where `arguments` returns to
+//   r7           slots, for results
+//   r0, r1, r14  scratch; r5 until it is loaded
+//
+// Frame of `variable`, at the call; that of `fixed` has no return area:
+//
+//              | caller's frame           |
+//     r11 + 160+--------------------------+ <- CFA
+//              | caller's r6 to r15       |    where the convention has them
+//     r11      | caller's backchain       |
+//              +--------------------------+
+//              | results 1..              |    return area, RETURN_AREA bytes
+//              +--------------------------+
+//              | stack word n - 1         |
+//              ~   ...                    ~    argument area, n = STACK_WORDS, less
+//     r15 + 160| stack word 0             |    VECTOR_WORDS if there are vectors
+//              +--------------------------+
+//              | space for target         |
+//     r15      | r11                      |    backchain
+//              +--------------------------+
+//
+// Unwinding: from the end of BEGIN_FRAME to the start of END_FRAME the CFA is
+// r11 + 160; the backchain serves Wasmtime.
+//
+// Control-flow integrity: the architecture has none.
+//
+// Reference: ELF Application Binary Interface, s390x Supplement 1.6: 1.2.1
+// (registers), 1.2.2 (stack frame), 1.2.3 (parameter passing), 1.2.5 (return
+// values).
+
+#include "prelude.h"
+
+    .machine "z13"
+    .text
+
+#define SAVE_AREA           160
+#define SAVED_R6            48
+#define VECTOR_IMAGE        (8 * VECTOR_WORDS)
+#define PAGE                4096
+
+// The entry at \offset from \base: in r1 the offset of its slot, in \shift something
+// of which the lowest six bits are 32 for a narrow value, 0 otherwise.
+.macro ENTRY shift, offset, base
+    llgh    %r1, \offset(\base)
+    sllg    \shift, %r1, 5
+    nill    %r1, 0xffff - NARROW
+.endm
+
+// 8 bytes from the slot that this entry names, sign-extended if narrow: of a
+// shift's amount only the lowest six bits count.
+.macro LOAD reg, offset, base
+    ENTRY   \reg, \offset, \base
+    lrvg    %r0, 0(%r1, %r12)
+    sllg    %r0, %r0, 0(\reg)
+    srag    \reg, %r0, 0(\reg)
+.endm
+
+// An integer argument register; what carries nothing gets a copy of slot 0.
+.macro INTEGER index, reg
+    LOAD    \reg, D_INTEGER + 2 * \index, %r13
+.endm
+
+// A float argument register: 8 bytes, the lower half above if narrow.
+.macro FLOAT index, reg
+    ENTRY   %r14, D_FLOAT + 2 * \index, %r13
+    lrvg    %r0, 0(%r1, %r12)
+    sllg    %r0, %r0, 0(%r14)
+    ldgr    \reg, %r0
+.endm
+
+// The return pointer, in r9, if it goes in the integer register of this index.
+.macro RETURN_POINTER index, reg
+    tm      D_RETURN_REGISTER(%r13), 1 << \index
+    jz      6f
+    lgr     \reg, %r9
+6:
+.endm
+
+// The frame; from here to END_FRAME the CFA is r11 + 160.
+.macro BEGIN_FRAME
+    stmg    %r6, %r15, SAVED_R6(%r15)
+    .cfi_offset %r6, -112
+    .cfi_offset %r7, -104
+    .cfi_offset %r8, -96
+    .cfi_offset %r9, -88
+    .cfi_offset %r10, -80
+    .cfi_offset %r11, -72
+    .cfi_offset %r12, -64
+    .cfi_offset %r13, -56
+    .cfi_offset %r14, -48
+    .cfi_offset %r15, -40
+    lgr     %r11, %r15
+    .cfi_def_cfa_register %r11
+    lgr     %r10, %r4
+    lgr     %r12, %r5
+    lgr     %r13, %r6
+.endm
+
+.macro END_FRAME
+    lmg     %r6, %r15, SAVED_R6(%r11)
+    .cfi_def_cfa %r15, 160
+    .cfi_restore %r6
+    .cfi_restore %r7
+    .cfi_restore %r8
+    .cfi_restore %r9
+    .cfi_restore %r10
+    .cfi_restore %r11
+    .cfi_restore %r12
+    .cfi_restore %r13
+    .cfi_restore %r14
+    .cfi_restore %r15
+    br      %r14
+.endm
+
+//------------------------------------------------------------------- bare ----
+
+    .p2align 4
+FUNCTION(bare)
+    br      %r4
+END_FUNCTION(bare)
+
+//------------------------------------------------------------------ fixed ----
+
+    .p2align 4
+FUNCTION(short_cut)
+END_FUNCTION(short_cut)                  // falls through
+
+FUNCTION(fixed)
+    BEGIN_FRAME
+    brasl   %r8, .Larguments
+    basr    %r14, %r10
+    .cfi_remember_state
+    END_FRAME
+
+    // Part of every body that has arguments, and of its frame: stack words,
+    // backchain and argument registers.
+    .cfi_restore_state
+    .p2align 4
+.Larguments:
+    // The stack words, last one first, which touches their pages in order.
+    llgh    %r5, D_STACK_WORDS(%r13)
+    sllg    %r5, %r5, 1
+    agr     %r5, %r13
+    j       2f
+1:  aghi    %r5, -2
+    aghi    %r15, -8
+    LOAD    %r14, D_LISTS, %r5
+    stg     %r14, 0(%r15)
+2:  cgrjne  %r5, %r13, 1b
+
+    // The float registers, and the vector registers.
+    cli     D_FLOATS(%r13), 0
+    je      4f
+    FLOAT   0, %f0
+    FLOAT   1, %f2
+    FLOAT   2, %f4
+    FLOAT   3, %f6
+    cli     D_FLOATS(%r13), FLOATS_VECTORS
+    jne     4f
+    vlm     %v24, %v31, 0(%r15)
+    aghi    %r15, VECTOR_IMAGE
+4:  aghi    %r15, -SAVE_AREA
+    stg     %r11, 0(%r15)
+
+    // The integer registers after the contexts.
+    INTEGER 2, %r4
+    INTEGER 3, %r5
+    INTEGER 4, %r6
+    br      %r8
+END_FUNCTION(fixed)
+
+//--------------------------------------------------------------- variable ----
+
+    .p2align 4
+FUNCTION(variable)
+    BEGIN_FRAME
+    lgr     %r7, %r5
+    llgh    %r1, D_PARAMS(%r13)
+    cgijne  %r1, 0, 1f
+    lgr     %r12, %r13
+1:
+    // The return area, touched page by page.
+    llgh    %r1, D_RETURN_AREA(%r13)
+2:  aghi    %r1, -PAGE
+    jl      3f
+    aghi    %r15, -PAGE
+    lg      %r0, 0(%r15)
+    j       2b
+3:  aghi    %r1, PAGE
+    sgr     %r15, %r1
+    lgr     %r9, %r15
+
+    brasl   %r8, .Larguments
+
+    // The return pointer, in its register or its stack word; a word that nobody
+    // reads takes it otherwise.
+    llgh    %r1, D_SPILLS(%r13)
+    cgije   %r1, 0, 5f
+    RETURN_POINTER 2, %r4
+    RETURN_POINTER 3, %r5
+    RETURN_POINTER 4, %r6
+    llgh    %r1, D_RETURN_WORD(%r13)
+    stg     %r9, 0(%r1, %r15)
+5:  basr    %r14, %r10
+
+    // Result 0, if it is a vector.
+    cli     D_RESULT(%r13), RESULT_VECTOR
+    jne     6f
+    vlgvg   %r0, %v24, 1
+    strvg   %r0, 0(%r7)
+    vlgvg   %r0, %v24, 0
+    strvg   %r0, 8(%r7)
+
+    // The others, from the return area.
+6:  llgh    %r5, D_SPILLS(%r13)
+    cgije   %r5, 0, 9f
+    llgc    %r4, D_STRIDE(%r13)
+    llgh    %r1, D_STACK_WORDS(%r13)
+    agr     %r13, %r1
+    agr     %r13, %r1
+7:  llgh    %r1, D_LISTS(%r13)
+    aghi    %r13, 2
+    agr     %r7, %r4
+    tmll    %r1, SPILL_4 | SPILL_16
+    jne     10f
+    lg      %r0, -SPILL_8(%r1, %r9)
+8:  strvg   %r0, 0(%r7)
+    brctg   %r5, 7b
+9:  .cfi_remember_state
+    END_FRAME
+
+    .cfi_restore_state
+10: tmll    %r1, SPILL_16
+    jne     11f
+    llgf    %r0, -SPILL_4(%r1, %r9)
+    j       8b
+11: lg      %r0, -SPILL_16(%r1, %r9)
+    strvg   %r0, 8(%r7)
+    lg      %r0, -SPILL_16 + 8(%r1, %r9)
+    j       8b
+END_FUNCTION(variable)
+
+//------------------------------------------------------ function pointers ----
+//
+// The descriptor, as a fifth argument, would go in r6, which is our caller's and
+// has to be as it came. So a thunk passes it in r1, always to `storing`, which has a
+// frame to keep r6 in, and stores nothing if there is nothing to store.
+
+    .p2align 4
+FUNCTION(storing_short_cut)
+END_FUNCTION(storing_short_cut)          // falls through
+
+FUNCTION(storing)
+    BEGIN_FRAME
+    lgr     %r13, %r1
+    lgr     %r6, %r1
+    aghi    %r15, -SAVE_AREA
+    stg     %r11, 0(%r15)
+    lg      %r1, -BODY_BEFORE(%r13)
+    basr    %r14, %r1
+
+    cli     D_RESULT(%r13), RESULT_FLOAT
+    jh      3f
+    jl      1f
+    lgdr    %r2, %f0
+    tm      D_RESULT_MASK(%r13), 1
+    jo      2f
+    srlg    %r2, %r2, 32
+1:  cli     D_RESULT(%r13), RESULT_NONE
+    je      3f
+2:  ng      %r2, D_RESULT_MASK(%r13)
+    strvg   %r2, 0(%r12)
+3:  END_FRAME
+END_FUNCTION(storing)
+
+// Sections of their own: where nobody makes pointers, the linker drops them.
+ZEROED(pointer_table, (8 * POINTERS))
+
+    .section .text.pointer_thunks, "ax", %progbits
+    .balign THUNK_SIZE_S390X
+FUNCTIONS(pointer_thunks)
+    .set    .Lentry, 0
+    .rept   POINTERS
+    lgrl    %r1, SYMBOL(pointer_table) + .Lentry
+    jg      SYMBOL(storing)
+    .balign THUNK_SIZE_S390X
+    .set    .Lentry, .Lentry + 8
+    .endr
+END_FUNCTION(pointer_thunks)

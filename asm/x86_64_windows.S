@@ -1,0 +1,338 @@
+// x86-64, Windows ("x64 calling convention"): enter native code. This says only
+// what differs from the reference text, x86_64_sysv.S.
+//
+//     extern "C-unwind" fn(
+//         callee: *mut VMOpaqueContext,       // rcx
+//         caller: *mut VMContext,             // rdx
+//         target: *const VMFunctionBody,      // r8
+//         slots: *mut ValRaw,                 // r9
+//         descriptor: *const Header,          // on the stack
+//     ) -> rax or xmm0
+//
+// As on aarch64, no type of C or Rust comes back in rax and xmm0 at once.
+//
+// Four registers carry arguments, integer or vector ones by the position of the
+// argument: each that may carry something is loaded, whatever its position holds.
+// Below its stack arguments every caller has SHADOW bytes for its callee, which are
+// those of `variable` to save something in.
+//
+// Ensures, besides: of the vector registers only xmm0-xmm5 are touched. E4 speaks of
+// rbx, rbp, rsi, rdi, rsp, r12-r15, xmm6-xmm15, mxcsr and the x87 control word.
+//
+// Registers here, until the arguments are loaded:
+//   rax  target
+//   r10  descriptor
+//   r11  slots; the descriptor, if there are no parameters
+//   r8   scratch, loaded last
+//
+// Frame of `variable`, at the call; that of `fixed` has no return area, and
+// FIXED_WORDS stack words:
+//
+//     rbp + 48 | descriptor               |    PARAM_DESCRIPTOR
+//     rbp + 40 | unused                   |    our shadow space
+//     rbp + 32 | unused                   |
+//     rbp + 24 | address of return area   |    SAVED_AREA
+//     rbp + 16 | stride                   |    SAVED_STRIDE; CFA; 16-aligned
+//     rbp +  8 | return address           |
+//     rbp      | caller's rbp             |    frame record
+//     rbp -  8 | slots                    |    SAVED_SLOTS
+//     rbp - 16 | pad                      |    a word that nobody reads
+//              +--------------------------+ <- 16-aligned
+//              | results 1..              |    return area, RETURN_AREA bytes
+//              +--------------------------+ <- 16-aligned
+//              | stack word n - 1         |
+//              ~   ...                    ~    argument area, n = STACK_WORDS
+//     rsp + 32 | stack word 0             | <- 16-aligned: n is a multiple of 4
+//              +--------------------------+
+//     rsp      | target's shadow space    | <- 16-aligned
+//              +--------------------------+
+//
+// Unwinding: by .seh_ directives or, where the object is ELF, by .cfi_ ones: the
+// system's unwinder knows prologues and, by what they look like, epilogues. From
+// `mov rbp, rsp` to `pop rbp` it goes by rbp.
+//
+// Reference: Microsoft, x64 calling convention; x64 stack usage; x64 prolog and
+// epilog; x64 exception handling.
+
+#include "prelude.h"
+
+    .intel_syntax noprefix
+    .text
+
+#define SHADOW              32
+#define PARAM_DESCRIPTOR    rbp + 48
+#define SAVED_AREA          rbp + 24
+#define SAVED_STRIDE        rbp + 16
+#define SAVED_SLOTS         rbp - 8
+#define FIXED_SIZE          (SHADOW + 8 * FIXED_WORDS)
+#define PAGE                4096
+
+// An integer argument register: 8 bytes from the slot that the descriptor names.
+.macro INTEGER index, reg, reg32
+    movzx   \reg32, word ptr [r10 + D_INTEGER + 2 * \index]
+    mov     \reg, [r11 + \reg]
+.endm
+
+// A vector register that carries a scalar: 8 bytes.
+.macro SCALAR index
+    movzx   r8d, word ptr [r10 + D_FLOAT + 2 * \index]
+    movsd   xmm\index, qword ptr [r11 + r8]
+.endm
+
+// A vector register that may carry a vector: 16 bytes, in halves.
+.macro VECTOR index
+    SCALAR  \index
+    movhps  xmm\index, qword ptr [r11 + r8 + 8]
+.endm
+
+// The vector registers, and the integer registers after the contexts; then on to
+// \done. One that carries nothing gets a copy of slot 0.
+.macro LOAD_REGISTERS
+    cmp     byte ptr [r10 + D_FLOATS], FLOATS_VECTORS
+    je      1f
+    SCALAR  0
+    SCALAR  1
+    SCALAR  2
+    SCALAR  3
+    jmp     2f
+1:  VECTOR  0
+    VECTOR  1
+    VECTOR  2
+    VECTOR  3
+2:  INTEGER 2, r8, r8d
+    INTEGER 3, r9, r9d
+.endm
+
+// A stack word of the fixed frame.
+.macro WORD index
+    movzx   r8d, word ptr [r10 + D_LISTS + 2 * \index]
+    mov     r8, [r11 + r8]
+    mov     [rsp + SHADOW + 8 * \index], r8
+.endm
+
+// The return pointer, in r11, if it goes in the integer register of this index.
+.macro RETURN_POINTER index, reg
+    test    byte ptr [r10 + D_RETURN_REGISTER], 1 << \index
+    cmovnz  \reg, r11
+.endm
+
+// The frame record; from here to END_FRAME the CFA is rbp + 16.
+.macro BEGIN_FRAME
+    push    rbp
+    cfi     def_cfa_offset 16
+    cfi     offset rbp, -16
+    seh     pushreg rbp
+    mov     rbp, rsp
+    cfi     def_cfa_register rbp
+    seh     setframe rbp, 0
+    seh     endprologue
+.endm
+
+.macro END_FRAME
+    pop     rbp
+    cfi     def_cfa rsp, 8
+    cfi     restore rbp
+    ret
+.endm
+
+//------------------------------------------------------------------- bare ----
+
+    .p2align 4
+FUNCTION(bare)
+    seh     endprologue
+    jmp     r8
+END_FUNCTION(bare)
+
+//-------------------------------------------------------------- short_cut ----
+
+    .p2align 5
+FUNCTION(short_cut)
+    seh     endprologue
+    mov     r10, [rsp + 8 + SHADOW]
+    mov     rax, r8
+    mov     r11, r9
+    LOAD_REGISTERS
+    jmp     rax
+END_FUNCTION(short_cut)
+
+//------------------------------------------------------------------ fixed ----
+
+    .p2align 5
+FUNCTION(fixed)
+    BEGIN_FRAME
+    sub     rsp, FIXED_SIZE
+    mov     r10, [PARAM_DESCRIPTOR]
+    mov     rax, r8
+    mov     r11, r9
+
+    // Groups of four stack words; fewer than four is none.
+    cmp     word ptr [r10 + D_STACK_WORDS], GROUP
+    jb      4f
+    je      3f
+    WORD    7
+    WORD    6
+    WORD    5
+    WORD    4
+3:  WORD    3
+    WORD    2
+    WORD    1
+    WORD    0
+4:  LOAD_REGISTERS
+    call    rax
+
+    add     rsp, FIXED_SIZE
+    END_FRAME
+END_FUNCTION(fixed)
+
+//--------------------------------------------------------------- variable ----
+
+    .p2align 5
+FUNCTION(variable)
+    BEGIN_FRAME
+    sub     rsp, 16
+    mov     r10, [PARAM_DESCRIPTOR]
+    mov     rax, r8
+    mov     r11, r9
+    mov     [SAVED_SLOTS], r9
+    cmp     word ptr [r10 + D_PARAMS], 0
+    cmove   r11, r10
+
+    // The return area, touched page by page.
+    movzx   r9d, word ptr [r10 + D_RETURN_AREA]
+1:  sub     r9d, PAGE
+    jb      2f
+    sub     rsp, PAGE
+    test    [rsp], rsp
+    jmp     1b
+2:  add     r9d, PAGE
+    sub     rsp, r9
+    test    [rsp], rsp
+    mov     [SAVED_AREA], rsp
+
+    // The stack words, last one first, which touches their pages in order.
+    movzx   r9d, word ptr [r10 + D_STACK_WORDS]
+    test    r9d, r9d
+    jz      4f
+3:  movzx   r8d, word ptr [r10 + 2 * r9 + D_LISTS - 2]
+    push    qword ptr [r11 + r8]
+    dec     r9d
+    jnz     3b
+4:  sub     rsp, SHADOW
+    LOAD_REGISTERS
+
+    // The return pointer, in its register or its stack word; a word that nobody
+    // reads takes it otherwise.
+    mov     r11, [SAVED_AREA]
+    RETURN_POINTER 2, r8
+    RETURN_POINTER 3, r9
+    movzx   r10d, word ptr [r10 + D_RETURN_WORD]
+    mov     [rsp + r10], r11
+    call    rax
+
+    // Result 0, if it is a vector.
+    mov     r10, [SAVED_SLOTS]
+    mov     r11, [PARAM_DESCRIPTOR]
+    cmp     byte ptr [r11 + D_RESULT], RESULT_VECTOR
+    je      9f
+
+    // The others, from the return area.
+6:  movzx   ecx, word ptr [r11 + D_SPILLS]
+    test    ecx, ecx
+    jz      8f
+    mov     r9, [SAVED_AREA]
+    movzx   edx, byte ptr [r11 + D_STRIDE]
+    mov     [SAVED_STRIDE], rdx
+    movzx   edx, word ptr [r11 + D_STACK_WORDS]
+    lea     r11, [r11 + 2 * rdx + D_LISTS]
+7:  movzx   edx, word ptr [r11]
+    add     r11, 2
+    add     r10, [SAVED_STRIDE]
+    test    edx, SPILL_4 | SPILL_16
+    jnz     10f
+    mov     r8, [r9 + rdx - SPILL_8]
+    mov     [r10], r8
+    dec     ecx
+    jnz     7b
+8:  lea     rsp, [rbp]                   // as an epilogue has to begin
+    cfi     remember_state
+    END_FRAME
+
+    cfi     restore_state
+9:  movups  [r10], xmm0
+    jmp     6b
+10: test    edx, SPILL_16
+    jnz     11f
+    mov     r8d, [r9 + rdx - SPILL_4]
+    mov     [r10], r8
+    dec     ecx
+    jnz     7b
+    jmp     8b
+11: movups  xmm1, [r9 + rdx - SPILL_16]
+    movups  [r10], xmm1
+    dec     ecx
+    jnz     7b
+    jmp     8b
+END_FUNCTION(variable)
+
+//------------------------------------------------------ function pointers ----
+//
+// A fifth argument is on the stack, where a thunk can put nothing. So it passes the
+// descriptor in rax, always to `storing`, which stores nothing if there is nothing
+// to store.
+//
+// Frame of `storing`, at the call:
+//
+//     rbp      | caller's rbp             |    frame record
+//     rbp -  8 | slots                    |    SAVED_SLOTS
+//     rsp + 32 | descriptor               |    SAVED_DESCRIPTOR, the fifth argument
+//     rsp      | the body's shadow space  | <- 16-aligned
+//              +--------------------------+
+
+#define SAVED_DESCRIPTOR    rbp - 16
+
+    .p2align 5
+FUNCTION(storing_short_cut)
+    seh     endprologue
+END_FUNCTION(storing_short_cut)          // falls through
+
+FUNCTION(storing)
+    BEGIN_FRAME
+    sub     rsp, 16 + SHADOW
+    mov     [SAVED_SLOTS], r9
+    mov     [SAVED_DESCRIPTOR], rax
+    call    [rax - BODY_BEFORE]
+
+    mov     r10, [SAVED_SLOTS]
+    mov     r11, [SAVED_DESCRIPTOR]
+    cmp     byte ptr [r11 + D_RESULT], RESULT_FLOAT
+    ja      2f
+    jb      1f
+    movq    rax, xmm0
+1:  cmp     byte ptr [r11 + D_RESULT], RESULT_NONE
+    je      2f
+    and     rax, [r11 + D_RESULT_MASK]
+    mov     [r10], rax
+2:  add     rsp, 16 + SHADOW
+    END_FRAME
+END_FUNCTION(storing)
+
+// Sections of their own: where nobody makes pointers, the linker drops them.
+ZEROED(pointer_table, (8 * POINTERS))
+
+#if defined(__ELF__)
+    .section .text.pointer_thunks, "ax", %progbits
+#else
+    .section .text$pointer_thunks, "xr"
+#endif
+    .balign THUNK_SIZE_X86_64
+FUNCTIONS(pointer_thunks)
+    seh     endprologue
+    .set    .Lentry, 0
+    .rept   POINTERS
+    LANDING_PAD
+    mov     rax, [rip + SYMBOL(pointer_table) + .Lentry]
+    jmp     SYMBOL(storing)
+    .balign THUNK_SIZE_X86_64, 0xcc
+    .set    .Lentry, .Lentry + 8
+    .endr
+END_FUNCTION(pointer_thunks)

@@ -1,0 +1,105 @@
+//! s390x. A liar's frame is a save area and 16 bytes of its own above it, and keeps
+//! r6 to r15 in its caller's.
+
+liars! {
+    ["stmg %r6, %r15, 48(%r15)", "aghi %r15, -176"] ["lmg %r6, %r15, 224(%r15)", "br %r14"]
+
+    // E1
+    never_calls Variable "()" ["larl %r1, {body}"] "called 0 times";
+    calls_twice Bare "()" [
+        "lgr %r7, %r4", "brasl %r14, {body}", "basr %r14, %r7"
+    ] "called 2 times";
+    misaligned Bare "()" [
+        "aghi %r15, -4", "brasl %r14, {body}", "aghi %r15, 4"
+    ] "stack pointer at the call";
+    rounds Bare "()" [
+        "efpc %r7", "lgr %r1, %r7", "xilf %r1, 2", "sfpc %r1", "brasl %r14, {body}", "sfpc %r7"
+    ] "the target found changed: fpc";
+    changes_callee Bare "()" ["aghi %r2, 1", "brasl %r14, {body}"] "context 0 in r2";
+    changes_caller Bare "()" ["aghi %r3, 1", "brasl %r14, {body}"] "context 1 in r3";
+    writes_before_reading ShortCut "(i32)" [
+        "xi 0(%r5), 255", "brasl %r14, {body}"
+    ] "p0 in r4";
+    does_not_reverse ShortCut "(i64)" [
+        "lgr %r1, %r4", "lg %r4, 0(%r5)", "basr %r14, %r1", "larl %r1, {body}"
+    ] "p0 in r4";
+    does_not_extend_arguments ShortCut "(i32, i32, i32)" [
+        "lgr %r1, %r4", "lgr %r7, %r5",
+        "lrv %r4, 0(%r7)", "llgfr %r4, %r4",
+        "lrv %r5, 16(%r7)", "llgfr %r5, %r5",
+        "lrv %r6, 32(%r7)", "llgfr %r6, %r6",
+        "basr %r14, %r1", "larl %r1, {body}"
+    ] " in r";
+    passes_floats_low ShortCut "(f32)" [
+        "lgr %r1, %r4", "lrvg %r0, 0(%r5)", "ldgr %f0, %r0", "basr %r14, %r1", "larl %r1, {body}"
+    ] "p0 in f0";
+    mistakes_stack_word Fixed "(i64, i64, i64, i64)" [
+        "mvc 48(8, %r5), 32(%r5)", "brasl %r14, {body}"
+    ] "p3 in [sp+160]";
+    // E2
+    changes_result Bare "() -> i64" ["brasl %r14, {body}", "aghi %r2, 1"] "left in r2";
+    changes_upper_half Bare "() -> i32" ["brasl %r14, {body}", "llgfr %r2, %r2"] "left in r2";
+    changes_float Bare "() -> f64" ["brasl %r14, {body}", "lcdfr %f0, %f0"] "left in f0";
+    writes_slot ShortCut "(i64) -> i64" [
+        "lgr %r7, %r5", "brasl %r14, {body}", "stg %r2, 0(%r7)"
+    ] "slot 0 afterwards";
+    does_not_extend Variable "() -> (i32, i32)" [
+        "lgr %r7, %r5", "brasl %r14, {body}", "xi 20(%r7), 255"
+    ] "slot 1 afterwards";
+    // E3
+    writes_beyond Bare "()" ["xi 0(%r5), 255", "brasl %r14, {body}"] "slot 0 afterwards";
+    writes_descriptor Bare "()" ["xi 0x20(%r6), 255", "brasl %r14, {body}"] "the descriptor";
+    writes_above Bare "()" [
+        "xi 340(%r15), 255", "brasl %r14, {body}"
+    ] "lost: the caller's frame";
+    relies_on_memory_below_r15 Bare "() -> i64" [
+        "lghi %r0, 0", "stg %r0, -128(%r15)", "brasl %r14, {body}", "xg %r2, -128(%r15)"
+    ] "left in r2";
+    relies_on_r0 Bare "() -> i64" [
+        "lghi %r0, 0", "brasl %r14, {body}", "xgr %r2, %r0"
+    ] "left in r2";
+    relies_on_r1 Bare "() -> i64" [
+        "lghi %r1, 0", "brasl %r14, {body}", "xgr %r2, %r1"
+    ] "left in r2";
+    relies_on_r5 Bare "() -> i64" [
+        "lghi %r5, 0", "brasl %r14, {body}", "xgr %r2, %r5"
+    ] "left in r2";
+    relies_on_f1 Bare "() -> i64" [
+        "lzdr %f1", "brasl %r14, {body}", "lgdr %r1, %f1", "xgr %r2, %r1"
+    ] "left in r2";
+    relies_on_f2 Bare "() -> i64" [
+        "lzdr %f2", "brasl %r14, {body}", "lgdr %r1, %f2", "xgr %r2, %r1"
+    ] "left in r2";
+    relies_on_f7 Bare "() -> i64" [
+        "lzdr %f7", "brasl %r14, {body}", "lgdr %r1, %f7", "xgr %r2, %r1"
+    ] "left in r2";
+    // E4
+    loses_fpc Bare "()" [
+        "brasl %r14, {body}", "efpc %r1", "xilf %r1, 2", "sfpc %r1"
+    ] "lost: fpc";
+    loses_r6 Bare "()" ["brasl %r14, {body}", "xi 224(%r15), 255"] "lost: r6";
+    loses_r7 Bare "()" ["brasl %r14, {body}", "xi 232(%r15), 255"] "lost: r7";
+    loses_r8 Bare "()" ["brasl %r14, {body}", "xi 240(%r15), 255"] "lost: r8";
+    loses_r9 Bare "()" ["brasl %r14, {body}", "xi 248(%r15), 255"] "lost: r9";
+    loses_r10 Bare "()" ["brasl %r14, {body}", "xi 256(%r15), 255"] "lost: r10";
+    loses_r11 Bare "()" ["brasl %r14, {body}", "xi 264(%r15), 255"] "lost: r11";
+    loses_r12 Bare "()" ["brasl %r14, {body}", "xi 272(%r15), 255"] "lost: r12";
+    loses_r13 Bare "()" ["brasl %r14, {body}", "xi 280(%r15), 255"] "lost: r13";
+    loses_f8 Bare "()" ["brasl %r14, {body}", "lcdfr %f8, %f8"] "lost: f8";
+    loses_f9 Bare "()" ["brasl %r14, {body}", "lcdfr %f9, %f9"] "lost: f9";
+    loses_f10 Bare "()" ["brasl %r14, {body}", "lcdfr %f10, %f10"] "lost: f10";
+    loses_f11 Bare "()" ["brasl %r14, {body}", "lcdfr %f11, %f11"] "lost: f11";
+    loses_f12 Bare "()" ["brasl %r14, {body}", "lcdfr %f12, %f12"] "lost: f12";
+    loses_f13 Bare "()" ["brasl %r14, {body}", "lcdfr %f13, %f13"] "lost: f13";
+    loses_f14 Bare "()" ["brasl %r14, {body}", "lcdfr %f14, %f14"] "lost: f14";
+    loses_f15 Bare "()" ["brasl %r14, {body}", "lcdfr %f15, %f15"] "lost: f15";
+    loses_r15 Bare "()" ["brasl %r14, {body}", "xi 303(%r15), 8"] "lost: r15";
+}
+
+deadly! {
+    ["br %r4"]
+    reads_before_slots "icy %r0, -1(%r5)";
+    reads_after_slots "ic %r0, 0(%r5)";
+    reads_before_descriptor "icy %r0, -1(%r6)";
+    reads_after_descriptor "ic %r0, 0x38(%r6)";
+}

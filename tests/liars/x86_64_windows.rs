@@ -1,0 +1,99 @@
+//! x86-64, Windows. A liar's frame has the space of the body that it calls at rsp, its
+//! fifth argument, the descriptor, at rsp + 32, and 16 bytes of its own above.
+
+liars! {
+    ["sub rsp, 56", "mov rax, [rsp + 96]", "mov [rsp + 32], rax"] ["add rsp, 56", "ret"]
+
+    // E1
+    never_calls Variable "()" ["lea rax, [rip + {body}]"] "called 0 times";
+    calls_twice Bare "()" [
+        "mov [rsp + 48], r8", "call {body}", "call [rsp + 48]"
+    ] "called 2 times";
+    misaligned Bare "()" [
+        "sub rsp, 8", "call {body}", "add rsp, 8"
+    ] "stack pointer at the call";
+    sets_direction Bare "()" ["std", "call {body}"] "the target found changed: the direction flag";
+    rounds Bare "()" [
+        "stmxcsr [rsp + 48]", "xor dword ptr [rsp + 48], 0x2000", "ldmxcsr [rsp + 48]",
+        "call {body}",
+        "stmxcsr [rsp + 48]", "xor dword ptr [rsp + 48], 0x2000", "ldmxcsr [rsp + 48]"
+    ] "the target found changed: mxcsr";
+    changes_callee Bare "()" ["inc rcx", "call {body}"] "context 0 in rcx";
+    changes_caller Bare "()" ["inc rdx", "call {body}"] "context 1 in rdx";
+    writes_before_reading ShortCut "(i32)" ["inc byte ptr [r9]", "call {body}"] "p0 in r8";
+    mistakes_stack_word Fixed "(i64, i64, i64)" [
+        "mov r10, [r9 + 16]", "mov [r9 + 32], r10", "call {body}"
+    ] "p2 in [sp+32]";
+    // E2
+    changes_result Bare "() -> i64" ["call {body}", "inc rax"] "left in rax";
+    changes_upper_half Bare "() -> i32" ["call {body}", "mov eax, eax"] "left in rax";
+    changes_float Bare "() -> f64" ["call {body}", "pxor xmm0, xmm0"] "left in xmm0";
+    writes_slot ShortCut "(i64) -> i64" [
+        "mov [rsp + 48], r9", "call {body}", "mov r9, [rsp + 48]", "mov [r9], rax"
+    ] "slot 0 afterwards";
+    does_not_extend Variable "() -> (i32, i32)" [
+        "mov [rsp + 48], r9", "call {body}", "mov r9, [rsp + 48]", "not dword ptr [r9 + 20]"
+    ] "slot 1 afterwards";
+    // E3
+    writes_beyond Bare "()" ["not byte ptr [r9]", "call {body}"] "slot 0 afterwards";
+    writes_descriptor Bare "()" ["not byte ptr [rax + 0x20]", "call {body}"] "the descriptor";
+    writes_above Bare "()" ["not byte ptr [rsp + 112]", "call {body}"] "lost: the caller's frame";
+    relies_on_memory_below_rsp Bare "() -> i64" [
+        "and qword ptr [rsp - 128], 0", "call {body}", "xor rax, [rsp - 128]"
+    ] "left in rax";
+    relies_on_rcx Bare "() -> i64" [
+        "mov [rsp + 48], rcx", "call {body}", "xor rcx, [rsp + 48]", "xor rax, rcx"
+    ] "left in rax";
+    relies_on_rdx Bare "() -> i64" ["call {body}", "xor rax, rdx"] "left in rax";
+    relies_on_r8 Bare "() -> i64" ["call {body}", "xor rax, r8"] "left in rax";
+    relies_on_r9 Bare "() -> i64" ["call {body}", "xor rax, r9"] "left in rax";
+    relies_on_r10 Bare "() -> i64" ["call {body}", "xor rax, r10"] "left in rax";
+    relies_on_r11 Bare "() -> i64" ["call {body}", "xor rax, r11"] "left in rax";
+    relies_on_xmm1 Bare "() -> f64" [
+        "pxor xmm1, xmm1", "call {body}", "pxor xmm0, xmm1"
+    ] "left in xmm0";
+    relies_on_xmm5 Bare "() -> f64" [
+        "pxor xmm5, xmm5", "call {body}", "pxor xmm0, xmm5"
+    ] "left in xmm0";
+    relies_on_flags Bare "() -> i64" [
+        "test rsp, rsp", "call {body}", "sbb rax, 0"
+    ] "left in rax";
+    // E4
+    loses_rbx Bare "()" ["call {body}", "not rbx"] "lost: rbx";
+    loses_rbp Bare "()" ["call {body}", "not rbp"] "lost: rbp";
+    loses_rsi Bare "()" ["call {body}", "not rsi"] "lost: rsi";
+    loses_rdi Bare "()" ["call {body}", "not rdi"] "lost: rdi";
+    loses_r12 Bare "()" ["call {body}", "not r12"] "lost: r12";
+    loses_r13 Bare "()" ["call {body}", "not r13"] "lost: r13";
+    loses_r14 Bare "()" ["call {body}", "not r14"] "lost: r14";
+    loses_r15 Bare "()" ["call {body}", "not r15"] "lost: r15";
+    loses_xmm6 Bare "()" ["call {body}", "pxor xmm6, xmm6"] "lost: xmm6";
+    loses_xmm7 Bare "()" ["call {body}", "pxor xmm7, xmm7"] "lost: xmm7";
+    loses_xmm8 Bare "()" ["call {body}", "pxor xmm8, xmm8"] "lost: xmm8";
+    loses_xmm9 Bare "()" ["call {body}", "pxor xmm9, xmm9"] "lost: xmm9";
+    loses_xmm10 Bare "()" ["call {body}", "pxor xmm10, xmm10"] "lost: xmm10";
+    loses_xmm11 Bare "()" ["call {body}", "pxor xmm11, xmm11"] "lost: xmm11";
+    loses_xmm12 Bare "()" ["call {body}", "pxor xmm12, xmm12"] "lost: xmm12";
+    loses_xmm13 Bare "()" ["call {body}", "pxor xmm13, xmm13"] "lost: xmm13";
+    loses_xmm14 Bare "()" ["call {body}", "pxor xmm14, xmm14"] "lost: xmm14";
+    loses_xmm15 Bare "()" ["call {body}", "pxor xmm15, xmm15"] "lost: xmm15";
+    loses_upper_half_of_xmm6 Bare "()" ["call {body}", "movq xmm6, xmm6"] "lost: xmm6";
+    loses_rsp Bare "()" [
+        "call {body}", "mov rcx, [rsp + 56]", "add rsp, 72", "jmp rcx"
+    ] "lost: rsp";
+    loses_direction Bare "()" ["call {body}", "std"] "lost: the direction flag";
+    loses_mxcsr Bare "()" [
+        "call {body}", "stmxcsr [rsp]", "xor dword ptr [rsp], 0x2000", "ldmxcsr [rsp]"
+    ] "lost: mxcsr";
+    loses_x87 Bare "()" [
+        "call {body}", "fnstcw [rsp]", "xor word ptr [rsp], 0x400", "fldcw [rsp]"
+    ] "lost: the x87 control word";
+}
+
+deadly! {
+    ["jmp r8"]
+    reads_before_slots "mov r10b, [r9 - 1]";
+    reads_after_slots "mov r10b, [r9]";
+    reads_before_descriptor "mov rax, [rsp + 40]\nmov r10b, [rax - 1]";
+    reads_after_descriptor "mov rax, [rsp + 40]\nmov r10b, [rax + 0x38]";
+}
