@@ -313,9 +313,9 @@ FUNCTION(variable)
     push    qword ptr [rcx + r10]
     dec     r9d
     jnz     3b
-4:  cmp     byte ptr [r8 + D_FLOATS], FLOATS_SOME
-    ja      12f
-    SOME_FLOATS
+4:  cmp     byte ptr [r8 + D_FLOATS], 0
+    je      5f
+    call    SYMBOL(all_floats)
 5:  LOAD_INTEGERS
 
     // The return pointer, in its register or its stack word; a word that nobody
@@ -372,8 +372,6 @@ FUNCTION(variable)
     dec     ecx
     jnz     7b
     jmp     8b
-12: call    SYMBOL(all_floats)
-    jmp     5b
 END_FUNCTION(variable)
 
 //------------------------------------------------------ function pointers ----
