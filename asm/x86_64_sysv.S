@@ -25,14 +25,14 @@
 //
 // The bodies, from the one that can do least to the one that can do everything:
 //
-//     bare        no parameters                     a jump: no frame,
-//     short_cut   parameters, no stack words        and target returns
+//     bare        no parameters, no results         a jump: no frame,
+//     short_cut   no stack words                    and target returns
 //                                                   straight to our caller
-//     fixed       parameters, up to FIXED_WORDS     a frame of constant size
-//                 stack words
+//     fixed       up to FIXED_WORDS stack words     a frame of constant size
 //     variable    anything                          a frame of any size
 //
-// The first three serve at most one result, a scalar. All leave result 0 in its
+// The first three serve at most one result, a scalar, and `short_cut` and `fixed`
+// read slot 0 whatever the parameters are, so there must be one. All leave result 0 in its
 // register, if it is a scalar: the caller stores it. `variable` stores all others.
 //
 // Plain C has no contexts: there, callee and caller are the first two integer

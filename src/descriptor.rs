@@ -172,7 +172,7 @@ const FIXED_WORDS: usize = constant("FIXED_WORDS");
 #[repr(u8)]
 #[doc(hidden)]
 pub enum Shape {
-    /// Jumps; no parameters, at most one result, which is a scalar.
+    /// Jumps; no parameters, no results.
     Bare,
     /// Loads the argument registers and jumps; no stack words, at most one
     /// result, which is a scalar.
@@ -387,8 +387,8 @@ impl<'a> Source<'a> {
         let shortest = header.shortest();
         header.shape = if shortest.at_least(shape) {
             shortest
-        } else if params.is_empty() {
-            // The shapes between read slot 0, and there may be none.
+        } else if header.slots() == 0 {
+            // The shapes between read slot 0, and there is none.
             Shape::Variable
         } else {
             shape
@@ -472,7 +472,9 @@ impl Header {
             Shape::Variable
         } else if words > 0 {
             Shape::Fixed
-        } else if self.params > 0 {
+        } else if self.slots() > 0 {
+            // Without parameters, too: where signatures vary, one body more is
+            // one mispredicted jump more.
             Shape::ShortCut
         } else {
             Shape::Bare

@@ -42,7 +42,7 @@ fn bodies() -> &'static [u32] {
 }
 
 fn subject(convention: Convention, shape: Shape) -> Subject {
-    let text = if shape == Shape::Bare { "() -> i64" } else { "(i64) -> i64" };
+    let text = if shape == Shape::Bare { "()" } else { "(i64) -> i64" };
     let subject = Subject::new(convention, &text.parse().unwrap(), shape).unwrap();
     assert_eq!(subject.shape(), shape);
     subject

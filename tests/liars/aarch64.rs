@@ -25,9 +25,9 @@ liars! {
         "ldr x9, [x3, #80]", "str x9, [x3, #96]", "bl {body}"
     ] "p6 in [sp+0]";
     // E2
-    changes_result Bare "() -> i64" ["bl {body}", "add x0, x0, #1"] "left in x0";
-    changes_upper_half Bare "() -> i32" ["bl {body}", "mov w0, w0"] "left in x0";
-    changes_float Bare "() -> f64" ["bl {body}", "movi d0, #0"] "left in v0";
+    changes_result ShortCut "() -> i64" ["bl {body}", "add x0, x0, #1"] "left in x0";
+    changes_upper_half ShortCut "() -> i32" ["bl {body}", "mov w0, w0"] "left in x0";
+    changes_float ShortCut "() -> f64" ["bl {body}", "movi d0, #0"] "left in v0";
     writes_slot ShortCut "(i64) -> i64" [
         "str x3, [sp, #16]", "bl {body}", "ldr x9, [sp, #16]", "str x0, [x9]"
     ] "slot 0 afterwards";
@@ -48,37 +48,37 @@ liars! {
     writes_above Bare "()" [
         "ldrb w9, [sp, #40]", "mvn w9, w9", "strb w9, [sp, #40]", "bl {body}"
     ] "lost: the caller's frame";
-    relies_on_memory_below_sp Bare "() -> i64" [
+    relies_on_memory_below_sp ShortCut "() -> i64" [
         "str xzr, [sp, #-128]", "bl {body}", "ldr x9, [sp, #-128]", "eor x0, x0, x9"
     ] "left in x0";
-    relies_on_x5 Bare "() -> i64" [
+    relies_on_x5 ShortCut "() -> i64" [
         "mov x5, xzr", "bl {body}", "eor x0, x0, x5"
     ] "left in x0";
-    relies_on_x9 Bare "() -> i64" [
+    relies_on_x9 ShortCut "() -> i64" [
         "mov x9, xzr", "bl {body}", "eor x0, x0, x9"
     ] "left in x0";
-    relies_on_x15 Bare "() -> i64" [
+    relies_on_x15 ShortCut "() -> i64" [
         "mov x15, xzr", "bl {body}", "eor x0, x0, x15"
     ] "left in x0";
-    relies_on_x16 Bare "() -> i64" [
+    relies_on_x16 ShortCut "() -> i64" [
         "mov x16, xzr", "bl {body}", "eor x0, x0, x16"
     ] "left in x0";
-    relies_on_x17 Bare "() -> i64" [
+    relies_on_x17 ShortCut "() -> i64" [
         "mov x17, xzr", "bl {body}", "eor x0, x0, x17"
     ] "left in x0";
-    relies_on_v1 Bare "() -> f64" [
+    relies_on_v1 ShortCut "() -> f64" [
         "movi d1, #0", "bl {body}", "eor v0.8b, v0.8b, v1.8b"
     ] "left in v0";
-    relies_on_v16 Bare "() -> f64" [
+    relies_on_v16 ShortCut "() -> f64" [
         "movi d16, #0", "bl {body}", "eor v0.8b, v0.8b, v16.8b"
     ] "left in v0";
-    relies_on_v31 Bare "() -> f64" [
+    relies_on_v31 ShortCut "() -> f64" [
         "movi d31, #0", "bl {body}", "eor v0.8b, v0.8b, v31.8b"
     ] "left in v0";
-    relies_on_upper_half_of_v8 Bare "() -> i64" [
+    relies_on_upper_half_of_v8 ShortCut "() -> i64" [
         "mov v8.d[1], xzr", "bl {body}", "mov x9, v8.d[1]", "eor x0, x0, x9"
     ] "left in x0";
-    relies_on_flags Bare "() -> i64" [
+    relies_on_flags ShortCut "() -> i64" [
         "cmp sp, #0", "bl {body}", "cinc x0, x0, eq"
     ] "left in x0";
     // E4

@@ -33,9 +33,9 @@ liars! {
         "ld t0, 80(a3)", "sd t0, 96(a3)", "call {body}"
     ] "p6 in [sp+0]";
     // E2
-    changes_result Bare "() -> i64" ["call {body}", "addi a0, a0, 1"] "left in a0";
-    changes_upper_half Bare "() -> i32" ["call {body}", "sext.w a0, a0"] "left in a0";
-    changes_float Bare "() -> f64" ["call {body}", "fneg.d fa0, fa0"] "left in fa0";
+    changes_result ShortCut "() -> i64" ["call {body}", "addi a0, a0, 1"] "left in a0";
+    changes_upper_half ShortCut "() -> i32" ["call {body}", "sext.w a0, a0"] "left in a0";
+    changes_float ShortCut "() -> f64" ["call {body}", "fneg.d fa0, fa0"] "left in fa0";
     writes_slot ShortCut "(i64) -> i64" [
         "sd a3, 16(sp)", "call {body}", "ld t0, 16(sp)", "sd a0, 0(t0)"
     ] "slot 0 afterwards";
@@ -56,28 +56,28 @@ liars! {
     writes_above Bare "()" [
         "lbu t0, 40(sp)", "not t0, t0", "sb t0, 40(sp)", "call {body}"
     ] "lost: the caller's frame";
-    relies_on_memory_below_sp Bare "() -> i64" [
+    relies_on_memory_below_sp ShortCut "() -> i64" [
         "sd zero, -128(sp)", "call {body}", "ld t0, -128(sp)", "xor a0, a0, t0"
     ] "left in a0";
-    relies_on_a5 Bare "() -> i64" [
+    relies_on_a5 ShortCut "() -> i64" [
         "li a5, 0", "call {body}", "xor a0, a0, a5"
     ] "left in a0";
-    relies_on_t0 Bare "() -> i64" [
+    relies_on_t0 ShortCut "() -> i64" [
         "li t0, 0", "call {body}", "xor a0, a0, t0"
     ] "left in a0";
-    relies_on_t2 Bare "() -> i64" [
+    relies_on_t2 ShortCut "() -> i64" [
         "li t2, 0", "call {body}", "xor a0, a0, t2"
     ] "left in a0";
-    relies_on_t6 Bare "() -> i64" [
+    relies_on_t6 ShortCut "() -> i64" [
         "li t6, 0", "call {body}", "xor a0, a0, t6"
     ] "left in a0";
-    relies_on_fa1 Bare "() -> i64" [
+    relies_on_fa1 ShortCut "() -> i64" [
         "fmv.d.x fa1, zero", "call {body}", "fmv.x.d t0, fa1", "xor a0, a0, t0"
     ] "left in a0";
-    relies_on_ft0 Bare "() -> i64" [
+    relies_on_ft0 ShortCut "() -> i64" [
         "fmv.d.x ft0, zero", "call {body}", "fmv.x.d t0, ft0", "xor a0, a0, t0"
     ] "left in a0";
-    relies_on_ft11 Bare "() -> i64" [
+    relies_on_ft11 ShortCut "() -> i64" [
         "fmv.d.x ft11, zero", "call {body}", "fmv.x.d t0, ft11", "xor a0, a0, t0"
     ] "left in a0";
     // E4

@@ -24,9 +24,9 @@ liars! {
         "mov r10, [rcx + 48]", "mov [rcx + 64], r10", "call {body}"
     ] "p4 in [sp+0]";
     // E2
-    changes_result Bare "() -> i64" ["call {body}", "inc rax"] "left in rax";
-    changes_upper_half Bare "() -> i32" ["call {body}", "mov eax, eax"] "left in rax";
-    changes_float Bare "() -> f64" ["call {body}", "pxor xmm0, xmm0"] "left in xmm0";
+    changes_result ShortCut "() -> i64" ["call {body}", "inc rax"] "left in rax";
+    changes_upper_half ShortCut "() -> i32" ["call {body}", "mov eax, eax"] "left in rax";
+    changes_float ShortCut "() -> f64" ["call {body}", "pxor xmm0, xmm0"] "left in xmm0";
     writes_slot ShortCut "(i64) -> i64" [
         "mov [rsp], rcx", "call {body}", "mov rcx, [rsp]", "mov [rcx], rax"
     ] "slot 0 afterwards";
@@ -40,18 +40,18 @@ liars! {
     writes_beyond Bare "()" ["not byte ptr [rcx]", "call {body}"] "slot 0 afterwards";
     writes_descriptor Bare "()" ["not byte ptr [r8 + 0x20]", "call {body}"] "the descriptor";
     writes_above Bare "()" ["not byte ptr [rsp + 16]", "call {body}"] "lost: the caller's frame";
-    relies_on_red_zone Bare "() -> i64" [
+    relies_on_red_zone ShortCut "() -> i64" [
         "and qword ptr [rsp - 128], 0", "call {body}", "xor rax, [rsp - 128]"
     ] "left in rax";
-    relies_on_r10 Bare "() -> i64" ["xor r10, r10", "call {body}", "xor rax, r10"] "left in rax";
-    relies_on_r11 Bare "() -> i64" ["xor r11, r11", "call {body}", "xor rax, r11"] "left in rax";
-    relies_on_rdi Bare "() -> i64" [
+    relies_on_r10 ShortCut "() -> i64" ["xor r10, r10", "call {body}", "xor rax, r10"] "left in rax";
+    relies_on_r11 ShortCut "() -> i64" ["xor r11, r11", "call {body}", "xor rax, r11"] "left in rax";
+    relies_on_rdi ShortCut "() -> i64" [
         "mov [rsp], rdi", "call {body}", "xor rdi, [rsp]", "xor rax, rdi"
     ] "left in rax";
-    relies_on_xmm15 Bare "() -> f64" [
+    relies_on_xmm15 ShortCut "() -> f64" [
         "pxor xmm15, xmm15", "call {body}", "pxor xmm0, xmm15"
     ] "left in xmm0";
-    relies_on_flags Bare "() -> i64" [
+    relies_on_flags ShortCut "() -> i64" [
         "test rsp, rsp", "call {body}", "sbb rax, 0"
     ] "left in rax";
     // E4
