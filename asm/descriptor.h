@@ -80,11 +80,12 @@
 #define H_SPILLS 0x3e
 #define H_MORE 0x40
 #define H_FLOAT 0x42
+#define H_FLOATS 0x52
 
 // The number of stack words is a multiple of this.
 #define H_GROUP 2
 
-// How many floats an entry for few of them takes.
+// H_FLOATS: more vector registers than this are seldom.
 #define FLOATS_FEW 2
 
 // How many slots the small frame has room for.

@@ -479,19 +479,8 @@ END_FUNCTION(pointer_thunks)
 // What carries nothing goes to the scratch bytes after the slots, and the return
 // pointer to a place of its own.
 //
-// A store to an offset that has just been loaded costs more than one to a
-// constant, so there are shorter entries for what is common: up to SMALL_SLOTS
-// slots, and at most one result, a scalar.
-//
-//     host_integers_few, host_integers_all          only integers: up to 2, all
-//                                                   in registers
-//     host_integers_words                           likewise, and stack words
-//     host_floats_few, host_floats_some,            only floats and vectors: up
-//     host_floats_all                               to 2, 4, 8 in registers
-//     host_mixed_few, host_mixed_all                up to 2 floats, and up to 2
-//                                                   integers, all in registers
-//     host_small                                    any results
-//     host                                          any number of slots
+// `host_small` does the same in a frame of constant size, for up to SMALL_SLOTS
+// slots.
 //
 // The entries with a c_ are for plain C, behind the thunks of callbacks: the
 // context is in r10, rdi and rsi go to slots too, and the caller is null.
@@ -591,116 +580,15 @@ END_FUNCTION(pointer_thunks)
     movsd   xmm0, qword ptr [SLOT(0)]
 .endm
 
-    // Stack words in order, two at a time. The first of them is number 4.
     .p2align 5
-FUNCTION(host_integers_words)
-    SMALL_FRAME
-    movzx   eax, word ptr [rdi + H_STACK_WORDS]
-    shl     eax, 3
-1:  mov     r10, [ARGUMENTS + rax - 8]
-    mov     r11, [ARGUMENTS + rax - 16]
-    mov     [SLOT(3) + 2 * rax], r10
-    mov     [SLOT(2) + 2 * rax], r11
-    sub     eax, 8 * H_GROUP
-    jnz     1b
-    jmp     1f
-END_FUNCTION(host_integers_words)
-
-FUNCTION(host_integers_all)
-    SMALL_FRAME
-1:  mov     [SLOT(3)], r9
-    mov     [SLOT(2)], r8
-    jmp     2f
-END_FUNCTION(host_integers_all)
-
-FUNCTION(c_host_integers_all)
-    SMALL_FRAME
-    mov     [SLOT(5)], r9
-    mov     [SLOT(4)], r8
-    mov     [SLOT(3)], rcx
-    mov     [SLOT(2)], rdx
-    jmp     1f
-END_FUNCTION(c_host_integers_all)
-
-FUNCTION(c_host_integers_few)
-    SMALL_FRAME
-1:  mov     [SLOT(1)], rsi
-    mov     [SLOT(0)], rdi
-    mov     rdi, r10
-    xor     esi, esi
-    jmp     3f
-END_FUNCTION(c_host_integers_few)
-
-    .p2align 5
-FUNCTION(host_integers_few)
-    SMALL_FRAME
-2:  mov     [SLOT(1)], rcx
-    mov     [SLOT(0)], rdx
-3:  CALL_HOST
-    leave
-    END_FRAME
-END_FUNCTION(host_integers_few)
-
-FUNCTION(c_host_mixed)
-    SMALL_FRAME
-    FROM_CONTEXTS
-    jmp     1f
-END_FUNCTION(c_host_mixed)
-
-FUNCTION(host_mixed_all)
-    SMALL_FRAME
-1:  FROM_INTEGER 5, r9
-    FROM_INTEGER 4, r8
-    jmp     2f
-END_FUNCTION(host_mixed_all)
-
-    .p2align 5
-FUNCTION(host_mixed_few)
-    SMALL_FRAME
-2:  FROM_INTEGER 3, rcx
-    FROM_INTEGER 2, rdx
-    FROM_FLOAT 1
-    FROM_FLOAT 0
-    CALL_HOST
-    leave
-    END_FRAME
-END_FUNCTION(host_mixed_few)
-
-FUNCTION(host_floats_few)
-    SMALL_FRAME
-    jmp     2f
-END_FUNCTION(host_floats_few)
-
-FUNCTION(host_floats_some)
-    SMALL_FRAME
-    jmp     1f
-END_FUNCTION(host_floats_some)
-
-    .p2align 5
-FUNCTION(host_floats_all)
-    SMALL_FRAME
-    movups  [SLOT(7)], xmm7
-    movups  [SLOT(6)], xmm6
-    movups  [SLOT(5)], xmm5
-    movups  [SLOT(4)], xmm4
-1:  movups  [SLOT(3)], xmm3
-    movups  [SLOT(2)], xmm2
-2:  movups  [SLOT(1)], xmm1
-    movups  [SLOT(0)], xmm0
-    CALL_HOST
-    leave
-    END_FRAME
-END_FUNCTION(host_floats_all)
-
 FUNCTION(c_host)
     LARGE_FRAME r10
-    FROM_CONTEXTS
     jmp     1f
 END_FUNCTION(c_host)
 
 FUNCTION(c_host_small)
     SMALL_FRAME
-    FROM_CONTEXTS
+1:  FROM_CONTEXTS
     jmp     1f
 END_FUNCTION(c_host_small)
 
@@ -712,13 +600,15 @@ END_FUNCTION(host)
     .p2align 5
 FUNCTION(host_small)
     SMALL_FRAME
-1:  FROM_FLOAT 7
+1:  cmp     word ptr [rdi + H_FLOATS], FLOATS_FEW
+    jbe     2f
+    FROM_FLOAT 7
     FROM_FLOAT 6
     FROM_FLOAT 5
     FROM_FLOAT 4
     FROM_FLOAT 3
     FROM_FLOAT 2
-    FROM_FLOAT 1
+2:  FROM_FLOAT 1
     FROM_FLOAT 0
     FROM_INTEGER 5, r9
     FROM_INTEGER 4, r8
@@ -729,53 +619,53 @@ FUNCTION(host_small)
     // The stack words, two at a time.
     movzx   ecx, word ptr [rdi + H_STACK_WORDS]
     test    ecx, ecx
-    jz      3f
+    jz      4f
     mov     r8, [rdi + H_LISTS]
-2:  movzx   eax, word ptr [r8 + 2 * rcx - 2]
+3:  movzx   eax, word ptr [r8 + 2 * rcx - 2]
     movzx   edx, word ptr [r8 + 2 * rcx - 4]
     mov     r9, [ARGUMENTS + 8 * rcx - 8]
     mov     r10, [ARGUMENTS + 8 * rcx - 16]
     mov     [rsp + rax], r9
     mov     [rsp + rdx], r10
     sub     ecx, H_GROUP
-    jnz     2b
-3:  CALL_HOST
+    jnz     3b
+4:  CALL_HOST
     mov     rdi, [SAVED_CONTEXT]
     cmp     word ptr [rdi + H_MORE], 0
-    jne     5f
-4:  leave
+    jne     6f
+5:  leave
     .cfi_remember_state
     END_FRAME
 
     // The other half of a vector, and the results of the return area.
     .cfi_restore_state
-5:  movhps  xmm0, qword ptr [SLOT(0) + 8]
+6:  movhps  xmm0, qword ptr [SLOT(0) + 8]
     movzx   ecx, word ptr [rdi + H_SPILLS]
     test    ecx, ecx
-    jz      4b
+    jz      5b
     movzx   edx, word ptr [rdi + H_STACK_WORDS]
     mov     r8, [rdi + H_LISTS]
     lea     r8, [r8 + 2 * rdx]
     mov     r9, [SAVED_POINTER]
     mov     r10, rsp
-6:  movzx   edx, word ptr [r8]
+7:  movzx   edx, word ptr [r8]
     add     r8, 2
     add     r10, 16
     mov     r11, [r10]
     test    edx, SPILL_4 | SPILL_16
-    jnz     8f
-    mov     [r9 + rdx - SPILL_8], r11
-7:  dec     ecx
-    jnz     6b
-    jmp     4b
-8:  test    edx, SPILL_16
     jnz     9f
+    mov     [r9 + rdx - SPILL_8], r11
+8:  dec     ecx
+    jnz     7b
+    jmp     5b
+9:  test    edx, SPILL_16
+    jnz     10f
     mov     [r9 + rdx - SPILL_4], r11d
-    jmp     7b
-9:  mov     [r9 + rdx - SPILL_16], r11
+    jmp     8b
+10: mov     [r9 + rdx - SPILL_16], r11
     mov     r11, [r10 + 8]
     mov     [r9 + rdx - SPILL_16 + 8], r11
-    jmp     7b
+    jmp     8b
 END_FUNCTION(host_small)
 
 // The function pointers of callbacks. Sections of their own: where nobody makes

@@ -150,8 +150,7 @@ const_assert_eq!(offset_of!(Descriptor<[u16; 1]>, lists), constant("D_LISTS"));
 const_assert_eq!(size_of::<Descriptor<[u16; 4]>>(), 64);
 assert_impl_all!(Descriptor: Send, Sync);
 
-pub(crate) const FLOATS_FEW: u8 = constant("FLOATS_FEW") as u8;
-pub(crate) const FLOATS_SOME: u8 = constant("FLOATS_SOME") as u8;
+const FLOATS_SOME: u8 = constant("FLOATS_SOME") as u8;
 const FLOATS_ALL: u8 = constant("FLOATS_ALL") as u8;
 const FLOATS_VECTORS: u8 = constant("FLOATS_VECTORS") as u8;
 const RESULT_NONE: u8 = constant("RESULT_NONE") as u8;

@@ -10,9 +10,7 @@ use alloc::{vec, vec::Vec};
 
 use crate::{
     Abi, ValType,
-    descriptor::{
-        FLOATS_FEW, FLOATS_SOME, SPILL_4, SPILL_8, SPILL_16, Shape, assert_layout, constant,
-    },
+    descriptor::{SPILL_4, SPILL_8, SPILL_16, Shape, assert_layout, constant},
     layout::{Assigner, Misfit, Packer, Place, check},
     valtype::Class,
 };
@@ -40,6 +38,8 @@ pub(crate) struct Scatter {
     more: u16,
     /// Per float argument register: the offset that its sixteen bytes go to.
     float: [u16; 8],
+    /// How many float argument registers there are to take from, at most.
+    floats: u16,
 }
 
 assert_layout!(Scatter, constant("H_SCATTER"), {
@@ -50,58 +50,22 @@ assert_layout!(Scatter, constant("H_SCATTER"), {
     spills @ "H_SPILLS",
     more @ "H_MORE",
     float @ "H_FLOAT",
+    floats @ "H_FLOATS",
 });
 
-/// An entry of the assembly, and what it can do. All but the last two serve at
-/// most one result, a scalar, and find parameters in registers alone unless they
-/// say otherwise; all but the last have a small frame.
+/// An entry of the assembly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// Two integers.
-    IntegersFew,
-    /// Integers.
-    IntegersAll,
-    /// Integers, some of them on the stack, in words of eight bytes.
-    IntegersWords,
-    /// Floats, up to `FLOATS_FEW`.
-    FloatsFew,
-    /// Floats, up to `FLOATS_SOME`.
-    FloatsSome,
-    /// Floats.
-    FloatsAll,
-    /// Two integers and up to `FLOATS_FEW` floats.
-    MixedFew,
-    /// Integers, and up to `FLOATS_FEW` floats.
-    MixedAll,
-    /// Everything.
+    /// For a few slots, in a frame of constant size.
     Small,
-    /// Everything, with a frame of any size.
+    /// For any number of slots.
     Any,
-}
-
-impl Entry {
-    /// The shortest entry for parameters and at most one result, a scalar.
-    fn plain(abi: &Abi, params: &[ValType], words: bool, floats: u8) -> Entry {
-        let integers = params.iter().filter(|ty| ty.class() == Class::Integer).count();
-        match (floats, params.len() - integers) {
-            (0, 0) if words && abi.stack.slot == 8 => Entry::IntegersWords,
-            _ if words => Entry::Small,
-            (0, _) if integers <= 2 => Entry::IntegersFew,
-            (0, _) => Entry::IntegersAll,
-            (..=FLOATS_FEW, _) if integers == 0 => Entry::FloatsFew,
-            (..=FLOATS_SOME, _) if integers == 0 => Entry::FloatsSome,
-            _ if integers == 0 => Entry::FloatsAll,
-            (..=FLOATS_FEW, _) if integers <= 2 => Entry::MixedFew,
-            (..=FLOATS_FEW, _) => Entry::MixedAll,
-            _ => Entry::Small,
-        }
-    }
 }
 
 impl Scatter {
     /// The scatter of a signature, its lists, stack words and then spills, and the
     /// entry that may be called. [`Shape::Variable`] asks for the one that can do
-    /// everything, any other shape for the fastest.
+    /// everything, any other shape for the faster one if it will do.
     pub(crate) fn encode(
         abi: &Abi,
         params: &[ValType],
@@ -123,15 +87,15 @@ impl Scatter {
             spills: spills as u16,
             more: (results.len() > 1 || results.first() == Some(&ValType::V128)).into(),
             float: [scratch; 8],
+            floats: 0,
         };
-        let mut floats = 0;
         let mut words = Vec::new();
         let mut assigner = Assigner::new(abi);
         let mut put = |place, to: usize, size: usize| match place {
             Place::Integer(register) => scatter.integer[register] = to as u16,
             Place::Float(register) | Place::Vector(register) => {
                 scatter.float[register] = to as u16;
-                floats = floats.max(register + 1);
+                scatter.floats = scatter.floats.max(register as u16 + 1);
             }
             Place::Stack(offset) => {
                 let word = abi.stack.slot as usize;
@@ -165,11 +129,7 @@ impl Scatter {
             packer.place(ty) as u16 | width
         }));
 
-        let entry = match (small, scatter.more) {
-            (false, _) => Entry::Any,
-            (_, 0) => Entry::plain(abi, params, scatter.stack_words > 0, floats as u8),
-            _ => Entry::Small,
-        };
+        let entry = if small { Entry::Small } else { Entry::Any };
         Ok((scatter, words, entry))
     }
 }

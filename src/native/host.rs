@@ -413,16 +413,8 @@ mod ported {
         };
     }
     entries! {
-        host_integers_few host_integers_all
-        host_floats_few host_floats_some host_floats_all
-        host_mixed_few host_mixed_all
-        host_small host
-        c_host_integers_few c_host_integers_all c_host_mixed c_host_small c_host
+        host host_small c_host c_host_small
     }
-    #[cfg(target_arch = "x86_64")]
-    entries! { host_integers_words }
-    #[cfg(not(target_arch = "x86_64"))]
-    use host_small as host_integers_words;
 
     /// The address of the assembly's function.
     // Not inlined, as the symbols are hidden and a caller may be in another shared
@@ -430,21 +422,10 @@ mod ported {
     #[inline(never)]
     pub(super) fn code(convention: Convention, entry: Entry) -> Result<*const c_void, Error> {
         let function: unsafe extern "C" fn() = match (convention, entry) {
-            (Convention::Vm, Entry::IntegersFew) => host_integers_few,
-            (Convention::Vm, Entry::IntegersAll) => host_integers_all,
-            (Convention::Vm, Entry::IntegersWords) => host_integers_words,
-            (Convention::Vm, Entry::FloatsFew) => host_floats_few,
-            (Convention::Vm, Entry::FloatsSome) => host_floats_some,
-            (Convention::Vm, Entry::FloatsAll) => host_floats_all,
-            (Convention::Vm, Entry::MixedFew) => host_mixed_few,
-            (Convention::Vm, Entry::MixedAll) => host_mixed_all,
             (Convention::Vm, Entry::Small) => host_small,
             (Convention::Vm, Entry::Any) => host,
-            (Convention::C, Entry::IntegersFew) => c_host_integers_few,
-            (Convention::C, Entry::IntegersAll) => c_host_integers_all,
-            (Convention::C, Entry::FloatsFew | Entry::MixedFew | Entry::MixedAll) => c_host_mixed,
+            (Convention::C, Entry::Small) => c_host_small,
             (Convention::C, Entry::Any) => c_host,
-            (Convention::C, _) => c_host_small,
         };
         Ok(function as *const c_void)
     }
