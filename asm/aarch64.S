@@ -413,8 +413,7 @@ END_FUNCTION(pointer_thunks)
 
 //----------------------------------------------- native code calls the host ----
 //
-// The context is in x0; in the entries with a c_, in x16. There is no shorter entry
-// for integers with stack words.
+// The context is in x0; in the entries with a c_, in x16.
 //
 // Frame, at the call:
 //
@@ -437,7 +436,6 @@ END_FUNCTION(pointer_thunks)
 #define SAVED_POINTER       x29, #-16
 #define ARGUMENTS           16
 #define SMALL_SIZE          (16 * SMALL_SLOTS + SCRATCH_SIZE)
-#define SLOT(index)         sp, #16 * index
 
 // The frame of constant size.
 .macro SMALL_FRAME
@@ -487,113 +485,19 @@ END_FUNCTION(pointer_thunks)
     ldrh    w3, [x0, #H_SLOTS]
     ldr     x16, [x0, #H_FUNCTION]
     blr     x16
-    ldr     x0, [SLOT(0)]
-    ldr     d0, [SLOT(0)]
+    ldr     x0, [sp]
+    ldr     d0, [sp]
 .endm
 
-.macro LEAVE
-    mov     sp, x29
-    END_FRAME
-.endm
-
-FUNCTION(host_integers_all)
-    SMALL_FRAME
-    str     x7, [SLOT(5)]
-    str     x6, [SLOT(4)]
-    str     x5, [SLOT(3)]
-    str     x4, [SLOT(2)]
-    b       2f
-END_FUNCTION(host_integers_all)
-
-FUNCTION(c_host_integers_all)
-    SMALL_FRAME
-    str     x7, [SLOT(7)]
-    str     x6, [SLOT(6)]
-    str     x5, [SLOT(5)]
-    str     x4, [SLOT(4)]
-    str     x3, [SLOT(3)]
-    str     x2, [SLOT(2)]
-    b       1f
-END_FUNCTION(c_host_integers_all)
-
-FUNCTION(c_host_integers_few)
-    SMALL_FRAME
-1:  str     x1, [SLOT(1)]
-    str     x0, [SLOT(0)]
-    mov     x0, x16
-    mov     x1, xzr
-    b       3f
-END_FUNCTION(c_host_integers_few)
-
     .p2align 5
-FUNCTION(host_integers_few)
-    SMALL_FRAME
-2:  str     x3, [SLOT(1)]
-    str     x2, [SLOT(0)]
-3:  CALL_HOST
-    LEAVE
-END_FUNCTION(host_integers_few)
-
-FUNCTION(c_host_mixed)
-    SMALL_FRAME
-    FROM_CONTEXTS
-    b       1f
-END_FUNCTION(c_host_mixed)
-
-FUNCTION(host_mixed_all)
-    SMALL_FRAME
-1:  FROM_INTEGER 7
-    FROM_INTEGER 6
-    FROM_INTEGER 5
-    FROM_INTEGER 4
-    b       2f
-END_FUNCTION(host_mixed_all)
-
-    .p2align 5
-FUNCTION(host_mixed_few)
-    SMALL_FRAME
-2:  FROM_INTEGER 3
-    FROM_INTEGER 2
-    FROM_FLOAT 1
-    FROM_FLOAT 0
-    CALL_HOST
-    LEAVE
-END_FUNCTION(host_mixed_few)
-
-FUNCTION(host_floats_few)
-    SMALL_FRAME
-    b       2f
-END_FUNCTION(host_floats_few)
-
-FUNCTION(host_floats_some)
-    SMALL_FRAME
-    b       1f
-END_FUNCTION(host_floats_some)
-
-    .p2align 5
-FUNCTION(host_floats_all)
-    SMALL_FRAME
-    str     q7, [SLOT(7)]
-    str     q6, [SLOT(6)]
-    str     q5, [SLOT(5)]
-    str     q4, [SLOT(4)]
-1:  str     q3, [SLOT(3)]
-    str     q2, [SLOT(2)]
-2:  str     q1, [SLOT(1)]
-    str     q0, [SLOT(0)]
-    CALL_HOST
-    LEAVE
-END_FUNCTION(host_floats_all)
-
 FUNCTION(c_host)
     LARGE_FRAME x16
-    FROM_CONTEXTS
     b       1f
 END_FUNCTION(c_host)
 
 FUNCTION(c_host_small)
     SMALL_FRAME
-    FROM_CONTEXTS
+1:  FROM_CONTEXTS
     b       1f
 END_FUNCTION(c_host_small)
 
@@ -605,13 +509,16 @@ END_FUNCTION(host)
     .p2align 5
 FUNCTION(host_small)
     SMALL_FRAME
-1:  FROM_FLOAT 7
+1:  ldrh    w9, [x0, #H_FLOATS]
+    cmp     w9, #FLOATS_FEW
+    b.ls    2f
+    FROM_FLOAT 7
     FROM_FLOAT 6
     FROM_FLOAT 5
     FROM_FLOAT 4
     FROM_FLOAT 3
     FROM_FLOAT 2
-    FROM_FLOAT 1
+2:  FROM_FLOAT 1
     FROM_FLOAT 0
     FROM_INTEGER 7
     FROM_INTEGER 6
@@ -623,52 +530,52 @@ FUNCTION(host_small)
 
     // The stack words, two at a time.
     ldrh    w9, [x0, #H_STACK_WORDS]
-    cbz     w9, 3f
+    cbz     w9, 4f
     ldr     x10, [x0, #H_LISTS]
     add     x11, x29, #ARGUMENTS
-2:  ldrh    w12, [x10], #2
+3:  ldrh    w12, [x10], #2
     ldrh    w13, [x10], #2
     ldp     WORD(14), WORD(15), [x11], #WORD_SIZE * H_GROUP
     str     WORD(14), [sp, x12]
     str     WORD(15), [sp, x13]
     subs    w9, w9, #H_GROUP
-    b.ne    2b
-3:  CALL_HOST
+    b.ne    3b
+4:  CALL_HOST
     ldr     x9, [SAVED_CONTEXT]
     ldrh    w10, [x9, #H_MORE]
-    cbnz    w10, 5f
-4:  mov     sp, x29
+    cbnz    w10, 6f
+5:  mov     sp, x29
     .cfi_remember_state
     END_FRAME
 
     // The other half of a vector, and the results of the return area.
     .cfi_restore_state
-5:  add     x10, sp, #8
+6:  add     x10, sp, #8
     ld1     {v0.d}[1], [x10]
     ldrh    w10, [x9, #H_SPILLS]
-    cbz     w10, 4b
+    cbz     w10, 5b
     ldr     x11, [x9, #H_LISTS]
     ldrh    w12, [x9, #H_STACK_WORDS]
     add     x11, x11, x12, lsl #1
     ldr     x12, [SAVED_POINTER]
     mov     x13, sp
-6:  ldrh    w14, [x11], #2
+7:  ldrh    w14, [x11], #2
     ldr     x15, [x13, #16]!
     add     x16, x12, x14
     tst     w14, #SPILL_4 | SPILL_16
-    b.ne    8f
-    str     x15, [x16, #-SPILL_8]
-7:  subs    w10, w10, #1
-    b.ne    6b
-    b       4b
-8:  tst     w14, #SPILL_16
     b.ne    9f
+    str     x15, [x16, #-SPILL_8]
+8:  subs    w10, w10, #1
+    b.ne    7b
+    b       5b
+9:  tst     w14, #SPILL_16
+    b.ne    10f
     stur    w15, [x16, #-SPILL_4]
-    b       7b
-9:  stur    x15, [x16, #-SPILL_16]
+    b       8b
+10: stur    x15, [x16, #-SPILL_16]
     ldr     x15, [x13, #8]
     stur    x15, [x16, #8 - SPILL_16]
-    b       7b
+    b       8b
 END_FUNCTION(host_small)
 
 // The function pointers of callbacks. Sections of their own: where nobody makes

@@ -548,8 +548,6 @@ END_FUNCTION(pointer_thunks)
     sub     rsp, rax
 .endm
 
-#define SLOT(index)         rsp + 16 * index
-
 // An integer argument register, to where the context says.
 .macro FROM_INTEGER index, reg
     movzx   eax, word ptr [rdi + H_INTEGER + 2 * \index]
@@ -576,8 +574,8 @@ END_FUNCTION(pointer_thunks)
     mov     rdx, rsp
     movzx   ecx, word ptr [rdi + H_SLOTS]
     call    [rdi + H_FUNCTION]
-    mov     rax, [SLOT(0)]
-    movsd   xmm0, qword ptr [SLOT(0)]
+    mov     rax, [rsp]
+    movsd   xmm0, qword ptr [rsp]
 .endm
 
     .p2align 5
@@ -639,7 +637,7 @@ FUNCTION(host_small)
 
     // The other half of a vector, and the results of the return area.
     .cfi_restore_state
-6:  movhps  xmm0, qword ptr [SLOT(0) + 8]
+6:  movhps  xmm0, qword ptr [rsp + 8]
     movzx   ecx, word ptr [rdi + H_SPILLS]
     test    ecx, ecx
     jz      5b
