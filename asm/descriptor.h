@@ -82,6 +82,13 @@
 #define H_FLOAT 0x42
 #define H_FLOATS 0x52
 
+// H_MORE: what there is to do besides, as bits. The result is more than eight bytes in
+// a register; and, where the convention wants to know, result 0 has four bytes, and
+// vector registers carry something.
+#define MORE_RESULTS 1
+#define MORE_NARROW 2
+#define MORE_VECTORS 4
+
 // The number of stack words is a multiple of this.
 #define H_GROUP 2
 
@@ -97,3 +104,5 @@
 #define CALLBACKS 1024
 #define CALLBACK_SIZE_X86_64 16
 #define CALLBACK_SIZE_AARCH64 32
+#define CALLBACK_SIZE_RISCV64 16
+#define CALLBACK_SIZE_S390X 16

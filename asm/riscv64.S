@@ -116,9 +116,8 @@
 6:
 .endm
 
-// The frame record and fs1, and the roles of registers; from here to END_FRAME
-// the CFA is s0 + 16.
-.macro BEGIN_FRAME
+// The frame record and fs1; from here to END_FRAME the CFA is s0 + 16.
+.macro FRAME
     addi    sp, sp, -32
     .cfi_def_cfa_offset 32
     sd      ra, 24(sp)
@@ -129,6 +128,11 @@
     .cfi_offset DWARF_FS1, -24
     addi    s0, sp, 16
     .cfi_def_cfa s0, 16
+.endm
+
+// The same, and the roles of registers.
+.macro BEGIN_FRAME
+    FRAME
     mv      t4, a2
     mv      t5, a3
     mv      t6, a4
@@ -326,3 +330,168 @@ FUNCTIONS(pointer_thunks)
     .set    .Lentry, .Lentry + 8
     .endr
 END_FUNCTION(pointer_thunks)
+
+//------------------------------------------------- native code calls the host ----
+//
+// `host` and `c_host` serve every signature; there are no shorter entries. The
+// registers of the contexts go where the descriptor says like all others: in the
+// VM convention that is the scratch bytes.
+//
+// Ensures, besides E8: an i32 in a0 is sign-extended, an f32 in fa0 in ones up to 64
+// bits, as MORE_NARROW says.
+//
+// Registers: t6 context, t5 caller.
+//
+// Frame, at the call:
+//
+//              | stack words              |    argument area
+//     s0 + 16  +--------------------------+ <- CFA; 16-aligned
+//              | frame record, fs1, pad   |
+//     s0 - 24  | context                  |    SAVED_CONTEXT
+//     s0 - 32  | return pointer           |    SAVED_POINTER
+//              +--------------------------+ <- 16-aligned
+//              | scratch                  |    SCRATCH_SIZE bytes
+//              | slot n - 1               |
+//              ~   ...                    ~    n = SLOTS
+//     sp       | slot 0                   | <- 16-aligned
+//              +--------------------------+
+
+    .text
+
+#define SAVED_CONTEXT       -24(s0)
+#define SAVED_POINTER       -32(s0)
+#define ARGUMENTS           16
+
+// An argument register, to where the context says.
+.macro FROM_INTEGER index
+    lhu     t0, H_INTEGER + 2 * \index(t6)
+    add     t0, t0, sp
+    sd      a\index, (t0)
+.endm
+
+.macro FROM_FLOAT index
+    lhu     t0, H_FLOAT + 2 * \index(t6)
+    add     t0, t0, sp
+    fsd     fa\index, (t0)
+.endm
+
+    .p2align 4
+FUNCTION(c_host)
+    FRAME
+    li      t5, 0
+    j       1f
+END_FUNCTION(c_host)
+
+FUNCTION(host)
+    FRAME
+    mv      t6, a0
+    mv      t5, a1
+
+    // The frame, touched page by page.
+1:  addi    sp, sp, -16
+    lhu     t0, H_FRAME(t6)
+    li      t1, PAGE
+2:  bltu    t0, t1, 3f
+    sub     t0, t0, t1
+    sub     sp, sp, t1
+    ld      zero, (sp)
+    j       2b
+3:  sub     sp, sp, t0
+    ld      zero, (sp)
+
+    FROM_FLOAT 0
+    FROM_FLOAT 1
+    FROM_FLOAT 2
+    FROM_FLOAT 3
+    FROM_FLOAT 4
+    FROM_FLOAT 5
+    FROM_FLOAT 6
+    FROM_FLOAT 7
+    FROM_INTEGER 0
+    FROM_INTEGER 1
+    FROM_INTEGER 2
+    FROM_INTEGER 3
+    FROM_INTEGER 4
+    FROM_INTEGER 5
+    FROM_INTEGER 6
+    FROM_INTEGER 7
+    sd      t6, SAVED_CONTEXT
+
+    // The stack words.
+    lhu     t0, H_STACK_WORDS(t6)
+    beqz    t0, 5f
+    ld      t1, H_LISTS(t6)
+    addi    t2, s0, ARGUMENTS
+4:  lhu     t3, (t1)
+    addi    t1, t1, 2
+    add     t3, t3, sp
+    ld      t4, (t2)
+    addi    t2, t2, 8
+    sd      t4, (t3)
+    addi    t0, t0, -1
+    bnez    t0, 4b
+
+    // The array call.
+5:  mv      a0, t6
+    mv      a1, t5
+    mv      a2, sp
+    lhu     a3, H_SLOTS(t6)
+    ld      t0, H_FUNCTION(t6)
+    jalr    t0
+
+    // Result 0, in both registers that it can come back in.
+    ld      t6, SAVED_CONTEXT
+    lhu     t0, H_MORE(t6)
+    andi    t1, t0, MORE_NARROW
+    bnez    t1, 10f
+    ld      a0, (sp)
+    fld     fa0, (sp)
+
+    // The others, to the return area.
+6:  andi    t0, t0, MORE_RESULTS
+    beqz    t0, 9f
+    lhu     t0, H_SPILLS(t6)
+    lhu     t1, H_STACK_WORDS(t6)
+    slli    t1, t1, 1
+    ld      t2, H_LISTS(t6)
+    add     t2, t2, t1
+    ld      t1, SAVED_POINTER
+    mv      t5, sp
+7:  lhu     t3, (t2)
+    addi    t2, t2, 2
+    addi    t5, t5, 16
+    ld      t4, (t5)
+    andi    t6, t3, SPILL_4
+    add     t3, t3, t1
+    bnez    t6, 11f
+    sd      t4, -SPILL_8(t3)
+8:  addi    t0, t0, -1
+    bnez    t0, 7b
+9:  .cfi_remember_state
+    END_FRAME
+
+    .cfi_restore_state
+10: lw      a0, (sp)
+    flw     fa0, (sp)
+    j       6b
+11: sw      t4, -SPILL_4(t3)
+    j       8b
+END_FUNCTION(host)
+
+// The function pointers of callbacks. Sections of their own: where nobody makes
+// one, the linker drops them.
+ZEROED(callback_table, (8 * CALLBACKS))
+
+    .section .text.callback_thunks, "ax", %progbits
+    .balign CALLBACK_SIZE_RISCV64
+FUNCTIONS(callback_thunks)
+    .set    .Lentry, 0
+    .rept   CALLBACKS
+1:  auipc   t6, %pcrel_hi(SYMBOL(callback_table) + .Lentry)
+    ld      t6, %pcrel_lo(1b)(t6)
+    ld      t0, H_CODE(t6)
+    jr      t0
+    .balign CALLBACK_SIZE_RISCV64
+    .set    .Lentry, .Lentry + 8
+    .endr
+END_FUNCTION(callback_thunks)

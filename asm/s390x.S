@@ -116,7 +116,7 @@
 .endm
 
 // The frame; from here to END_FRAME the CFA is r11 + 160.
-.macro BEGIN_FRAME
+.macro FRAME
     stmg    %r6, %r15, SAVED_R6(%r15)
     .cfi_offset %r6, -112
     .cfi_offset %r7, -104
@@ -130,6 +130,11 @@
     .cfi_offset %r15, -40
     lgr     %r11, %r15
     .cfi_def_cfa_register %r11
+.endm
+
+// The same, and the roles of registers.
+.macro BEGIN_FRAME
+    FRAME
     lgr     %r10, %r4
     lgr     %r12, %r5
     lgr     %r13, %r6
@@ -326,3 +331,183 @@ FUNCTIONS(pointer_thunks)
     .set    .Lentry, .Lentry + 8
     .endr
 END_FUNCTION(pointer_thunks)
+
+//------------------------------------------------- native code calls the host ----
+//
+// `host` and `c_host` serve every signature; there are no shorter entries. The
+// registers of the contexts go where the descriptor says like all others: in the
+// VM convention that is the scratch bytes. A float's entry marks a narrow one, which
+// is moved down. MORE_VECTORS says that vector registers carry something: the
+// list of stack words then begins with all of them.
+//
+// Ensures, besides E8: an i32 in r2 is sign-extended, an f32 in the upper half of
+// f0, as MORE_NARROW says; a vector is in v24.
+//
+// Registers: r13 context, r10 caller, r12 slots.
+//
+// Frame, at the call; all between the slots and r11 is less than a page:
+//
+//              | stack words              |    argument area
+//     r11 + 160+--------------------------+ <- CFA
+//              | caller's r6 to r15       |
+//     r11      | caller's backchain       |
+//              +--------------------------+
+//              | return pointer           |    at slots + FRAME
+//              | scratch                  |    SCRATCH_SIZE bytes
+//              | slot n - 1               |
+//              ~   ...                    ~    n = SLOTS
+//     r12      | slot 0                   | <- 16-aligned
+//              +--------------------------+
+//              | image of the vectors     |    VECTOR_IMAGE bytes, if there are any
+//              +--------------------------+
+//              | space for FUNCTION       |
+//     r15      | r11                      |    backchain
+//              +--------------------------+
+
+    .text
+
+// An argument register, to where the context says.
+.macro FROM_INTEGER index, reg
+    llgh    %r1, H_INTEGER + 2 * \index(%r13)
+    strvg   \reg, 0(%r1, %r12)
+.endm
+
+.macro FROM_FLOAT index, reg
+    ENTRY   %r14, H_FLOAT + 2 * \index, %r13
+    lgdr    %r0, \reg
+    srlg    %r0, %r0, 0(%r14)
+    strvg   %r0, 0(%r1, %r12)
+.endm
+
+// Words from r4 on, r9 of them, to where the list from r7 on says.
+.macro FROM_WORDS
+8:  llgh    %r1, 0(%r7)
+    aghi    %r7, 2
+    lg      %r0, 0(%r4)
+    aghi    %r4, 8
+    strvg   %r0, 0(%r1, %r12)
+    brctg   %r9, 8b
+.endm
+
+    .p2align 4
+FUNCTION(c_host)
+    FRAME
+    lgr     %r13, %r1
+    lghi    %r10, 0
+    j       1f
+END_FUNCTION(c_host)
+
+FUNCTION(host)
+    FRAME
+    lgr     %r13, %r2
+    lgr     %r10, %r3
+
+    // The frame, touched page by page.
+1:  aghi    %r15, -16
+    nill    %r15, 0xfff0
+    llgh    %r1, H_FRAME(%r13)
+2:  aghi    %r1, -PAGE
+    jl      3f
+    aghi    %r15, -PAGE
+    lg      %r0, 0(%r15)
+    j       2b
+3:  aghi    %r1, PAGE
+    sgr     %r15, %r1
+    lg      %r0, 0(%r15)
+    lgr     %r12, %r15
+
+    FROM_FLOAT 0, %f0
+    FROM_FLOAT 1, %f2
+    FROM_FLOAT 2, %f4
+    FROM_FLOAT 3, %f6
+    FROM_INTEGER 0, %r2
+    FROM_INTEGER 1, %r3
+    FROM_INTEGER 2, %r4
+    FROM_INTEGER 3, %r5
+    FROM_INTEGER 4, %r6
+
+    // The vector registers, then the stack words.
+    lg      %r7, H_LISTS(%r13)
+    llgh    %r8, H_STACK_WORDS(%r13)
+    tm      H_MORE + 1(%r13), MORE_VECTORS
+    jz      4f
+    aghi    %r15, -VECTOR_IMAGE
+    vstm    %v24, %v31, 0(%r15)
+    lgr     %r4, %r15
+    lghi    %r9, VECTOR_WORDS
+    sgr     %r8, %r9
+    FROM_WORDS
+4:  cgije   %r8, 0, 5f
+    lgr     %r9, %r8
+    lay     %r4, SAVE_AREA(%r11)
+    FROM_WORDS
+
+    // The array call.
+5:  aghi    %r15, -SAVE_AREA
+    stg     %r11, 0(%r15)
+    lgr     %r2, %r13
+    lgr     %r3, %r10
+    lgr     %r4, %r12
+    llgh    %r5, H_SLOTS(%r13)
+    lg      %r1, H_FUNCTION(%r13)
+    basr    %r14, %r1
+
+    // Result 0, in all registers that it can come back in.
+    lrvg    %r2, 0(%r12)
+    lgr     %r0, %r2
+    tm      H_MORE + 1(%r13), MORE_NARROW
+    jz      6f
+    lgfr    %r2, %r2
+    sllg    %r0, %r0, 32
+6:  ldgr    %f0, %r0
+    tm      H_MORE + 1(%r13), MORE_VECTORS
+    jz      7f
+    lrvg    %r1, 8(%r12)
+    vlvgp   %v24, %r1, %r2
+7:
+    // The others, to the return area.
+    llgh    %r5, H_SPILLS(%r13)
+    cgije   %r5, 0, 11f
+    lg      %r7, H_LISTS(%r13)
+    llgh    %r1, H_STACK_WORDS(%r13)
+    agr     %r7, %r1
+    agr     %r7, %r1
+    llgh    %r1, H_FRAME(%r13)
+    lrvg    %r9, 0(%r1, %r12)
+9:  llgh    %r1, 0(%r7)
+    aghi    %r7, 2
+    aghi    %r12, 16
+    lrvg    %r0, 0(%r12)
+    tmll    %r1, SPILL_4 | SPILL_16
+    jne     12f
+    stg     %r0, -SPILL_8(%r1, %r9)
+10: brctg   %r5, 9b
+11: .cfi_remember_state
+    END_FRAME
+
+    .cfi_restore_state
+12: tmll    %r1, SPILL_16
+    jne     13f
+    sty     %r0, -SPILL_4(%r1, %r9)
+    j       10b
+13: stg     %r0, -SPILL_16 + 8(%r1, %r9)
+    lrvg    %r0, 8(%r12)
+    stg     %r0, -SPILL_16(%r1, %r9)
+    j       10b
+END_FUNCTION(host)
+
+// The function pointers of callbacks. Sections of their own: where nobody makes
+// one, the linker drops them.
+ZEROED(callback_table, (8 * CALLBACKS))
+
+    .section .text.callback_thunks, "ax", %progbits
+    .balign CALLBACK_SIZE_S390X
+FUNCTIONS(callback_thunks)
+    .set    .Lentry, 0
+    .rept   CALLBACKS
+    lgrl    %r1, SYMBOL(callback_table) + .Lentry
+    jg      SYMBOL(c_host)
+    .balign CALLBACK_SIZE_S390X
+    .set    .Lentry, .Lentry + 8
+    .endr
+END_FUNCTION(callback_thunks)

@@ -336,3 +336,160 @@ FUNCTIONS(pointer_thunks)
     .set    .Lentry, .Lentry + 8
     .endr
 END_FUNCTION(pointer_thunks)
+
+//------------------------------------------------- native code calls the host ----
+//
+// `host` and `c_host` serve every signature; there are no shorter entries. The
+// registers of the contexts go where the descriptor says like all others: in the
+// VM convention that is the scratch bytes. In `c_host` the context is in rax.
+//
+// Frame, at the call:
+//
+//              | stack words              |    ARGUMENTS
+//     rbp + 24 | caller                   |    SAVED_CALLER     our shadow space
+//     rbp + 16 | unused                   | <- CFA; 16-aligned
+//     rbp +  8 | return address           |
+//     rbp      | caller's rbp             |    frame record
+//     rbp -  8 | context                  |    SAVED_CONTEXT
+//     rbp - 16 | return pointer           |    SAVED_POINTER
+//              +--------------------------+ <- 16-aligned
+//              | scratch                  |    SCRATCH_SIZE bytes
+//              | slot n - 1               |
+//              ~   ...                    ~    n = SLOTS
+//     rsp + 32 | slot 0                   | <- 16-aligned
+//              +--------------------------+
+//     rsp      | FUNCTION's shadow space  |
+//              +--------------------------+
+
+    .text
+
+#define ARGUMENTS           rbp + 16 + SHADOW
+#define SAVED_CALLER        rbp + 24
+#define SAVED_CONTEXT       rbp - 8
+#define SAVED_POINTER       rbp - 16
+
+// An integer argument register, to where the context says.
+.macro FROM_INTEGER index, reg
+    movzx   eax, word ptr [r10 + H_INTEGER + 2 * \index]
+    mov     [rsp + rax], \reg
+.endm
+
+// A vector register: always 16 bytes, as they belong to no other slot.
+.macro FROM_FLOAT index
+    movzx   eax, word ptr [r10 + H_FLOAT + 2 * \index]
+    movups  [rsp + rax], xmm\index
+.endm
+
+    .p2align 5
+FUNCTION(c_host)
+    BEGIN_FRAME
+    mov     r10, rax
+    mov     qword ptr [SAVED_CALLER], 0
+    jmp     1f
+END_FUNCTION(c_host)
+
+    .p2align 5
+FUNCTION(host)
+    BEGIN_FRAME
+    mov     r10, rcx
+    mov     [SAVED_CALLER], rdx
+1:  sub     rsp, 16
+    mov     [SAVED_CONTEXT], r10
+
+    // The frame, touched page by page.
+    movzx   eax, word ptr [r10 + H_FRAME]
+2:  sub     eax, PAGE
+    jb      3f
+    sub     rsp, PAGE
+    test    [rsp], rsp
+    jmp     2b
+3:  add     eax, PAGE
+    sub     rsp, rax
+    test    [rsp], rsp
+
+    FROM_FLOAT 0
+    FROM_FLOAT 1
+    FROM_FLOAT 2
+    FROM_FLOAT 3
+    FROM_INTEGER 0, rcx
+    FROM_INTEGER 1, rdx
+    FROM_INTEGER 2, r8
+    FROM_INTEGER 3, r9
+
+    // The stack words.
+    movzx   ecx, word ptr [r10 + H_STACK_WORDS]
+    test    ecx, ecx
+    jz      5f
+    mov     r8, [r10 + H_LISTS]
+4:  movzx   eax, word ptr [r8 + 2 * rcx - 2]
+    mov     r9, [ARGUMENTS + 8 * rcx - 8]
+    mov     [rsp + rax], r9
+    dec     ecx
+    jnz     4b
+
+    // The array call, and result 0 in both registers that it can come back in.
+5:  mov     rcx, r10
+    mov     rdx, [SAVED_CALLER]
+    mov     r8, rsp
+    movzx   r9d, word ptr [r10 + H_SLOTS]
+    sub     rsp, SHADOW
+    call    [r10 + H_FUNCTION]
+    mov     rax, [rsp + SHADOW]
+    movsd   xmm0, qword ptr [rsp + SHADOW]
+    movhps  xmm0, qword ptr [rsp + SHADOW + 8]
+
+    // The others, to the return area.
+    mov     r10, [SAVED_CONTEXT]
+    movzx   ecx, word ptr [r10 + H_SPILLS]
+    test    ecx, ecx
+    jz      8f
+    movzx   edx, word ptr [r10 + H_STACK_WORDS]
+    mov     r8, [r10 + H_LISTS]
+    lea     r8, [r8 + 2 * rdx]
+    mov     r9, [SAVED_POINTER]
+    lea     r10, [rsp + SHADOW]
+6:  movzx   edx, word ptr [r8]
+    add     r8, 2
+    add     r10, 16
+    mov     r11, [r10]
+    test    edx, SPILL_4 | SPILL_16
+    jnz     9f
+    mov     [r9 + rdx - SPILL_8], r11
+7:  dec     ecx
+    jnz     6b
+8:  lea     rsp, [rbp]
+    cfi     remember_state
+    END_FRAME
+
+    cfi     restore_state
+9:  test    edx, SPILL_16
+    jnz     10f
+    mov     [r9 + rdx - SPILL_4], r11d
+    jmp     7b
+10: mov     [r9 + rdx - SPILL_16], r11
+    mov     r11, [r10 + 8]
+    mov     [r9 + rdx - SPILL_16 + 8], r11
+    jmp     7b
+END_FUNCTION(host)
+
+// The function pointers of callbacks. Sections of their own: where nobody makes
+// one, the linker drops them.
+ZEROED(callback_table, (8 * CALLBACKS))
+
+#if defined(__ELF__)
+    .section .text.callback_thunks, "ax", %progbits
+#else
+    .section .text$callback_thunks, "xr"
+#endif
+    .balign CALLBACK_SIZE_X86_64
+FUNCTIONS(callback_thunks)
+    seh     endprologue
+    .set    .Lentry, 0
+    .rept   CALLBACKS
+    LANDING_PAD
+    mov     rax, [rip + SYMBOL(callback_table) + .Lentry]
+    jmp     SYMBOL(c_host)
+    .balign CALLBACK_SIZE_X86_64, 0xcc
+    .set    .Lentry, .Lentry + 8
+    .endr
+END_FUNCTION(callback_thunks)

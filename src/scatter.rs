@@ -10,12 +10,18 @@ use alloc::{vec, vec::Vec};
 
 use crate::{
     Abi, ValType,
+    abi::Vector,
     descriptor::{SPILL_4, SPILL_8, SPILL_16, Shape, assert_layout, constant},
     layout::{Assigner, Misfit, Packer, Place, check},
     valtype::Class,
 };
 
 const GROUP: usize = constant("H_GROUP");
+const MORE_RESULTS: u16 = constant("MORE_RESULTS") as u16;
+const MORE_NARROW: u16 = constant("MORE_NARROW") as u16;
+const MORE_VECTORS: u16 = constant("MORE_VECTORS") as u16;
+const NARROW: u16 = constant("NARROW") as u16;
+const VECTOR_WORDS: usize = constant("VECTOR_WORDS");
 const SMALL_SLOTS: usize = constant("SMALL_SLOTS");
 const SCRATCH_SIZE: usize = constant("SCRATCH_SIZE");
 
@@ -34,7 +40,7 @@ pub(crate) struct Scatter {
     stack_words: u16,
     /// Entries in the list of spills: results in the return area.
     spills: u16,
-    /// Not 0: the result is more than eight bytes in a register.
+    /// What there is to do besides: `MORE_…`, as bits.
     more: u16,
     /// Per float argument register: the offset that its sixteen bytes go to.
     float: [u16; 8],
@@ -79,33 +85,48 @@ impl Scatter {
         let frame = scratch + SCRATCH_SIZE as u16;
         let spills = results.len().saturating_sub(1);
 
+        let first = results.first();
+        let wide = spills > 0 || first == Some(&ValType::V128);
+        let narrow = abi.extends && first.is_some_and(|ty| ty.size() == 4);
+        let vectors = matches!(abi.vector, Vector::Own { .. })
+            && params.iter().chain(first).any(|ty| ty.class() == Class::Vector);
+        let vector_words = if vectors { VECTOR_WORDS } else { 0 };
+
         let mut scatter = Scatter {
             integer: [scratch; 8],
             slots: slots as u16,
             frame,
             stack_words: 0,
             spills: spills as u16,
-            more: (results.len() > 1 || results.first() == Some(&ValType::V128)).into(),
+            more: [(wide, MORE_RESULTS), (narrow, MORE_NARROW), (vectors, MORE_VECTORS)]
+                .into_iter()
+                .fold(0, |more, (is, bit)| if is { more | bit } else { more }),
             float: [scratch; 8],
             floats: 0,
         };
-        let mut words = Vec::new();
+        let mut words = vec![scratch; vector_words];
+        let mut put_words = |first: usize, to: usize, size: usize| {
+            let word = abi.stack.slot as usize;
+            let count = size.div_ceil(word);
+            words.resize(words.len().max(first + count), scratch);
+            for i in 0..count {
+                let part = if abi.stack.big_endian { count - 1 - i } else { i };
+                words[first + i] = (to + part * word) as u16;
+            }
+        };
         let mut assigner = Assigner::new(abi);
         let mut put = |place, to: usize, size: usize| match place {
             Place::Integer(register) => scatter.integer[register] = to as u16,
-            Place::Float(register) | Place::Vector(register) => {
-                scatter.float[register] = to as u16;
+            Place::Float(register) => {
+                // There a narrow float is at the other end of its register.
+                let narrow = abi.stack.big_endian && size == 4;
+                scatter.float[register] = to as u16 | if narrow { NARROW } else { 0 };
                 scatter.floats = scatter.floats.max(register as u16 + 1);
             }
+            Place::Vector(register) => put_words(2 * register, to, size),
             Place::Stack(offset) => {
-                let word = abi.stack.slot as usize;
-                let first = (offset - abi.stack.start) as usize / word;
-                let count = size.div_ceil(word);
-                words.resize(words.len().max(first + count), scratch);
-                for i in 0..count {
-                    let part = if abi.stack.big_endian { count - 1 - i } else { i };
-                    words[first + i] = (to + part * word) as u16;
-                }
+                let word = (offset - abi.stack.start) / abi.stack.slot;
+                put_words(vector_words + word as usize, to, size);
             }
         };
         for (i, &ty) in params.iter().enumerate() {

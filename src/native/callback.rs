@@ -199,10 +199,11 @@ mod ported {
     use crate::native::entry::symbol;
 
     const COUNT: usize = constant("CALLBACKS");
-    const SIZE: usize = constant(if cfg!(target_arch = "x86_64") {
-        "CALLBACK_SIZE_X86_64"
-    } else {
-        "CALLBACK_SIZE_AARCH64"
+    const SIZE: usize = constant(match () {
+        () if cfg!(target_arch = "x86_64") => "CALLBACK_SIZE_X86_64",
+        () if cfg!(target_arch = "aarch64") => "CALLBACK_SIZE_AARCH64",
+        () if cfg!(target_arch = "riscv64") => "CALLBACK_SIZE_RISCV64",
+        () => "CALLBACK_SIZE_S390X",
     });
 
     unsafe extern "C" {

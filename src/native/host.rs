@@ -412,9 +412,12 @@ mod ported {
             )*}
         };
     }
-    entries! {
-        host host_small c_host c_host_small
-    }
+    entries! { host c_host }
+    // Where frames of constant size are not worth code of their own.
+    #[cfg(any(target_arch = "riscv64", target_arch = "s390x", vmtrampoline_windows))]
+    use {c_host as c_host_small, host as host_small};
+    #[cfg(not(any(target_arch = "riscv64", target_arch = "s390x", vmtrampoline_windows)))]
+    entries! { host_small c_host_small }
 
     /// The address of the assembly's function.
     // Not inlined, as the symbols are hidden and a caller may be in another shared
