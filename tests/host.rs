@@ -1,7 +1,7 @@
 //! Native code calls the host: every value from where the layout says, by every
 //! entry, in both conventions.
 
-#![cfg(all(vmtrampoline_host, unix))]
+#![cfg(vmtrampoline_host)]
 
 mod common;
 

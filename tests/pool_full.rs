@@ -27,13 +27,12 @@ const THREADS: usize = 8;
 /// More than the pool has room for.
 const SIGNATURES: usize = Pool::CAPACITY + 100;
 
-/// A signature for each number: three of its bits are the classes of parameters,
-/// the others the sizes of results, so that no two move the same bytes.
+/// A signature for each number: its bits are the sizes of results, so that no two
+/// move the same bytes.
 fn signature(number: usize) -> Signature {
-    let ty = |bit, types: [ValType; 2]| types[number >> bit & 1];
+    let ty = |bit| [ValType::F32, ValType::F64][number >> bit & 1];
     let bits = SIGNATURES.ilog2() + 1;
-    let params = (0..3).map(|bit| ty(bit, [ValType::I64, ValType::F64]));
-    Signature::new(params, (3..bits).map(|bit| ty(bit, [ValType::F32, ValType::F64]))).unwrap()
+    Signature::new([ValType::I64, ValType::F64], (0..bits).map(ty)).unwrap()
 }
 
 /// Asks for the pointers of all signatures, in an order that depends on the thread.
