@@ -13,11 +13,13 @@ fn main() {
     let var = |name: &str| env::var(name).unwrap_or_default();
     let wide = var("CARGO_CFG_TARGET_POINTER_WIDTH") == "64";
     let little = var("CARGO_CFG_TARGET_ENDIAN") == "little";
+    let gnu = var("CARGO_CFG_TARGET_ENV") == "gnu";
     let features = var("CARGO_CFG_TARGET_FEATURE");
     let (arch, os) = (var("CARGO_CFG_TARGET_ARCH"), var("CARGO_CFG_TARGET_OS"));
-    // The tests may pretend that another system is Windows.
+    // Microsoft's assembler has another language. The tests may pretend that another
+    // system is Windows.
     let windows =
-        wide && os == "windows" || env::var_os("CARGO_CFG_VMTRAMPOLINE_WINDOWS").is_some();
+        wide && os == "windows" && gnu || env::var_os("CARGO_CFG_VMTRAMPOLINE_WINDOWS").is_some();
     if windows {
         println!("cargo::rustc-cfg=vmtrampoline_windows");
     }

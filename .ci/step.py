@@ -20,6 +20,7 @@ KEPT = {
     'i386:x86-64': ['rbx', 'rbp', 'r12', 'r13', 'r14', 'r15', 'rsp'],
     'aarch64': [f'x{n}' for n in range(19, 30)] + ['sp'],
     'riscv:rv64': [f's{n}' for n in range(12)] + ['sp'],
+    's390:64-bit': [f'r{n}' for n in range(6, 14)] + ['r15'],
 }
 OURS = re.compile(r'vmtrampoline_\d+_\d+_\d+_(\w+)')
 

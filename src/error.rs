@@ -95,8 +95,9 @@ pub enum Value {
 }
 
 /// The targets that have assembly, for the message and the documentation.
-pub(crate) const SUPPORTED_TARGETS: &str =
-    "x86-64 (Linux and other System V systems), aarch64 (Linux, Apple), riscv64 (LP64D), s390x";
+pub(crate) const SUPPORTED_TARGETS: &str = "\
+x86-64 (Linux and other System V systems, Windows with the GNU toolchain), \
+aarch64 (Linux, Apple), riscv64 (LP64D), s390x";
 
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
