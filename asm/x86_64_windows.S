@@ -291,7 +291,7 @@ END_FUNCTION(variable)
 #define SAVED_DESCRIPTOR    rbp - 16
 
     .p2align 5
-FUNCTION(storing_short_cut)
+FUNCTIONS(storing_short_cut)
     seh     endprologue
 END_FUNCTION(storing_short_cut)          // falls through
 
