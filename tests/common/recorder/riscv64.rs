@@ -68,6 +68,8 @@ pub(crate) fn value(register: u128, ty: ValType) -> u128 {
 // Among what the recorder overwrites is fs1, which Cranelift's functions do not
 // keep.
 global_asm!(
+    ".option push",
+    ".option arch, +d", // which the compiler does not always say
     ".globl {recorder}",
     "{recorder}:",
     "lla t0, {tape}",
@@ -166,6 +168,7 @@ global_asm!(
     "ld ra, 0(sp)",
     "addi sp, sp, 224",
     "ret",
+    ".option pop",
     recorder = sym recorder,
     checker = sym checker,
     listen = sym listen,
