@@ -223,7 +223,8 @@ FUNCTION(variable)
     cgijne  %r1, 0, 1f
     lgr     %r12, %r13
 1:
-    // The return area, touched page by page.
+    // The return area, touched page by page; the first below what is saved.
+    lg      %r0, -8(%r15)
     llgh    %r1, D_RETURN_AREA(%r13)
 2:  aghi    %r1, -PAGE
     jl      3f
@@ -232,6 +233,7 @@ FUNCTION(variable)
     j       2b
 3:  aghi    %r1, PAGE
     sgr     %r15, %r1
+    lg      %r0, 0(%r15)
     lgr     %r9, %r15
 
     brasl   %r8, .Larguments
@@ -405,6 +407,7 @@ FUNCTION(host)
     // The frame, touched page by page.
 1:  aghi    %r15, -16
     nill    %r15, 0xfff0
+    lg      %r0, 0(%r15)
     llgh    %r1, H_FRAME(%r13)
 2:  aghi    %r1, -PAGE
     jl      3f

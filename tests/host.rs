@@ -15,10 +15,11 @@ use std::{
 };
 
 use common::{
-    case::{Case, abi, cases, value},
+    case::{Case, abi, cases, signature, value},
     guarded::{Edge, Guarded},
     hosted::Hosted,
-    recorder::{POISON, checked, record},
+    recorder::{POISON, checked, native, record},
+    strategies::passes,
 };
 use proptest::prelude::*;
 use vmtrampoline::{
@@ -83,7 +84,9 @@ fn values_of_one_class() {
                 let signature =
                     Signature::new(repeat_n(ty, params), results.iter().copied()).unwrap();
                 for convention in [Convention::Vm, Convention::C] {
-                    Case::new(convention, signature.clone(), 5).round_trips().unwrap();
+                    if Layout::new(&signature, abi(convention)).is_ok() {
+                        Case::new(convention, signature.clone(), 5).round_trips().unwrap();
+                    }
                 }
             }
         }
@@ -96,10 +99,14 @@ fn a_thousand_values() {
         for (params, results) in [(1000, 0), (1000, 1), (0, 1000), (1000, 1000), (999, 2)] {
             let types = |n| repeat_n(ty, n);
             let signature = Signature::new(types(params), types(results)).unwrap();
-            Case::new(Convention::Vm, signature, 9).round_trips().unwrap();
+            if passes(abi(Convention::Vm), ty) {
+                Case::new(Convention::Vm, signature, 9).round_trips().unwrap();
+            }
         }
         let signature = Signature::new(repeat_n(ty, 1000), [ty]).unwrap();
-        Case::new(Convention::C, signature, 9).round_trips().unwrap();
+        if passes(abi(Convention::C), ty) {
+            Case::new(Convention::C, signature, 9).round_trips().unwrap();
+        }
     }
 }
 
@@ -131,8 +138,12 @@ fn the_judge_can_say_no() {
 /// alone: results are the parameters.
 fn keeps(convention: Convention, text: &str, shape: Shape) {
     let name = format!("{text}, {convention:?}, {shape:?}");
-    let case = Case::new(convention, parse(text), 1);
+    let case = Case::new(convention, signature(convention, text), 1);
     let (layout, signature) = (case.layout(), &case.signature);
+    let mut places = layout.params().iter().copied().chain(layout.return_pointer());
+    if places.any(|at| !matches!(at, Location::Register(_))) {
+        return; // the checker passes registers alone
+    }
     // What a host function is given, as C has it.
     let given = Layout::new(&parse("(i64, i64, i64, i64)"), abi(Convention::C)).unwrap();
     let offsets = || {
@@ -184,14 +195,15 @@ fn keeps(convention: Convention, text: &str, shape: Shape) {
     }
     let mut must = vec![POISON as u8; size];
     for (i, offset, size) in offsets() {
-        let size = size.min(8); // a slot's other half is not a parameter
-        must[offset..offset + size].copy_from_slice(&slots[i].to_ne_bytes()[..size]);
+        must[offset..offset + size].copy_from_slice(&native(slots[i], size));
     }
     // SAFETY: `put` has put it there.
     let is = unsafe { std::slice::from_raw_parts(area, size) };
     for (i, (is, must)) in is.iter().zip(&must).enumerate() {
+        // A slot's upper half is not a parameter.
+        let half = if cfg!(target_endian = "big") { 0 } else { 8 };
         let upper_half =
-            offsets().any(|(_, at, size)| size == 16 && (at + 8..at + 16).contains(&i));
+            offsets().any(|(_, at, size)| size == 16 && (at + half..at + half + 8).contains(&i));
         assert!(upper_half || is == must, "{name}: byte {i} of the return area");
     }
 }
@@ -247,8 +259,8 @@ fn the_context_begins_as_wasmtimes() {
     let host = HostFunc::new(&parse("()"), |_, _| ()).unwrap();
     let context = host.context();
     // SAFETY: the context is alive and at least this long.
-    let (magic, code) = unsafe { (*context.cast::<[u8; 4]>(), *context.cast::<usize>().add(1)) };
-    assert_eq!((&magic, code), (b"host", host.code() as usize));
+    let (magic, code) = unsafe { (*context.cast::<u32>(), *context.cast::<usize>().add(1)) };
+    assert_eq!((&magic.to_le_bytes(), code), (b"host", host.code() as usize));
 }
 
 #[test]
@@ -364,7 +376,7 @@ fn panics_cross_every_entry() {
         resume_unwind(Box::new("thrown"));
     }
     for text in common::paths::HOST_SIGNATURES {
-        let signature = parse(text);
+        let signature = signature(Convention::Vm, text);
         let trampoline = Trampoline::new(&signature).unwrap();
         for shape in Hosted::SHAPES {
             // SAFETY: `throw` fits every signature.

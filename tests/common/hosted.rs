@@ -9,7 +9,7 @@ use vmtrampoline::{
 };
 
 use super::{
-    case::{Case, Subject, abi, value},
+    case::{Case, Subject, abi, signature, value},
     paths::HOST_SIGNATURES,
 };
 
@@ -236,7 +236,7 @@ pub(crate) fn every_host_path(
     let wide = format!("() -> (i32{})", ", v128".repeat(300));
     for text in HOST_SIGNATURES.into_iter().chain([&*wide]) {
         for convention in [Convention::Vm, Convention::C] {
-            let signature = text.parse().expect(text);
+            let signature = signature(convention, text);
             let Ok(layout) = Layout::new(&signature, abi(convention)) else { continue };
             for shape in Hosted::SHAPES {
                 // SAFETY: the function takes no notice of its arguments.
