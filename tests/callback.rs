@@ -121,7 +121,10 @@ fn callbacks_may_be_reentered() {
 /// A C library that keeps function pointers and calls them later: from a thread of
 /// its own, when it is told to exit, for each of its elements.
 const LIBRARY: &str = r#"
-#include <pthread.h>
+// Declared here: the system's headers are not for every compiler of the tests.
+typedef unsigned long pthread_t;
+int pthread_create(pthread_t *, const void *, void *(*)(void *), void *);
+int pthread_join(pthread_t, void **);
 
 static void (*at_exit[32])(void);
 static int exits;
@@ -163,10 +166,10 @@ int library_dispatch(_Bool (*handle)(char kind, short x, short y, unsigned char 
 }
 "#;
 
+/// One for each test, as it keeps state.
 fn library() -> Compiled {
-    static LOCK: Mutex<()> = Mutex::new(());
-    let _lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
-    let name = format!("callbacks-{:?}", std::thread::current().id());
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("callbacks-{}", COUNT.fetch_add(1, Relaxed));
     Compiled::new(&name, &[LIBRARY.to_owned()])
 }
 
