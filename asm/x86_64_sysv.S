@@ -31,9 +31,10 @@
 //     fixed       up to FIXED_WORDS stack words     a frame of constant size
 //     variable    anything                          a frame of any size
 //
-// The first three serve at most one result, a scalar, and `short_cut` and `fixed`
-// read slot 0 whatever the parameters are, so there must be one. All leave result 0 in its
-// register, if it is a scalar: the caller stores it. `variable` stores all others.
+// The first three serve at most one result, a scalar; `short_cut` and `fixed` read
+// slot 0 whatever the parameters are, so there must be one. All leave result 0 in
+// its register, if it is a scalar: the caller stores it. `variable` stores all
+// others.
 //
 // Plain C has no contexts: there, callee and caller are the first two integer
 // arguments, which our caller has read from the slots. Here that is the same.
