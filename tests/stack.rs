@@ -20,7 +20,8 @@ use std::{
 };
 
 use vmtrampoline::{
-    HostFunc, Signature, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, ValRaw, ValType,
+    Callback, HostFunc, Signature, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, ValRaw,
+    ValType,
 };
 
 const PAGE: usize = 4096;
@@ -245,11 +246,28 @@ fn host_in_order(params: usize, results: usize, up: usize, at_least: usize) {
     assert_eq!(pages, (1..=pages.len()).collect::<Vec<_>>());
 }
 
+/// The same if the target is a callback, which takes the contexts for parameters.
+#[track_caller]
+fn callback_in_order(params: usize, up: usize, at_least: usize) {
+    if !cfg!(vmtrampoline_host) {
+        return;
+    }
+    let called = Signature::new(repeat_n(ValType::I32, params), []).unwrap();
+    let types = [ValType::I64; 2].into_iter().chain(repeat_n(ValType::I32, params));
+    let signature = Signature::new(types, []).unwrap();
+    // SAFETY: it takes no notice of its slots.
+    let callback = unsafe { Callback::from_raw(&signature, host_nothing, null_mut()).unwrap() };
+    let pages = touched(&called, up, null_mut(), callback.code().cast());
+    assert!(pages.len() >= at_least, "{pages:?}");
+    assert_eq!(pages, (1..=pages.len()).collect::<Vec<_>>());
+}
+
 #[test]
 fn large_areas_touch_the_stack_in_order() {
     for (params, results, at_least) in [(0, 1000, 3), (1000, 0, 3), (1000, 1000, 7)] {
         in_order(params, results, 0, at_least * LARGEST.size() / ValType::V128.size());
         host_in_order(params, results, 0, at_least);
+        callback_in_order(params.min(998), 0, at_least.min(params / 250));
     }
 }
 
@@ -260,6 +278,7 @@ fn no_page_is_skipped() {
         in_order(0, 1 + PAGE / LARGEST.size(), up, 1);
         in_order(8 + PAGE / LARGEST.size(), 0, up, 1);
         host_in_order(0, PAGE / 16 - 4, up, 1);
+        callback_in_order(PAGE / 16 - 6, up, 1);
         in_order(8 + 4, 1 + PAGE / LARGEST.size(), up, 1);
     }
 }

@@ -37,9 +37,9 @@ liars! {
         "mvc 48(8, %r5), 32(%r5)", "brasl %r14, {body}"
     ] "p3 in [sp+160]";
     // E2
-    changes_result Bare "() -> i64" ["brasl %r14, {body}", "aghi %r2, 1"] "left in r2";
-    changes_upper_half Bare "() -> i32" ["brasl %r14, {body}", "llgfr %r2, %r2"] "left in r2";
-    changes_float Bare "() -> f64" ["brasl %r14, {body}", "lcdfr %f0, %f0"] "left in f0";
+    changes_result ShortCut "() -> i64" ["brasl %r14, {body}", "aghi %r2, 1"] "left in r2";
+    changes_upper_half ShortCut "() -> i32" ["brasl %r14, {body}", "llgfr %r2, %r2"] "left in r2";
+    changes_float ShortCut "() -> f64" ["brasl %r14, {body}", "lcdfr %f0, %f0"] "left in f0";
     writes_slot ShortCut "(i64) -> i64" [
         "lgr %r7, %r5", "brasl %r14, {body}", "stg %r2, 0(%r7)"
     ] "slot 0 afterwards";
@@ -52,25 +52,25 @@ liars! {
     writes_above Bare "()" [
         "xi 340(%r15), 255", "brasl %r14, {body}"
     ] "lost: the caller's frame";
-    relies_on_memory_below_r15 Bare "() -> i64" [
+    relies_on_memory_below_r15 ShortCut "() -> i64" [
         "lghi %r0, 0", "stg %r0, -128(%r15)", "brasl %r14, {body}", "xg %r2, -128(%r15)"
     ] "left in r2";
-    relies_on_r0 Bare "() -> i64" [
+    relies_on_r0 ShortCut "() -> i64" [
         "lghi %r0, 0", "brasl %r14, {body}", "xgr %r2, %r0"
     ] "left in r2";
-    relies_on_r1 Bare "() -> i64" [
+    relies_on_r1 ShortCut "() -> i64" [
         "lghi %r1, 0", "brasl %r14, {body}", "xgr %r2, %r1"
     ] "left in r2";
-    relies_on_r5 Bare "() -> i64" [
+    relies_on_r5 ShortCut "() -> i64" [
         "lghi %r5, 0", "brasl %r14, {body}", "xgr %r2, %r5"
     ] "left in r2";
-    relies_on_f1 Bare "() -> i64" [
+    relies_on_f1 ShortCut "() -> i64" [
         "lzdr %f1", "brasl %r14, {body}", "lgdr %r1, %f1", "xgr %r2, %r1"
     ] "left in r2";
-    relies_on_f2 Bare "() -> i64" [
+    relies_on_f2 ShortCut "() -> i64" [
         "lzdr %f2", "brasl %r14, {body}", "lgdr %r1, %f2", "xgr %r2, %r1"
     ] "left in r2";
-    relies_on_f7 Bare "() -> i64" [
+    relies_on_f7 ShortCut "() -> i64" [
         "lzdr %f7", "brasl %r14, {body}", "lgdr %r1, %f7", "xgr %r2, %r1"
     ] "left in r2";
     // E4

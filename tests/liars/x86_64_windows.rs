@@ -25,9 +25,9 @@ liars! {
         "mov r10, [r9 + 16]", "mov [r9 + 32], r10", "call {body}"
     ] "p2 in [sp+32]";
     // E2
-    changes_result Bare "() -> i64" ["call {body}", "inc rax"] "left in rax";
-    changes_upper_half Bare "() -> i32" ["call {body}", "mov eax, eax"] "left in rax";
-    changes_float Bare "() -> f64" ["call {body}", "pxor xmm0, xmm0"] "left in xmm0";
+    changes_result ShortCut "() -> i64" ["call {body}", "inc rax"] "left in rax";
+    changes_upper_half ShortCut "() -> i32" ["call {body}", "mov eax, eax"] "left in rax";
+    changes_float ShortCut "() -> f64" ["call {body}", "pxor xmm0, xmm0"] "left in xmm0";
     writes_slot ShortCut "(i64) -> i64" [
         "mov [rsp + 48], r9", "call {body}", "mov r9, [rsp + 48]", "mov [r9], rax"
     ] "slot 0 afterwards";
@@ -38,24 +38,24 @@ liars! {
     writes_beyond Bare "()" ["not byte ptr [r9]", "call {body}"] "slot 0 afterwards";
     writes_descriptor Bare "()" ["not byte ptr [rax + 0x20]", "call {body}"] "the descriptor";
     writes_above Bare "()" ["not byte ptr [rsp + 112]", "call {body}"] "lost: the caller's frame";
-    relies_on_memory_below_rsp Bare "() -> i64" [
+    relies_on_memory_below_rsp ShortCut "() -> i64" [
         "and qword ptr [rsp - 128], 0", "call {body}", "xor rax, [rsp - 128]"
     ] "left in rax";
-    relies_on_rcx Bare "() -> i64" [
+    relies_on_rcx ShortCut "() -> i64" [
         "mov [rsp + 48], rcx", "call {body}", "xor rcx, [rsp + 48]", "xor rax, rcx"
     ] "left in rax";
-    relies_on_rdx Bare "() -> i64" ["call {body}", "xor rax, rdx"] "left in rax";
-    relies_on_r8 Bare "() -> i64" ["call {body}", "xor rax, r8"] "left in rax";
-    relies_on_r9 Bare "() -> i64" ["call {body}", "xor rax, r9"] "left in rax";
-    relies_on_r10 Bare "() -> i64" ["call {body}", "xor rax, r10"] "left in rax";
-    relies_on_r11 Bare "() -> i64" ["call {body}", "xor rax, r11"] "left in rax";
-    relies_on_xmm1 Bare "() -> f64" [
+    relies_on_rdx ShortCut "() -> i64" ["call {body}", "xor rax, rdx"] "left in rax";
+    relies_on_r8 ShortCut "() -> i64" ["call {body}", "xor rax, r8"] "left in rax";
+    relies_on_r9 ShortCut "() -> i64" ["call {body}", "xor rax, r9"] "left in rax";
+    relies_on_r10 ShortCut "() -> i64" ["call {body}", "xor rax, r10"] "left in rax";
+    relies_on_r11 ShortCut "() -> i64" ["call {body}", "xor rax, r11"] "left in rax";
+    relies_on_xmm1 ShortCut "() -> f64" [
         "pxor xmm1, xmm1", "call {body}", "pxor xmm0, xmm1"
     ] "left in xmm0";
-    relies_on_xmm5 Bare "() -> f64" [
+    relies_on_xmm5 ShortCut "() -> f64" [
         "pxor xmm5, xmm5", "call {body}", "pxor xmm0, xmm5"
     ] "left in xmm0";
-    relies_on_flags Bare "() -> i64" [
+    relies_on_flags ShortCut "() -> i64" [
         "test rsp, rsp", "call {body}", "sbb rax, 0"
     ] "left in rax";
     // E4
