@@ -191,7 +191,8 @@ fn keeps(convention: Convention, text: &str, shape: Shape) {
     assert_eq!(read(2) % 16, 0, "{name}");
 
     if let (Some(&at), Some(&ty)) = (layout.results().first(), signature.results().first()) {
-        assert_eq!(value(left.bits(at), ty) as u64, value(slots[0], ty) as u64, "{name}");
+        let is = left.value(at, ty);
+        assert_eq!(is as u64, value(slots[0], ty) as u64, "{name}");
     }
     let mut must = vec![POISON as u8; size];
     for (i, offset, size) in offsets() {

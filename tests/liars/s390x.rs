@@ -61,9 +61,6 @@ liars! {
     relies_on_r1 ShortCut "() -> i64" [
         "lghi %r1, 0", "brasl %r14, {body}", "xgr %r2, %r1"
     ] "left in r2";
-    relies_on_r5 ShortCut "() -> i64" [
-        "lghi %r5, 0", "brasl %r14, {body}", "xgr %r2, %r5"
-    ] "left in r2";
     relies_on_f1 ShortCut "() -> i64" [
         "lzdr %f1", "brasl %r14, {body}", "lgdr %r1, %f1", "xgr %r2, %r1"
     ] "left in r2";

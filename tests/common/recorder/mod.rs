@@ -278,6 +278,12 @@ impl Recording {
 }
 
 impl Left {
+    /// The value of this type that came back in a register, fitted to it as an
+    /// argument is.
+    pub(crate) fn value(&self, at: Location, ty: ValType) -> u128 {
+        arch::value(self.bits(at), ty)
+    }
+
     /// All bits of the register that a result comes back in.
     pub(crate) fn bits(&self, at: Location) -> u128 {
         match at {
