@@ -482,6 +482,7 @@ impl Header {
 
     /// Whether the bodies leave result 0 in its register.
     #[inline(always)]
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
     pub(crate) const fn leaves_result(&self) -> bool {
         self.result & (RESULT_INTEGER | RESULT_FLOAT) != 0
     }
@@ -533,6 +534,7 @@ impl Descriptor {
     }
 
     /// What the assembly reads: header, stack words and spills.
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
     pub(crate) fn read(&self) -> (&Header, &[u16]) {
         (&self.header, &self.lists[..self.types_start()])
     }

@@ -2,7 +2,9 @@
 
 use core::ffi::c_void;
 
-use super::{VMContext, VMFunctionBody, VMOpaqueContext};
+#[cfg(vmtrampoline_port)]
+use super::VMFunctionBody;
+use super::{VMContext, VMOpaqueContext};
 use crate::{Descriptor, ValRaw};
 
 /// Whether there is assembly for this target.
