@@ -446,7 +446,7 @@ END_FUNCTION(pointer_thunks)
 // The frame of any size, touched page by page.
 .macro LARGE_FRAME context
     BEGIN_FRAME
-    sub     sp, sp, #16
+    stp     \context, \context, [sp, #-16]!
     ldrh    w9, [\context, #H_FRAME]
 8:  cmp     w9, #PAGE_SIZE
     b.lo    9f

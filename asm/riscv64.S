@@ -389,6 +389,7 @@ FUNCTION(host)
 
     // The frame, touched page by page.
 1:  addi    sp, sp, -16
+    ld      zero, (sp)
     lhu     t0, H_FRAME(t6)
     li      t1, PAGE
 2:  bltu    t0, t1, 3f

@@ -535,10 +535,11 @@ END_FUNCTION(pointer_thunks)
     sub     rsp, 16 + SMALL_SIZE
 .endm
 
-// The frame of any size, touched page by page.
+// The frame of any size, touched page by page, from the first 16 bytes on.
 .macro LARGE_FRAME context
     BEGIN_FRAME
-    sub     rsp, 16
+    push    \context
+    push    \context
     movzx   eax, word ptr [\context + H_FRAME]
 8:  sub     eax, PAGE
     jb      9f
