@@ -95,9 +95,7 @@
     SCALAR  2
     SCALAR  3
     jmp     2f
-1:  VECTOR  0
-    VECTOR  1
-    VECTOR  2
+1:  VECTOR  2                            // after the contexts; plain C has none
     VECTOR  3
 2:  INTEGER 2, r8, r8d
     INTEGER 3, r9, r9d
