@@ -1,7 +1,8 @@
 //! 64-bit RISC-V. A liar's frame has ra at sp, and 24 bytes of its own above.
 
 liars! {
-    ["addi sp, sp, -32", "sd ra, 0(sp)"] ["ld ra, 0(sp)", "addi sp, sp, 32", "ret"]
+    [".option push", ".option arch, +d", "addi sp, sp, -32", "sd ra, 0(sp)"]
+    ["ld ra, 0(sp)", "addi sp, sp, 32", "ret", ".option pop"]
 
     // E1
     never_calls Variable "()" ["lla t0, {body}"] "called 0 times";
@@ -116,9 +117,11 @@ liars! {
 
 deadly! {
     [
+        ".option push", ".option arch, +d",
         "addi sp, sp, -16", "sd ra, 0(sp)", "fsd fs1, 8(sp)",
         "jalr a2",
-        "fld fs1, 8(sp)", "ld ra, 0(sp)", "addi sp, sp, 16", "ret"
+        "fld fs1, 8(sp)", "ld ra, 0(sp)", "addi sp, sp, 16", "ret",
+        ".option pop"
     ]
     reads_before_slots "lbu t0, -1(a3)";
     reads_after_slots "lbu t0, 0(a3)";
