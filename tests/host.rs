@@ -238,7 +238,7 @@ fn the_abi_is_kept() {
 
 /// Results that have no parameter to come from.
 fn keeps_wide(text: &str, shape: Shape) {
-    let case = Case::new(Convention::Vm, parse(text), 1);
+    let case = Case::new(Convention::Vm, signature(Convention::Vm, text), 1);
     let given = Layout::new(&parse("(i64, i64, i64, i64)"), abi(Convention::C)).unwrap();
     let area = vec![0u128; case.signature.results().len()];
     let mut left = None;
