@@ -7,6 +7,7 @@ fn main() {
     // `cc` prints `rerun-if-env-changed`, which turns off Cargo's own watching
     // of the package's files.
     println!("cargo::rerun-if-changed=asm");
+    println!("cargo::rerun-if-env-changed=DOCS_RS");
     println!("cargo::rustc-check-cfg=cfg(vmtrampoline_port)");
     println!("cargo::rustc-check-cfg=cfg(vmtrampoline_host)");
 

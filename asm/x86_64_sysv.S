@@ -46,7 +46,8 @@
 //       nobody else writes to or reads until this returns or unwinds. If that
 //       is no slot at all, slots may be anything.
 //   R3  target follows this ABI, with the signature and convention that the
-//       descriptor was made for.
+//       descriptor was made for. In plain C, callee and caller are what its first
+//       two integer registers are to hold.
 //   R4  the body is the descriptor's shape or a longer one that can make the
 //       call.
 //

@@ -111,7 +111,7 @@ pub(crate) struct Header {
     /// Size of the return area, in bytes.
     pub(crate) return_area: u16,
     /// Where the return pointer is stored, from the stack pointer at the call.
-    /// If it goes in a register, this is a word that nobody reads.
+    /// If it goes in a register, or there is none, this is a word that nobody reads.
     pub(crate) return_word: u16,
     /// Number of parameters. With none, no slot is read.
     pub(crate) params: u16,

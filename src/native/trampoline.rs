@@ -341,9 +341,9 @@ impl<S: Slot> CTrampoline<S> {
         let descriptor = self.held.get();
         // SAFETY: R2 (slots) is this function's own condition.
         let call = unsafe { c_call(descriptor, target, slots.cast()) };
-        // SAFETY: R2 (slots) and R3 (target) are this function's own conditions;
-        // both constructors see to it that the descriptor is of
-        // the C convention.
+        // SAFETY: R2 (slots) and R3 (target) are this function's own conditions, and
+        // `c_call` has read what R3 wants of plain C; both constructors see to it
+        // that the descriptor is of the C convention.
         unsafe { enter(descriptor, call) }
     }
 }
