@@ -237,7 +237,7 @@ fn host_in_order(params: usize, results: usize, up: usize, at_least: usize) {
     if !cfg!(vmtrampoline_host) {
         return;
     }
-    let types = |n| repeat_n(ValType::I32, n);
+    let types = |n| repeat_n(ValType::I64, n);
     let signature = Signature::new(types(params), types(results)).unwrap();
     // SAFETY: it takes no notice of its slots.
     let host = unsafe { HostFunc::from_raw(&signature, host_nothing, null_mut()).unwrap() };
@@ -252,8 +252,8 @@ fn callback_in_order(params: usize, up: usize, at_least: usize) {
     if !cfg!(vmtrampoline_host) {
         return;
     }
-    let called = Signature::new(repeat_n(ValType::I32, params), []).unwrap();
-    let types = [ValType::I64; 2].into_iter().chain(repeat_n(ValType::I32, params));
+    let called = Signature::new(repeat_n(ValType::I64, params), []).unwrap();
+    let types = repeat_n(ValType::I64, 2 + params);
     let signature = Signature::new(types, []).unwrap();
     // SAFETY: it takes no notice of its slots.
     let callback = unsafe { Callback::from_raw(&signature, host_nothing, null_mut()).unwrap() };
