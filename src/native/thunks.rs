@@ -7,7 +7,7 @@
 //! never changes again, so a search takes no lock; filling one does.
 //!
 //! The thunks are assembly, repeated by the assembler, rather than a generic
-//! Rust function instantiated with every index: `asm/README.md` compares.
+//! Rust function instantiated with every index: `asm/MEASURED.md` compares.
 
 #[cfg(vmtrampoline_port)]
 mod ported {
