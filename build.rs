@@ -9,7 +9,6 @@ fn main() {
     println!("cargo::rerun-if-changed=asm");
     println!("cargo::rerun-if-env-changed=DOCS_RS");
     println!("cargo::rustc-check-cfg=cfg(vmtrampoline_port)");
-    println!("cargo::rustc-check-cfg=cfg(vmtrampoline_host)");
 
     let var = |name: &str| env::var(name).unwrap_or_default();
     let wide = var("CARGO_CFG_TARGET_POINTER_WIDTH") == "64";
@@ -38,10 +37,6 @@ fn main() {
         return;
     }
     println!("cargo::rustc-cfg=vmtrampoline_port");
-    // Native code calls the host everywhere, but by pretence.
-    if !windows || os == "windows" {
-        println!("cargo::rustc-cfg=vmtrampoline_host");
-    }
 
     // Symbols carry the version, so that two versions fit in one program.
     let version = |part| var(&format!("CARGO_PKG_VERSION_{part}"));

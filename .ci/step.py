@@ -8,8 +8,7 @@ Wherever the program enters a body, this notes the caller's pc, stack pointer an
 callee-saved registers, and steps until it is back there, passing over the target.
 gdb, which reads the CFI by itself, must find the same caller at every instruction, the
 first times that it is reached.
-The environment variable ABSENT names bodies that need not be entered. With
-COUNTED in the environment, it says how many instructions each call took.
+With COUNTED in the environment, it says how many instructions each call took.
 The last line counts; the exit code is 1 if anything was wrong or a body not entered.
 """
 import collections
@@ -97,7 +96,7 @@ while gdb.selected_inferior().pid:
     run('continue')
 
 print('\n'.join(wrong[:20]))
-missed = [] if 'COUNTED' in os.environ else sorted(set(names.values()) - entered - set(os.environ.get('ABSENT', '').split()))
+missed = [] if 'COUNTED' in os.environ else sorted(set(names.values()) - entered)
 print(f'{sum(min(n, ENOUGH) for n in seen.values())} unwindings at {len(seen)} instructions of {len(entered)} bodies, {len(wrong)} wrong,',
       f"not entered: {', '.join(missed) or 'none'}")
 run(f'quit {int(bool(wrong or missed or not steps))}')

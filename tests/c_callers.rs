@@ -3,7 +3,7 @@
 //! A caller is given the code. It passes what is in `arguments`, as C has it, and
 //! copies what comes back to `results`.
 
-#![cfg(all(vmtrampoline_host, unix))]
+#![cfg(all(vmtrampoline_port, unix))]
 
 mod common;
 
@@ -13,6 +13,7 @@ use common::{
     c::{Compiled, c_type, declared, drawn},
     case::{Case, abi, signature, value},
     hosted::Hosted,
+    native,
     recorder::{from_native, native},
 };
 use vmtrampoline::{ValType, private::Convention};
@@ -46,11 +47,13 @@ fn caller(name: &str, case: &Case) -> String {
     text + "}\n"
 }
 
+native! { type Caller = fn(*const c_void); }
+
 /// Has caller `f{index}` call host functions of this case; says what was wrong.
 fn check(case: &Case, library: &Compiled, index: usize) -> Result<(), String> {
     let f = library.symbol(&format!("f{index}")).cast::<c_void>();
     // SAFETY: this is how the text declares it.
-    let f = unsafe { transmute::<*mut c_void, extern "C-unwind" fn(*const c_void)>(f) };
+    let f = unsafe { transmute::<*mut c_void, Caller>(f) };
     let signature = &case.signature;
     let contexts = case.layout().contexts().len();
     for shape in Hosted::SHAPES {

@@ -142,15 +142,14 @@ fn every_path_is_a_call() {
     every_path(|case, subject, route| {
         case.call(&case.layout(), subject, route, Edge::End, &ground).unwrap();
     });
-    unsafe extern "C-unwind" fn host(
-        _: *mut VMOpaqueContext,
-        _: *mut VMContext,
-        _: *mut ValRaw,
-        _: usize,
-    ) {
-    }
-    if !cfg!(vmtrampoline_host) {
-        return;
+    native! {
+        unsafe fn host(
+            _: *mut VMOpaqueContext,
+            _: *mut VMContext,
+            _: *mut ValRaw,
+            _: usize,
+        ) {
+        }
     }
     every_host_path(host, |name, code, arguments| {
         // SAFETY: the arguments of its signature; `host` ignores its slots.

@@ -1,7 +1,7 @@
 //! Plain C calls the host: the C library, a library compiled here, and what
 //! happens to a panic. (Where values go is `host.rs`'s and `c_callers.rs`'s.)
 
-#![cfg(all(vmtrampoline_host, unix))]
+#![cfg(all(vmtrampoline_port, unix, not(vmtrampoline_windows)))]
 
 mod common;
 
@@ -20,7 +20,7 @@ use std::{
     },
 };
 
-use common::c::Compiled;
+use common::{c::Compiled, native};
 use vmtrampoline::{Callback, Error, HostFunc, Signature, VMContext, VMOpaqueContext, ValRaw};
 
 fn parse(text: &str) -> Signature {
@@ -271,16 +271,18 @@ fn small_types_are_cut_to_size() {
 #[test]
 fn raw_callbacks_have_data() {
     let _some = some();
-    unsafe extern "C-unwind" fn add(
-        callee: *mut VMOpaqueContext,
-        caller: *mut VMContext,
-        slots: *mut ValRaw,
-        count: usize,
-    ) {
-        assert!(caller.is_null());
-        assert_eq!(count, 1);
-        // SAFETY: the data below, and one slot.
-        unsafe { *slots = ValRaw::i64((*slots).get_i64() + *HostFunc::data(callee).cast::<i64>()) };
+    native! {
+        unsafe fn add(
+            callee: *mut VMOpaqueContext,
+            caller: *mut VMContext,
+            slots: *mut ValRaw,
+            count: usize,
+        ) {
+            assert!(caller.is_null());
+            assert_eq!(count, 1);
+            // SAFETY: the data below, and one slot.
+            unsafe { *slots = ValRaw::i64((*slots).get_i64() + *HostFunc::data(callee).cast::<i64>()) };
+        }
     }
     let mut more = 40i64;
     let data = (&raw mut more).cast();

@@ -1,7 +1,7 @@
 //! Native code calls the host: every value from where the layout says, by every
 //! entry, in both conventions.
 
-#![cfg(vmtrampoline_host)]
+#![cfg(vmtrampoline_port)]
 
 mod common;
 
@@ -18,6 +18,7 @@ use common::{
     case::{Case, abi, cases, signature, value},
     guarded::{Edge, Guarded},
     hosted::Hosted,
+    native,
     recorder::{POISON, checked, native, record},
     strategies::passes,
 };
@@ -366,15 +367,17 @@ fn panics_cross_every_entry() {
             DROPPED.fetch_add(1, Ordering::Relaxed);
         }
     }
-    unsafe extern "C-unwind" fn throw(
-        _: *mut VMOpaqueContext,
-        _: *mut VMContext,
-        _: *mut ValRaw,
-        _: usize,
-    ) {
-        let _counted = Counted;
-        // No hook: its message would only be noise.
-        resume_unwind(Box::new("thrown"));
+    native! {
+        unsafe fn throw(
+            _: *mut VMOpaqueContext,
+            _: *mut VMContext,
+            _: *mut ValRaw,
+            _: usize,
+        ) {
+            let _counted = Counted;
+            // No hook: its message would only be noise.
+            resume_unwind(Box::new("thrown"));
+        }
     }
     for text in common::paths::HOST_SIGNATURES {
         let signature = signature(Convention::Vm, text);

@@ -7,6 +7,8 @@
 
 #![cfg(all(vmtrampoline_port, target_os = "linux"))]
 
+mod common;
+
 use std::{
     arch::global_asm,
     ffi::{c_int, c_void},
@@ -19,6 +21,7 @@ use std::{
     },
 };
 
+use common::native;
 use vmtrampoline::{
     Callback, HostFunc, Signature, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, ValRaw,
     ValType,
@@ -58,12 +61,14 @@ extern "C" fn skip() {
     unsafe { (below as *const u8).read_volatile() };
 }
 
-unsafe extern "C-unwind" fn host_nothing(
-    _: *mut VMOpaqueContext,
-    _: *mut VMContext,
-    _: *mut ValRaw,
-    _: usize,
-) {
+native! {
+    unsafe fn host_nothing(
+        _: *mut VMOpaqueContext,
+        _: *mut VMContext,
+        _: *mut ValRaw,
+        _: usize,
+    ) {
+    }
 }
 
 unsafe extern "C" {
@@ -234,9 +239,6 @@ fn in_order(params: usize, results: usize, up: usize, at_least: usize) {
 /// many values.
 #[track_caller]
 fn host_in_order(params: usize, results: usize, up: usize, at_least: usize) {
-    if !cfg!(vmtrampoline_host) {
-        return;
-    }
     let types = |n| repeat_n(ValType::I64, n);
     let signature = Signature::new(types(params), types(results)).unwrap();
     // SAFETY: it takes no notice of its slots.
@@ -249,9 +251,6 @@ fn host_in_order(params: usize, results: usize, up: usize, at_least: usize) {
 /// The same if the target is a callback, which takes the contexts for parameters.
 #[track_caller]
 fn callback_in_order(params: usize, up: usize, at_least: usize) {
-    if !cfg!(vmtrampoline_host) {
-        return;
-    }
     let called = Signature::new(repeat_n(ValType::I64, params), []).unwrap();
     let types = repeat_n(ValType::I64, 2 + params);
     let signature = Signature::new(types, []).unwrap();

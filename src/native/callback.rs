@@ -185,7 +185,7 @@ impl fmt::Debug for Callback<'_> {
     }
 }
 
-#[cfg(vmtrampoline_host)]
+#[cfg(vmtrampoline_port)]
 mod ported {
     use core::{
         ptr::null_mut,
@@ -267,7 +267,7 @@ mod ported {
 }
 
 /// There are no thunks on this target.
-#[cfg(not(vmtrampoline_host))]
+#[cfg(not(vmtrampoline_port))]
 mod ported {
     use super::*;
 

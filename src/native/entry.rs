@@ -39,13 +39,13 @@ macro_rules! symbol {
     };
 }
 
-/// Hands a macro the convention that the assembly is called in: C, but where the
-/// tests pretend to be on Windows.
-#[cfg(all(vmtrampoline_port, not(all(vmtrampoline_windows, not(windows)))))]
+/// Hands a macro the convention that the assembly is called in, and calls the host
+/// in: C, but where the tests pretend to be on Windows.
+#[cfg(not(all(vmtrampoline_windows, not(windows))))]
 macro_rules! in_convention {
     ($make:ident $($rest:tt)*) => { $make! { @in "C-unwind" $($rest)* } };
 }
-#[cfg(all(vmtrampoline_port, vmtrampoline_windows, not(windows)))]
+#[cfg(all(vmtrampoline_windows, not(windows)))]
 macro_rules! in_convention {
     ($make:ident $($rest:tt)*) => { $make! { @in "win64-unwind" $($rest)* } };
 }
@@ -68,9 +68,10 @@ macro_rules! bodies {
     ($($body:tt)*) => { in_convention! { bodies $($body)* } };
 }
 
+pub(super) use in_convention;
 #[cfg(vmtrampoline_port)]
 pub(super) use {
-    bodies, in_convention,
+    bodies,
     ported::{BODIES, Body, Left},
     symbol,
 };

@@ -9,31 +9,70 @@ use core::{ffi::c_void, fmt, ptr::from_ref, slice};
 
 use static_assertions::assert_impl_all;
 
-use super::{VMContext, VMFunctionBody, VMOpaqueContext};
+use super::{VMContext, VMFunctionBody, VMOpaqueContext, entry::in_convention};
 use crate::{
     Error, Signature, ValRaw,
     descriptor::{Convention, Shape},
     scatter::{Scatter, masks},
 };
 
-/// A host function that takes its arguments and leaves its results in value
-/// slots: the other end of an array call.
-///
-/// Its parameters are the callee context, the caller context, the value slots
-/// and their number, max(parameters, results): the type of Wasmtime 0.38 to
-/// 8.0.1. The slots are aligned to 16, and nobody else uses them.
-///
-/// At the call, parameter *i* is in slot *i*: a `v128` in bytes 0..16, a scalar
-/// in bytes 0..8. Of an `i32` or `f32`, bytes 4..8 are whatever the register or
-/// the stack held above the value; the remaining bytes, and slots without a
-/// parameter, hold what happened to be on the stack. Before it returns, the
-/// function puts result *i* in slot *i*; a scalar that is stored as eight bytes, as
-/// [`ValRaw`]'s constructors do, is returned faster than one stored as four.
-///
-/// It may unwind if all frames up to the one that catches it may be unwound
-/// through.
-pub type HostFunction =
-    unsafe extern "C-unwind" fn(*mut VMOpaqueContext, *mut VMContext, *mut ValRaw, usize);
+macro_rules! host_functions {
+    (@in $abi:literal) => {
+        /// A host function that takes its arguments and leaves its results in value
+        /// slots: the other end of an array call.
+        ///
+        /// Its parameters are the callee context, the caller context, the value slots
+        /// and their number, max(parameters, results): the type of Wasmtime 0.38 to
+        /// 8.0.1. The slots are aligned to 16, and nobody else uses them.
+        ///
+        /// At the call, parameter *i* is in slot *i*: a `v128` in bytes 0..16, a scalar
+        /// in bytes 0..8. Of an `i32` or `f32`, bytes 4..8 are whatever the register or
+        /// the stack held above the value; the remaining bytes, and slots without a
+        /// parameter, hold what happened to be on the stack. Before it returns, the
+        /// function puts result *i* in slot *i*; a scalar that is stored as eight bytes, as
+        /// [`ValRaw`]'s constructors do, is returned faster than one stored as four.
+        ///
+        /// It may unwind if all frames up to the one that catches it may be unwound
+        /// through.
+        pub type HostFunction =
+            unsafe extern $abi fn(*mut VMOpaqueContext, *mut VMContext, *mut ValRaw, usize);
+
+        /// The host function of a closure.
+        ///
+        /// # Safety
+        ///
+        /// As for [`call`].
+        unsafe extern $abi fn unwinding<F>(
+            callee: *mut VMOpaqueContext,
+            caller: *mut VMContext,
+            slots: *mut ValRaw,
+            count: usize,
+        ) where
+            F: Fn(*mut VMContext, &mut [ValRaw]),
+        {
+            // SAFETY: our own conditions.
+            unsafe { call::<F>(callee, caller, slots, count) }
+        }
+
+        /// The host function of a closure that nobody can unwind out of.
+        ///
+        /// # Safety
+        ///
+        /// As for [`call`].
+        unsafe extern $abi fn aborting<F>(
+            callee: *mut VMOpaqueContext,
+            caller: *mut VMContext,
+            slots: *mut ValRaw,
+            count: usize,
+        ) where
+            F: Fn(*mut VMContext, &mut [ValRaw]),
+        {
+            // SAFETY: our own conditions.
+            unsafe { bounded::<F>(callee, caller, slots, count) }
+        }
+    };
+}
+in_convention! { host_functions }
 
 /// "host", as Wasmtime's contexts of host functions begin.
 const MAGIC: u32 = u32::from_le_bytes(*b"host");
@@ -119,7 +158,7 @@ impl<'f> Bound<'f> {
         let masks = masks(signature.params(), signature.slots());
         let closure = Arc::new(Closure { masks, function });
         let data = Arc::as_ptr(&closure).cast_mut().cast();
-        let call = if unwind { call::<F> } else { call_or_abort::<F> };
+        let call = if unwind { unwinding::<F> } else { aborting::<F> };
         // SAFETY: the data is what both functions want, lives as long as the
         // context, and is Send and Sync.
         unsafe { Bound::new(convention, signature, shape, call, data, Some(closure)) }
@@ -135,12 +174,13 @@ impl<'f> Bound<'f> {
     }
 }
 
-/// The host function of a closure.
+/// Calls a closure, as a host function.
 ///
 /// # Safety
 ///
 /// E8 holds of the arguments, and the context's data is a [`Closure<F>`].
-unsafe extern "C-unwind" fn call<F>(
+#[inline(always)]
+unsafe fn call<F>(
     callee: *mut VMOpaqueContext,
     caller: *mut VMContext,
     slots: *mut ValRaw,
@@ -167,23 +207,6 @@ unsafe extern "C-unwind" fn call<F>(
     // just now.
     let slots = unsafe { slice::from_raw_parts_mut(slots, count) };
     (closure.function)(caller, slots);
-}
-
-/// The host function of a closure that nobody can unwind out of.
-///
-/// # Safety
-///
-/// As for [`call`].
-unsafe extern "C-unwind" fn call_or_abort<F>(
-    callee: *mut VMOpaqueContext,
-    caller: *mut VMContext,
-    slots: *mut ValRaw,
-    count: usize,
-) where
-    F: Fn(*mut VMContext, &mut [ValRaw]),
-{
-    // SAFETY: our own conditions.
-    unsafe { bounded::<F>(callee, caller, slots, count) }
 }
 
 /// Rust aborts where a panic would leave an `extern "C"` function.
@@ -400,7 +423,7 @@ impl fmt::Debug for HostFunc<'_> {
     }
 }
 
-#[cfg(vmtrampoline_host)]
+#[cfg(vmtrampoline_port)]
 mod ported {
     use super::*;
     use crate::{native::entry::symbol, scatter::Entry};
@@ -436,7 +459,7 @@ mod ported {
 }
 
 /// Nothing can call the host on this target.
-#[cfg(not(vmtrampoline_host))]
+#[cfg(not(vmtrampoline_port))]
 mod ported {
     use super::*;
 

@@ -113,15 +113,17 @@ impl Judge<'_> {
     }
 }
 
-unsafe extern "C-unwind" fn judge(
-    callee: *mut VMOpaqueContext,
-    caller: *mut VMContext,
-    slots: *mut ValRaw,
-    count: usize,
-) {
-    // SAFETY: the context that `judged` has made; it waits for us.
-    let judge = unsafe { &mut *HostFunc::data(callee).cast::<Judge<'_>>() };
-    judge.call([callee as usize, caller as usize], slots, count);
+native! {
+    unsafe fn judge(
+        callee: *mut VMOpaqueContext,
+        caller: *mut VMContext,
+        slots: *mut ValRaw,
+        count: usize,
+    ) {
+        // SAFETY: the context that `judged` has made; it waits for us.
+        let judge = unsafe { &mut *HostFunc::data(callee).cast::<Judge<'_>>() };
+        judge.call([callee as usize, caller as usize], slots, count);
+    }
 }
 
 impl Case {

@@ -13,17 +13,21 @@
 
 #![allow(dead_code)] // no test uses all of it
 
-/// A function in the C convention that the assembly follows: the system's, but where
+/// A function, or the type of one, in the C convention that the assembly follows: the system's, but where
 /// the tests pretend to be on Windows.
 #[cfg(not(all(vmtrampoline_windows, not(windows))))]
 #[allow(unused_macros)]
 macro_rules! native {
     ($(#[$attribute:meta])* fn $($rest:tt)*) => { $(#[$attribute])* extern "C-unwind" fn $($rest)* };
+    (unsafe fn $($rest:tt)*) => { unsafe extern "C-unwind" fn $($rest)* };
+    (type $name:ident = fn $($rest:tt)*) => { type $name = extern "C-unwind" fn $($rest)* };
 }
 #[cfg(all(vmtrampoline_windows, not(windows)))]
 #[allow(unused_macros)]
 macro_rules! native {
     ($(#[$attribute:meta])* fn $($rest:tt)*) => { $(#[$attribute])* extern "win64-unwind" fn $($rest)* };
+    (unsafe fn $($rest:tt)*) => { unsafe extern "win64-unwind" fn $($rest)* };
+    (type $name:ident = fn $($rest:tt)*) => { type $name = extern "win64-unwind" fn $($rest)* };
 }
 #[allow(unused_imports)] // nor all of this
 pub(crate) use native;
