@@ -405,6 +405,20 @@ impl<'a> Source<'a> {
     }
 }
 
+/// For the tests: the descriptor of a signature under any convention. It is only
+/// lent, so that nobody makes a trampoline of it.
+#[doc(hidden)]
+pub fn describe<R>(
+    abi: &'static Abi,
+    signature: &Signature,
+    stride: u16,
+    shape: Shape,
+    look: impl FnOnce(&Descriptor) -> R,
+) -> Result<R, Error> {
+    let (params, results) = (signature.params(), signature.results());
+    Ok(look(&Source { abi, params, results, stride, shape }.boxed()?))
+}
+
 /// A descriptor on the heap whose lists have room for `len` entries; `fill`
 /// writes them, zero before, and returns the header.
 fn boxed<E>(

@@ -36,7 +36,8 @@ pub mod guide {}
 #[doc(hidden)]
 pub mod private {
     pub use crate::{
-        descriptor::{Convention, Shape, list_len},
+        descriptor::{Convention, Shape, describe, list_len},
         macros::val_type,
+        scatter::scatter,
     };
 }

@@ -9,7 +9,7 @@
 use alloc::{vec, vec::Vec};
 
 use crate::{
-    Abi, ValType,
+    Abi, Error, Signature, ValType,
     abi::Vector,
     descriptor::{SPILL_4, SPILL_8, SPILL_16, Shape, assert_layout, constant},
     layout::{Assigner, Misfit, Packer, Place, check},
@@ -153,6 +153,20 @@ impl Scatter {
         let entry = if small { Entry::Small } else { Entry::Any };
         Ok((scatter, words, entry))
     }
+}
+
+/// For the tests: the words of a scatter under any convention, and its lists.
+#[doc(hidden)]
+pub fn scatter(
+    abi: &'static Abi,
+    signature: &Signature,
+    shape: Shape,
+) -> Result<(Vec<u16>, Vec<u16>), Error> {
+    let encoded = Scatter::encode(abi, signature.params(), signature.results(), shape);
+    let (scatter, lists, _) = encoded.map_err(|misfit| misfit.error(abi))?;
+    let Scatter { integer, slots, frame, stack_words, spills, more, float, floats } = scatter;
+    let middle = [slots, frame, stack_words, spills, more];
+    Ok(([&integer[..], &middle, &float, &[floats]].concat(), lists))
 }
 
 /// Per word of the slots, the bits that a signature's parameters define.

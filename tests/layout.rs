@@ -4,8 +4,10 @@
 mod common;
 
 use common::{
+    encoded,
     golden::{golden, layout},
-    strategies::{signature, types},
+    placed,
+    strategies::signature,
 };
 use proptest::prelude::*;
 use vmtrampoline::{Abi, Error, Layout, Location, Signature, ValType, Value};
@@ -136,83 +138,32 @@ fn vectors() {
     assert!(count > 12_000, "{count} vectors");
 }
 
-/// x86-64 System V once more, as naively as it can be written: a queue of
-/// registers per class, words on a list.
-fn naive(signature: &Signature, contexts: usize) -> (Vec<Location>, Option<Location>, u32) {
-    let mut integer: Vec<_> = ["r9", "r8", "rcx", "rdx", "rsi", "rdi"].into();
-    let mut float: Vec<_> = ["xmm7", "xmm6", "xmm5", "xmm4", "xmm3", "xmm2", "xmm1", "xmm0"].into();
-    integer.truncate(6 - contexts);
-    let mut words = 0;
-    let mut place = |ty: ValType| {
-        let queue = if matches!(ty, ValType::F32 | ValType::F64 | ValType::V128) {
-            &mut float
-        } else {
-            &mut integer
-        };
-        if let Some(name) = queue.pop() {
-            return Location::Register(name);
-        }
-        if ty == ValType::V128 && words % 2 == 1 {
-            words += 1;
-        }
-        let at = words;
-        words += if ty == ValType::V128 { 2 } else { 1 };
-        Location::Stack(8 * at)
-    };
-    let params = signature.params().iter().map(|&ty| place(ty)).collect();
-    let pointer = (signature.results().len() > 1).then(|| place(ValType::I64));
-    (params, pointer, words.div_ceil(2) * 16)
-}
-
 proptest! {
+    /// In every convention the naive model agrees, and each value has a place of its
+    /// own inside its area.
     #[test]
     fn the_naive_model_agrees(signature in signature(40, 20)) {
-        let layout = Layout::new(&signature, &Abi::X86_64_SYSV_VM).unwrap();
-        let (params, pointer, area) = naive(&signature, 2);
-        prop_assert_eq!(layout.params(), params);
-        prop_assert_eq!(layout.return_pointer(), pointer);
-        prop_assert_eq!(layout.argument_area(), area);
+        for abi in Abi::ALL {
+            placed::layout(&signature, abi).map_err(TestCaseError::fail)?;
+        }
     }
 
+    /// Few results, as C has them.
     #[test]
     fn the_naive_model_agrees_on_c(signature in signature(40, 1)) {
-        let layout = Layout::new(&signature, &Abi::X86_64_SYSV_C).unwrap();
-        let (params, _, area) = naive(&signature, 0);
-        prop_assert_eq!(layout.params(), params);
-        prop_assert_eq!(layout.argument_area(), area);
+        for abi in Abi::ALL {
+            placed::layout(&signature, abi).map_err(TestCaseError::fail)?;
+        }
     }
 
-    /// In every convention each value has a place of its own inside its area.
+    /// What the assembly is told is what the layout says, for every port.
     #[test]
-    fn no_two_values_share_a_place(params in types(40), results in types(20)) {
+    fn descriptors_say_what_layouts_say(signature in signature(40, 4)) {
         for abi in Abi::ALL {
-            let signature = Signature::new(params.clone(), results.clone()).unwrap();
-            let Ok(layout) = Layout::new(&signature, abi) else { continue };
-            let mut arguments: Vec<_> = layout.contexts().iter().map(|l| (*l, 8)).collect();
-            let sizes = params.iter().map(|ty| ty.size() as u32);
-            arguments.extend(layout.params().iter().copied().zip(sizes));
-            arguments.extend(layout.return_pointer().map(|l| (l, 8)));
-            let sizes = results.iter().map(|ty| ty.size() as u32);
-            let results: Vec<_> = layout.results().iter().copied().zip(sizes).collect();
-            for values in [arguments, results] {
-                for (i, (a, a_size)) in values.iter().enumerate() {
-                    match a {
-                        Location::Register(_) => {}
-                        Location::Stack(at) => prop_assert!(at + a_size <= layout.argument_area()),
-                        Location::ReturnArea(at) => prop_assert!(at + a_size <= layout.return_area()),
-                    }
-                    for (b, b_size) in &values[..i] {
-                        let apart = match (a, b) {
-                            (Location::Stack(x), Location::Stack(y))
-                            | (Location::ReturnArea(x), Location::ReturnArea(y)) => {
-                                x + a_size <= *y || y + b_size <= *x
-                            }
-                            _ => a != b,
-                        };
-                        prop_assert!(apart, "{a:?} and {b:?} overlap:\n{layout}");
-                    }
-                }
-            }
+            let layout = placed::layout(&signature, abi).map_err(TestCaseError::fail)?;
+            let (signature, layout) = (&signature, layout.as_ref());
+            encoded::descriptors(signature, abi, layout).map_err(TestCaseError::fail)?;
+            encoded::scatters(signature, abi, layout).map_err(TestCaseError::fail)?;
         }
     }
 }

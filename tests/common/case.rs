@@ -21,8 +21,11 @@ use super::{
 pub(crate) struct Case {
     pub(crate) convention: Convention,
     pub(crate) signature: Signature,
-    /// All values are made from this.
+    /// All values are made from this,
     pub(crate) seed: u64,
+    /// but not these: the results, then what the slots hold before the call, from the
+    /// first on.
+    pub(crate) chosen: Vec<u128>,
 }
 
 /// How a call is made.
@@ -267,7 +270,7 @@ impl Ground {
 
 impl Case {
     pub(crate) fn new(convention: Convention, signature: Signature, seed: u64) -> Case {
-        Case { convention, signature, seed }
+        Case { convention, signature, seed, chosen: Vec::new() }
     }
 
     /// Sixteen random bytes; `kind` and `index` tell them apart.
@@ -298,15 +301,17 @@ impl Case {
         integers
     }
 
-    /// What the slots hold before the call: random bytes everywhere.
+    /// What the slots hold before the call: random bytes everywhere, or chosen ones.
     pub(crate) fn slots(&self, count: usize) -> Vec<u128> {
-        (0..count).map(|i| self.bits(2, i)).collect()
+        let chosen = |i| self.chosen.get(self.signature.results().len() + i).copied();
+        (0..count).map(|i| chosen(i).unwrap_or_else(|| self.bits(2, i))).collect()
     }
 
     /// What the target returns.
     pub(crate) fn results(&self) -> Vec<u128> {
         let types = self.signature.results().iter().enumerate();
-        types.map(|(i, &ty)| value(self.bits(3, i), ty)).collect()
+        let bits = |i| self.chosen.get(i).copied().unwrap_or_else(|| self.bits(3, i));
+        types.map(|(i, &ty)| value(bits(i), ty)).collect()
     }
 
     /// What the slots hold after the call.

@@ -2,6 +2,9 @@
 //!
 //! - [`strategies`]: what proptest draws signatures from.
 //! - [`golden`]: layouts by hand.
+//! - [`naive`]: a second model of all conventions.
+//! - [`placed`], [`encoded`], [`text`]: layouts, descriptors and texts of signatures,
+//!   whatever they are, judged.
 //! - [`recorder`]: a callee that writes down what it is given, and a caller that
 //!   checks what a function leaves behind; one file per architecture.
 //! - [`c`]: C, compiled for a test.
@@ -36,13 +39,17 @@ pub(crate) use native;
 pub(crate) mod c;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod case;
+pub(crate) mod encoded;
 pub(crate) mod golden;
 #[cfg(any(unix, windows))]
 pub(crate) mod guarded;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod hosted;
+pub(crate) mod naive;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod paths;
+pub(crate) mod placed;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod recorder;
 pub(crate) mod strategies;
+pub(crate) mod text;
