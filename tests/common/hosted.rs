@@ -9,7 +9,7 @@ use vmtrampoline::{
 };
 
 use super::{
-    case::{Case, Subject, abi, signature, value},
+    case::{Bytes, Case, Subject, abi, signature, value},
     paths::HOST_SIGNATURES,
 };
 
@@ -169,22 +169,30 @@ impl Case {
     }
 
     /// The two directions against each other: a trampoline calls a host function,
-    /// in all shapes of both.
+    /// in all shapes of both, with slots of both sizes if the values fit.
     pub(crate) fn round_trips(&self) -> Result<(), String> {
+        self.round_trips_of(&Subject::all(self.convention, &self.signature))?;
+        self.round_trips_of(&Subject::small(self.convention, &self.signature))
+    }
+
+    fn round_trips_of<S: Bytes>(&self, subjects: &[Subject<S>]) -> Result<(), String> {
         let count = self.signature.slots();
-        let before: Vec<_> = self.slots(count).into_iter().map(ValRaw::v128).collect();
-        let compare = |what: &str, slots: &[ValRaw]| {
+        let before: Vec<_> = self.slots(count).into_iter().map(S::new).collect();
+        let compare = |what: &str, slots: &[S]| {
             for (i, (slot, must)) in slots.iter().zip(self.slots_after(count)).enumerate() {
-                if slot.get_v128() != must {
-                    let (signature, convention) = (&self.signature, self.convention);
+                let (is, must) = (slot.bits(), S::new(must).bits());
+                if is != must {
+                    let (signature, convention, size) =
+                        (&self.signature, self.convention, size_of::<S>());
                     return Err(format!(
-                        "{signature}, {convention:?}, {what}: slot {i} is {slot:?}, not {must:#034x}"
+                        "{signature}, {convention:?}, {what}, {size}-byte slots: \
+                        slot {i} is {is:#034x}, not {must:#034x}"
                     ));
                 }
             }
             Ok(())
         };
-        for subject in Subject::all(self.convention, &self.signature) {
+        for subject in subjects {
             for shape in Hosted::SHAPES {
                 let mut slots = before.clone();
                 self.judged(shape, |contexts, code| {
