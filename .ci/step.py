@@ -6,7 +6,8 @@
 PROGRAM is the test `call`, its arguments `--exact every_path_is_a_call`.
 Wherever the program enters a body, this notes the caller's pc, stack pointer and
 callee-saved registers, and steps until it is back there, passing over the target.
-gdb, which reads the CFI by itself, must find the same caller at every instruction, the
+What lies below the stack pointer, where a signal handler could be, is overwritten
+before each step. gdb, which reads the CFI by itself, must find the same caller at every instruction, the
 first times that it is reached.
 With COUNTED in the environment, it says how many instructions each call took.
 The last line counts; the exit code is 1 if anything was wrong or a body not entered.
@@ -22,6 +23,7 @@ KEPT = {
     'riscv:rv64': [f's{n}' for n in range(12)] + ['sp'],
     's390:64-bit': [f'r{n}' for n in range(6, 14)] + ['r15'],
 }
+RED_ZONE = {'i386:x86-64': 128}  # bytes below the stack pointer that signal handlers leave alone
 OURS = re.compile(r'vmtrampoline_\d+_\d+_\d+_(\w+)')
 
 names = {}  # of the bodies, by address
@@ -60,6 +62,17 @@ def caller():
     return {'pc': number(frame.pc())} | {name: number(frame.read_register(name)) for name in registers}
 
 
+def overwrite():
+    """Does what a signal handler may do."""
+    frame = gdb.newest_frame()
+    architecture = frame.architecture().name()
+    pointer = number(frame.read_register(KEPT[architecture][-1])) - RED_ZONE.get(architecture, 0)
+    try:
+        gdb.selected_inferior().write_memory(pointer - 128, b'\xa5' * 128)
+    except gdb.MemoryError:
+        pass  # the stack has not grown there yet
+
+
 def walk(name):
     """Steps through a body that has just been entered."""
     global steps
@@ -73,8 +86,10 @@ def walk(name):
         steps += 1
         seen[pc()] += 1
         entered.add(names.get(pc(), name))
-        if seen[pc()] <= ENOUGH and caller() != expected:
-            wrong.append(f'{name}: at {pc():#x}: {caller()}, not {expected}')
+        if seen[pc()] <= ENOUGH:
+            overwrite()
+            if caller() != expected:
+                wrong.append(f'{name}: at {pc():#x}: {caller()}, not {expected}')
         run('stepi')
     if 'COUNTED' in os.environ:
         print(f'entered {name}: {steps - before} instructions')
