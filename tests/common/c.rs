@@ -81,8 +81,10 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    /// Compiles these functions, to files of this name.
+    /// Compiles these functions, to files of this name, which go when they are loaded.
     pub(crate) fn new(name: &str, functions: &[String]) -> Compiled {
+        // Several processes may run the same test.
+        let name = format!("{name}-{}", std::process::id());
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let (source, object) = (path.with_extension("c"), path.with_extension("so"));
         fs::write(&source, PRELUDE.to_owned() + &functions.concat()).unwrap();
@@ -95,7 +97,11 @@ impl Compiled {
         command.arg(&object).arg(&source).env_remove("LD_LIBRARY_PATH");
         assert!(command.status().expect(&compiler).success(), "{command:?}");
         // SAFETY: loading it runs no code of its own.
-        Compiled { library: unsafe { Library::new(&object) }.unwrap() }
+        let library = unsafe { Library::new(&object) }.unwrap();
+        for file in [source, object] {
+            fs::remove_file(file).unwrap();
+        }
+        Compiled { library }
     }
 
     /// The address of a function or an array of values.
