@@ -15,17 +15,16 @@ use std::{
 };
 
 use common::{
-    case::{Case, abi, cases, signature, value},
-    guarded::{Edge, Guarded},
-    hosted::Hosted,
+    case::{Case, abi, cases, signature},
+    hosted::{Hosted, kept},
     native,
-    recorder::{POISON, checked, native, record},
+    recorder::{checked, record},
     strategies::passes,
 };
 use proptest::prelude::*;
 use vmtrampoline::{
-    Error, HostFunc, HostFunction, Layout, Location, Signature, Trampoline, VMContext,
-    VMOpaqueContext, ValRaw, ValType,
+    Error, HostFunc, HostFunction, Layout, Signature, Trampoline, VMContext, VMOpaqueContext,
+    ValRaw, ValType,
     private::{Convention, Shape},
 };
 
@@ -133,83 +132,6 @@ fn the_judge_can_say_no() {
     contains(case.judged(Shape::Bare, |_, _| {}).unwrap_err(), "called 0 times");
 }
 
-/// Calls a host function straight from the checker of callee-saved registers, with
-/// integers in registers and the return area at the end of the memory. The host
-/// function is the recorder, which overwrites all that it may and leaves the slots
-/// alone: results are the parameters.
-fn keeps(convention: Convention, text: &str, shape: Shape) {
-    let name = format!("{text}, {convention:?}, {shape:?}");
-    let case = Case::new(convention, signature(convention, text), 1);
-    let (layout, signature) = (case.layout(), &case.signature);
-    let mut places = layout.params().iter().copied().chain(layout.return_pointer());
-    if places.any(|at| !matches!(at, Location::Register(_))) {
-        return; // the checker passes registers alone
-    }
-    // What a host function is given, as C has it.
-    let given = Layout::new(&parse("(i64, i64, i64, i64)"), abi(Convention::C)).unwrap();
-    let offsets = || {
-        layout.results().iter().zip(signature.results()).enumerate().filter_map(|(i, (at, ty))| {
-            match at {
-                Location::ReturnArea(offset) => Some((i, *offset as usize, ty.size())),
-                _ => None,
-            }
-        })
-    };
-    let size = offsets().next_back().map_or(0, |(_, offset, size)| offset + size);
-    let memory = Guarded::new();
-    let area = memory.put(Edge::End, &vec![POISON as u8; size]);
-
-    let slots = case.slots(signature.slots());
-    let (mut left, mut contexts) = (None, [0; 2]);
-    let recording = record(&given, &[], |recorder| {
-        // SAFETY: the recorder fits every signature; it never uses its data.
-        let function = unsafe { std::mem::transmute::<*const c_void, HostFunction>(recorder) };
-        // SAFETY: as above.
-        let host = unsafe { Hosted::raw(convention, signature, shape, function, null_mut()) };
-        let mut arguments: Vec<usize> = slots[..signature.params().len()]
-            .iter()
-            .map(|&slot| slot as usize)
-            .chain((size > 0).then_some(area as usize))
-            .collect();
-        contexts[0] = host.context() as usize;
-        if convention == Convention::Vm {
-            contexts[1] = case.contexts()[1];
-            arguments.splice(..0, contexts);
-        }
-        // SAFETY: the arguments of this signature, all in registers.
-        left = Some(unsafe { checked(host.code(), &arguments) });
-    });
-    let left = left.unwrap();
-    assert!(left.lost.is_empty(), "{name}: lost {:?}", left.lost);
-    assert_eq!(recording.changed_controls(), [""; 0], "{name}");
-    assert_eq!((recording.calls, recording.sp % 16), (1, 0), "{name}");
-    let read = |i: usize| recording.read(given.params()[i], ValType::I64) as usize;
-    assert_eq!(
-        [read(0), read(1), read(3)],
-        [contexts[0], contexts[1], signature.slots()],
-        "{name}"
-    );
-    assert_eq!(read(2) % 16, 0, "{name}");
-
-    if let (Some(&at), Some(&ty)) = (layout.results().first(), signature.results().first()) {
-        let is = left.value(at, ty);
-        assert_eq!(is as u64, value(slots[0], ty) as u64, "{name}");
-    }
-    let mut must = vec![POISON as u8; size];
-    for (i, offset, size) in offsets() {
-        must[offset..offset + size].copy_from_slice(&native(slots[i], size));
-    }
-    // SAFETY: `put` has put it there.
-    let is = unsafe { std::slice::from_raw_parts(area, size) };
-    for (i, (is, must)) in is.iter().zip(&must).enumerate() {
-        // A slot's upper half is not a parameter.
-        let half = if cfg!(target_endian = "big") { 0 } else { 8 };
-        let upper_half =
-            offsets().any(|(_, at, size)| size == 16 && (at + half..at + half + 8).contains(&i));
-        assert!(upper_half || is == must, "{name}: byte {i} of the return area");
-    }
-}
-
 #[test]
 fn the_abi_is_kept() {
     for shape in Hosted::SHAPES {
@@ -226,13 +148,13 @@ fn the_abi_is_kept() {
             "(i64, i64, i64) -> (i64, i64, f32)",
             "(i64, i64, i64) -> (f64, i32, v128)",
         ] {
-            keeps(Convention::Vm, text, shape);
+            kept(Convention::Vm, text, shape, None).unwrap();
         }
         let wide = format!("() -> (i32{})", ", v128".repeat(300));
         keeps_wide(&wide, shape);
         for text in ["()", "(i64) -> i64", "(i64, i64) -> f64", "(i64, i64, i64, i64, i64) -> i32"]
         {
-            keeps(Convention::C, text, shape);
+            kept(Convention::C, text, shape, None).unwrap();
         }
     }
 }

@@ -1,16 +1,18 @@
 //! The host, called by native code, and what it is given judged.
 
-use std::{ffi::c_void, ptr::null_mut};
+use std::{ffi::c_void, mem::transmute, ptr::null_mut};
 
 use vmtrampoline::{
-    Callback, HostFunc, HostFunction, Layout, Signature, VMContext, VMOpaqueContext, ValRaw,
-    ValType,
+    Callback, HostFunc, HostFunction, Layout, Location, Signature, VMContext, VMOpaqueContext,
+    ValRaw, ValType,
     private::{Convention, Shape},
 };
 
 use super::{
     case::{Bytes, Case, Subject, abi, signature, value},
+    guarded::{Edge, Guarded},
     paths::HOST_SIGNATURES,
+    recorder::{POISON, checked, native, record},
 };
 
 /// A host function of either convention.
@@ -230,6 +232,107 @@ impl Case {
             }
         }
         Ok(())
+    }
+}
+
+/// Calls a host function, or a liar in its place, straight from the checker of
+/// callee-saved registers, with integers in registers and the return area at the end of
+/// the memory. The host function is the recorder, which overwrites all that it may and
+/// leaves the slots alone: results are the parameters. Says what was wrong.
+pub(crate) fn kept(
+    convention: Convention,
+    text: &str,
+    shape: Shape,
+    liar: Option<*const c_void>,
+) -> Result<(), String> {
+    let case = Case::new(convention, signature(convention, text), 1);
+    let (layout, signature) = (case.layout(), &case.signature);
+    let mut places = layout.params().iter().copied().chain(layout.return_pointer());
+    if places.any(|at| !matches!(at, Location::Register(_))) {
+        return Ok(()); // the checker passes registers alone
+    }
+    // What a host function is given, as C has it.
+    let given = "(i64, i64, i64, i64)".parse().unwrap();
+    let given = Layout::new(&given, abi(Convention::C)).unwrap();
+    let offsets = || {
+        layout.results().iter().zip(signature.results()).enumerate().filter_map(|(i, (at, ty))| {
+            match at {
+                Location::ReturnArea(offset) => Some((i, *offset as usize, ty.size())),
+                _ => None,
+            }
+        })
+    };
+    let size = offsets().next_back().map_or(0, |(_, offset, size)| offset + size);
+    let memory = Guarded::new();
+    let area = memory.put(Edge::End, &vec![POISON as u8; size]);
+
+    let slots = case.slots(signature.slots());
+    let (mut left, mut contexts, mut changed) = (None, [0; 2], false);
+    let recording = record(&given, &[], |recorder| {
+        // SAFETY: the recorder fits every signature; it never uses its data.
+        let function = unsafe { transmute::<*const c_void, HostFunction>(recorder) };
+        // SAFETY: as above.
+        let host = unsafe { Hosted::raw(convention, signature, shape, function, null_mut()) };
+        let mut arguments: Vec<usize> = slots[..signature.params().len()]
+            .iter()
+            .map(|&slot| slot as usize)
+            .chain((size > 0).then_some(area as usize))
+            .collect();
+        contexts[0] = host.context() as usize;
+        if convention == Convention::Vm {
+            contexts[1] = case.contexts()[1];
+            arguments.splice(..0, contexts);
+        }
+        // SAFETY: the context is alive and longer than this.
+        let context = || unsafe { host.context().cast::<[usize; 5]>().read_volatile() };
+        let before = context();
+        // SAFETY: the arguments of this signature, all in registers.
+        left = Some(unsafe { checked(liar.unwrap_or(host.code()), &arguments) });
+        changed = context() != before;
+    });
+    let left = left.expect("a call");
+    let mut wrong = Vec::new();
+    let mut equal = |what: &str, is: u128, must: u128| {
+        if is != must {
+            wrong.push(format!("{what} is {is:#x}, not {must:#x}"));
+        }
+    };
+    equal("the number of calls", recording.calls as u128, 1);
+    equal("the stack pointer's alignment", recording.sp as u128 % 16, 0);
+    equal("a change of the context", changed.into(), 0);
+    if recording.calls != 0 {
+        let read = |i: usize| recording.read(given.params()[i], ValType::I64);
+        equal("the callee context", read(0), contexts[0] as u128);
+        equal("the caller context", read(1), contexts[1] as u128);
+        equal("the slots' alignment", read(2) % 16, 0);
+        equal("the number of slots", read(3), signature.slots() as u128);
+    }
+    if let (Some(&at), Some(&ty)) = (layout.results().first(), signature.results().first()) {
+        equal("result 0", left.value(at, ty) as u64 as u128, value(slots[0], ty) as u64 as u128);
+    }
+    let mut must = vec![POISON as u8; size];
+    for (i, offset, size) in offsets() {
+        must[offset..offset + size].copy_from_slice(&native(slots[i], size));
+    }
+    // SAFETY: `put` has put it there.
+    let is = unsafe { std::slice::from_raw_parts(area, size) };
+    for (i, (&is, &must)) in is.iter().zip(&must).enumerate() {
+        // A slot's upper half is not a parameter.
+        let half = if cfg!(target_endian = "big") { 0 } else { 8 };
+        let upper_half =
+            offsets().any(|(_, at, size)| size == 16 && (at + half..at + half + 8).contains(&i));
+        if !upper_half {
+            equal(&format!("byte {i} of the return area"), is.into(), must.into());
+        }
+    }
+    wrong.extend(left.lost.iter().map(|lost| format!("lost: {lost}")));
+    if recording.calls != 0 {
+        wrong.extend(recording.changed_controls().iter().map(|it| format!("found changed: {it}")));
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{text}, {convention:?}, {shape:?}: {wrong:?}"))
     }
 }
 

@@ -4,7 +4,7 @@ liars! {
     ["stp x29, x30, [sp, #-32]!"] ["ldp x29, x30, [sp], #32", "ret"]
 
     // E1
-    never_calls Variable "()" ["nop // not even {body}"] "called 0 times";
+    never_calls Variable "()" ["/* not {body} */"] "called 0 times";
     calls_twice Bare "()" [
         "str x2, [sp, #16]", "bl {body}", "ldr x16, [sp, #16]", "blr x16"
     ] "called 2 times";

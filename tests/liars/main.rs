@@ -1,5 +1,5 @@
-//! Bodies that each break one promise of the assembly's header: the judge of
-//! all calls catches every one. (E5 and E6 are `stack.rs`'s and `step.rs`'s.)
+//! Bodies that each break one promise of the assembly's header: the judges of
+//! all calls catch every one. (E5 and E6 are `stack.rs`'s and `step.rs`'s.)
 //!
 //! An architecture is a file beside this one: the frame that its liars have, and
 //! what they do in it.
@@ -17,6 +17,7 @@ use std::{
 use common::{
     case::{Case, Ground, Route, Subject},
     guarded::Edge,
+    hosted::kept,
 };
 use vmtrampoline::private::{Convention, Shape};
 
@@ -33,13 +34,18 @@ fn judge(liar: *const c_void, text: &str, shape: Shape) -> Result<(), String> {
     Ok(())
 }
 
+/// Has a liar called in the place of `host`, and says what the judge says.
+fn judge_host(liar: *const c_void, text: &str) -> Result<(), String> {
+    kept(Convention::Vm, text, Shape::Variable, Some(liar))
+}
+
 /// Only one thread judges, so that [`dies`] does not fork while another is at it.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Asserts that the judge says this of a liar.
-fn is_caught(liar: *const c_void, text: &str, shape: Shape, said: &str) {
+/// Asserts that a judge says this of a liar.
+fn is_caught(judge: impl FnOnce() -> Result<(), String>, said: &str) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let error = judge(liar, text, shape).expect_err("a lie");
+    let error = judge().expect_err("a lie");
     assert!(error.contains(said), "{error}");
 }
 
@@ -100,11 +106,19 @@ macro_rules! liars {
 
             #[test]
             fn is_caught() {
-                let shape = vmtrampoline::private::Shape::$shape;
-                $crate::is_caught(liar as *const _, $signature, shape, $said);
+                // Here, as its symbol is of this part of the object alone.
+                let liar = liar as *const std::ffi::c_void;
+                $crate::is_caught(|| liars!(@judge $shape liar $signature), $said);
             }
         }
     };
+    (@judge Host $liar:ident $signature:literal) => {
+        $crate::judge_host($liar, $signature)
+    };
+    (@judge $shape:ident $liar:ident $signature:literal) => {
+        $crate::judge($liar, $signature, vmtrampoline::private::Shape::$shape)
+    };
+    (@symbol Host) => { "host" };
     (@symbol Bare) => { "bare" };
     (@symbol ShortCut) => { "short_cut" };
     (@symbol Fixed) => { "fixed" };

@@ -5,7 +5,7 @@ liars! {
     ["stmg %r6, %r15, 48(%r15)", "aghi %r15, -176"] ["lmg %r6, %r15, 224(%r15)", "br %r14"]
 
     // E1
-    never_calls Variable "()" ["larl %r1, {body}"] "called 0 times";
+    never_calls Variable "()" ["/* not {body} */"] "called 0 times";
     calls_twice Bare "()" [
         "lgr %r7, %r4", "brasl %r14, {body}", "basr %r14, %r7"
     ] "called 2 times";
@@ -21,17 +21,17 @@ liars! {
         "xi 0(%r5), 255", "brasl %r14, {body}"
     ] "p0 in r4";
     does_not_reverse ShortCut "(i64)" [
-        "lgr %r1, %r4", "lg %r4, 0(%r5)", "basr %r14, %r1", "larl %r1, {body}"
+        "lgr %r1, %r4", "lg %r4, 0(%r5)", "basr %r14, %r1", "/* not {body} */"
     ] "p0 in r4";
     does_not_extend_arguments ShortCut "(i32, i32, i32)" [
         "lgr %r1, %r4", "lgr %r7, %r5",
         "lrv %r4, 0(%r7)", "llgfr %r4, %r4",
         "lrv %r5, 16(%r7)", "llgfr %r5, %r5",
         "lrv %r6, 32(%r7)", "llgfr %r6, %r6",
-        "basr %r14, %r1", "larl %r1, {body}"
+        "basr %r14, %r1", "/* not {body} */"
     ] " in r";
     passes_floats_low ShortCut "(f32)" [
-        "lgr %r1, %r4", "lrvg %r0, 0(%r5)", "ldgr %f0, %r0", "basr %r14, %r1", "larl %r1, {body}"
+        "lgr %r1, %r4", "lrvg %r0, 0(%r5)", "ldgr %f0, %r0", "basr %r14, %r1", "/* not {body} */"
     ] "p0 in f0";
     mistakes_stack_word Fixed "(i64, i64, i64, i64)" [
         "mvc 48(8, %r5), 32(%r5)", "brasl %r14, {body}"

@@ -4,7 +4,7 @@ liars! {
     ["sub rsp, 8"] ["add rsp, 8", "ret"]
 
     // E1
-    never_calls Variable "()" ["lea rax, [rip + {body}]"] "called 0 times";
+    never_calls Variable "()" ["/* not {body} */"] "called 0 times";
     calls_twice Bare "()" [
         "mov [rsp], rdx", "call {body}", "call [rsp]"
     ] "called 2 times";
@@ -69,6 +69,52 @@ liars! {
         "call {body}", "stmxcsr [rsp]", "xor dword ptr [rsp], 0x2000", "ldmxcsr [rsp]"
     ] "lost: mxcsr";
     loses_x87 Bare "()" [
+        "call {body}", "fnstcw [rsp]", "xor word ptr [rsp], 0x400", "fldcw [rsp]"
+    ] "lost: the x87 control word";
+    // E8, of `host`: the context is in rdi, the caller in rsi
+    host_never_calls Host "()" ["/* not {body} */"] "the number of calls is 0x0";
+    host_calls_twice Host "()" [
+        "mov [rsp], rdi", "call {body}", "mov rdi, [rsp]", "call {body}"
+    ] "the number of calls is 0x2";
+    host_misaligned Host "()" [
+        "sub rsp, 8", "call {body}", "add rsp, 8"
+    ] "the stack pointer's alignment";
+    host_sets_direction Host "()" ["std", "call {body}"] "found changed: the direction flag";
+    host_changes_caller Host "()" ["inc rsi", "call {body}"] "the caller context";
+    host_changes_argument Host "(i64) -> i64" ["inc rdx", "call {body}"] "result 0";
+    // E9
+    host_changes_result Host "(i64) -> i64" ["call {body}", "inc rax"] "result 0";
+    host_changes_float Host "(i64) -> f64" ["call {body}", "pxor xmm0, xmm0"] "result 0";
+    host_changes_area Host "(i64, i64) -> (i64, i64)" [
+        "mov [rsp], r8", "call {body}", "mov r8, [rsp]", "not byte ptr [r8 + 7]"
+    ] "byte 7 of the return area";
+    host_writes_eight Host "(i64, i64, i64) -> (i64, i32, i64)" [
+        "mov [rsp], r9", "call {body}", "mov r9, [rsp]", "not byte ptr [r9 + 4]"
+    ] "byte 4 of the return area";
+    // E10
+    host_writes_context Host "()" ["not byte ptr [rdi]", "call {body}"] "a change of the context";
+    host_writes_above Host "()" ["not byte ptr [rsp + 16]", "call {body}"] "lost: the caller's frame";
+    host_relies_on_r10 Host "(i64) -> i64" [
+        "xor r10, r10", "call {body}", "xor rax, r10"
+    ] "result 0";
+    host_relies_on_red_zone Host "(i64) -> i64" [
+        "and qword ptr [rsp - 128], 0", "call {body}", "xor rax, [rsp - 128]"
+    ] "result 0";
+    // E4
+    host_loses_rbx Host "()" ["call {body}", "not rbx"] "lost: rbx";
+    host_loses_rbp Host "()" ["call {body}", "not rbp"] "lost: rbp";
+    host_loses_r12 Host "()" ["call {body}", "not r12"] "lost: r12";
+    host_loses_r13 Host "()" ["call {body}", "not r13"] "lost: r13";
+    host_loses_r14 Host "()" ["call {body}", "not r14"] "lost: r14";
+    host_loses_r15 Host "()" ["call {body}", "not r15"] "lost: r15";
+    host_loses_rsp Host "()" [
+        "call {body}", "mov rcx, [rsp + 8]", "add rsp, 24", "jmp rcx"
+    ] "lost: rsp";
+    host_loses_direction Host "()" ["call {body}", "std"] "lost: the direction flag";
+    host_loses_mxcsr Host "()" [
+        "call {body}", "stmxcsr [rsp]", "xor dword ptr [rsp], 0x2000", "ldmxcsr [rsp]"
+    ] "lost: mxcsr";
+    host_loses_x87 Host "()" [
         "call {body}", "fnstcw [rsp]", "xor word ptr [rsp], 0x400", "fldcw [rsp]"
     ] "lost: the x87 control word";
 }

@@ -5,7 +5,7 @@ liars! {
     ["sub rsp, 56", "mov rax, [rsp + 96]", "mov [rsp + 32], rax"] ["add rsp, 56", "ret"]
 
     // E1
-    never_calls Variable "()" ["lea rax, [rip + {body}]"] "called 0 times";
+    never_calls Variable "()" ["/* not {body} */"] "called 0 times";
     calls_twice Bare "()" [
         "mov [rsp + 48], r8", "call {body}", "call [rsp + 48]"
     ] "called 2 times";
