@@ -107,6 +107,45 @@ liars! {
     loses_sp Bare "()" [
         "bl {body}", "ldp x29, x30, [sp]", "add sp, sp, #48", "ret"
     ] "lost: sp";
+    // E8, of `host`: the context is in x0, the caller in x1
+    host_never_calls Host "()" ["/* not {body} */"] "the number of calls is 0x0";
+    host_calls_twice Host "()" [
+        "str x0, [sp, #16]", "bl {body}", "ldr x0, [sp, #16]", "bl {body}"
+    ] "the number of calls is 0x2";
+    host_changes_caller Host "()" ["add x1, x1, #1", "bl {body}"] "the caller context";
+    host_changes_argument Host "(i64) -> i64" ["add x2, x2, #1", "bl {body}"] "result 0";
+    // E9
+    host_changes_result Host "(i64) -> i64" ["bl {body}", "add x0, x0, #1"] "result 0";
+    host_changes_float Host "(i64) -> f64" ["bl {body}", "movi d0, #0"] "result 0";
+    host_changes_area Host "(i64, i64) -> (i64, i64)" [
+        "str x4, [sp, #16]", "bl {body}",
+        "ldr x9, [sp, #16]", "ldrb w10, [x9, #7]", "mvn w10, w10", "strb w10, [x9, #7]"
+    ] "byte 7 of the return area";
+    host_writes_eight Host "(i64, i64, i64) -> (i64, i32, i64)" [
+        "str x5, [sp, #16]", "bl {body}",
+        "ldr x9, [sp, #16]", "ldrb w10, [x9, #4]", "mvn w10, w10", "strb w10, [x9, #4]"
+    ] "byte 4 of the return area";
+    // E10
+    host_writes_context Host "()" [
+        "ldrb w9, [x0]", "mvn w9, w9", "strb w9, [x0]", "bl {body}"
+    ] "a change of the context";
+    host_writes_above Host "()" [
+        "ldrb w9, [sp, #40]", "mvn w9, w9", "strb w9, [sp, #40]", "bl {body}"
+    ] "lost: the caller's frame";
+    host_relies_on_x9 Host "(i64) -> i64" [
+        "mov x9, xzr", "bl {body}", "eor x0, x0, x9"
+    ] "result 0";
+    // E4
+    host_loses_x19 Host "()" ["bl {body}", "mvn x19, x19"] "lost: x19";
+    host_loses_x28 Host "()" ["bl {body}", "mvn x28, x28"] "lost: x28";
+    host_loses_x29 Host "()" ["bl {body}", "str xzr, [sp]"] "lost: x29";
+    host_loses_d8 Host "()" ["bl {body}", "fneg d8, d8"] "lost: d8";
+    host_loses_fpcr Host "()" [
+        "bl {body}", "mrs x9, fpcr", "eor x9, x9, #0x400000", "msr fpcr, x9"
+    ] "lost: fpcr";
+    host_loses_sp Host "()" [
+        "bl {body}", "ldp x29, x30, [sp]", "add sp, sp, #48", "ret"
+    ] "lost: sp";
 }
 
 deadly! {

@@ -113,6 +113,44 @@ liars! {
     loses_sp Bare "()" [
         "call {body}", "ld ra, 0(sp)", "addi sp, sp, 48", "ret"
     ] "lost: sp";
+    // E8, of `host`: the context is in a0, the caller in a1
+    host_never_calls Host "()" ["/* not {body} */"] "the number of calls is 0x0";
+    host_calls_twice Host "()" [
+        "sd a0, 16(sp)", "call {body}", "ld a0, 16(sp)", "call {body}"
+    ] "the number of calls is 0x2";
+    host_changes_caller Host "()" ["addi a1, a1, 1", "call {body}"] "the caller context";
+    host_changes_argument Host "(i64) -> i64" ["addi a2, a2, 1", "call {body}"] "result 0";
+    // E9
+    host_changes_result Host "(i64) -> i64" ["call {body}", "addi a0, a0, 1"] "result 0";
+    host_changes_float Host "(i64) -> f64" ["call {body}", "fneg.d fa0, fa0"] "result 0";
+    host_changes_area Host "(i64, i64) -> (i64, i64)" [
+        "sd a4, 16(sp)", "call {body}",
+        "ld t0, 16(sp)", "lbu t1, 7(t0)", "not t1, t1", "sb t1, 7(t0)"
+    ] "byte 7 of the return area";
+    host_writes_eight Host "(i64, i64, i64) -> (i64, i32, i64)" [
+        "sd a5, 16(sp)", "call {body}",
+        "ld t0, 16(sp)", "lbu t1, 4(t0)", "not t1, t1", "sb t1, 4(t0)"
+    ] "byte 4 of the return area";
+    // E10
+    host_writes_context Host "()" [
+        "lbu t0, 0(a0)", "not t0, t0", "sb t0, 0(a0)", "call {body}"
+    ] "a change of the context";
+    host_writes_above Host "()" [
+        "lbu t0, 40(sp)", "not t0, t0", "sb t0, 40(sp)", "call {body}"
+    ] "lost: the caller's frame";
+    host_relies_on_t2 Host "(i64) -> i64" [
+        "li t2, 0", "call {body}", "xor a0, a0, t2"
+    ] "result 0";
+    // E4
+    host_loses_s0 Host "()" ["call {body}", "not s0, s0"] "lost: s0";
+    host_loses_s11 Host "()" ["call {body}", "not s11, s11"] "lost: s11";
+    host_loses_fs1 Host "()" ["call {body}", "fneg.d fs1, fs1"] "lost: fs1";
+    host_loses_frm Host "()" [
+        "call {body}", "frrm t0", "xori t0, t0, 2", "fsrm t0"
+    ] "lost: frm";
+    host_loses_sp Host "()" [
+        "call {body}", "ld ra, 0(sp)", "addi sp, sp, 48", "ret"
+    ] "lost: sp";
 }
 
 deadly! {

@@ -91,6 +91,37 @@ liars! {
     loses_f14 Bare "()" ["brasl %r14, {body}", "lcdfr %f14, %f14"] "lost: f14";
     loses_f15 Bare "()" ["brasl %r14, {body}", "lcdfr %f15, %f15"] "lost: f15";
     loses_r15 Bare "()" ["brasl %r14, {body}", "xi 303(%r15), 8"] "lost: r15";
+    // E8, of `host`: the context is in r2, the caller in r3
+    host_never_calls Host "()" ["/* not {body} */"] "the number of calls is 0x0";
+    host_calls_twice Host "()" [
+        "lgr %r7, %r2", "brasl %r14, {body}", "lgr %r2, %r7", "brasl %r14, {body}"
+    ] "the number of calls is 0x2";
+    host_changes_caller Host "()" ["aghi %r3, 1", "brasl %r14, {body}"] "the caller context";
+    host_changes_argument Host "(i64) -> i64" ["aghi %r4, 1", "brasl %r14, {body}"] "result 0";
+    // E9
+    host_changes_result Host "(i64) -> i64" ["brasl %r14, {body}", "aghi %r2, 1"] "result 0";
+    host_changes_float Host "(i64) -> f64" ["brasl %r14, {body}", "lcdfr %f0, %f0"] "result 0";
+    host_changes_area Host "(i64, i64) -> (i64, i64)" [
+        "lgr %r7, %r6", "brasl %r14, {body}", "xi 7(%r7), 255"
+    ] "byte 7 of the return area";
+    // E10
+    host_writes_context Host "()" [
+        "xi 0(%r2), 255", "brasl %r14, {body}"
+    ] "a change of the context";
+    host_writes_above Host "()" [
+        "xi 340(%r15), 255", "brasl %r14, {body}"
+    ] "lost: the caller's frame";
+    host_relies_on_r1 Host "(i64) -> i64" [
+        "lghi %r1, 0", "brasl %r14, {body}", "xgr %r2, %r1"
+    ] "result 0";
+    // E4
+    host_loses_r6 Host "()" ["brasl %r14, {body}", "xi 224(%r15), 255"] "lost: r6";
+    host_loses_r13 Host "()" ["brasl %r14, {body}", "xi 280(%r15), 255"] "lost: r13";
+    host_loses_f8 Host "()" ["brasl %r14, {body}", "lcdfr %f8, %f8"] "lost: f8";
+    host_loses_fpc Host "()" [
+        "brasl %r14, {body}", "efpc %r1", "xilf %r1, 2", "sfpc %r1"
+    ] "lost: fpc";
+    host_loses_r15 Host "()" ["brasl %r14, {body}", "xi 303(%r15), 8"] "lost: r15";
 }
 
 deadly! {

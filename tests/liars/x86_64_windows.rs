@@ -88,6 +88,41 @@ liars! {
     loses_x87 Bare "()" [
         "call {body}", "fnstcw [rsp]", "xor word ptr [rsp], 0x400", "fldcw [rsp]"
     ] "lost: the x87 control word";
+    // E8, of `host`: the context is in rcx, the caller in rdx
+    host_never_calls Host "()" ["/* not {body} */"] "the number of calls is 0x0";
+    host_calls_twice Host "()" [
+        "mov [rsp + 48], rcx", "call {body}", "mov rcx, [rsp + 48]", "call {body}"
+    ] "the number of calls is 0x2";
+    host_misaligned Host "()" [
+        "sub rsp, 8", "call {body}", "add rsp, 8"
+    ] "the stack pointer's alignment";
+    host_sets_direction Host "()" ["std", "call {body}"] "found changed: the direction flag";
+    host_changes_caller Host "()" ["inc rdx", "call {body}"] "the caller context";
+    host_changes_argument Host "(i64) -> i64" ["inc r8", "call {body}"] "result 0";
+    // E9
+    host_changes_result Host "(i64) -> i64" ["call {body}", "inc rax"] "result 0";
+    host_changes_float Host "(i64) -> f64" ["call {body}", "pxor xmm0, xmm0"] "result 0";
+    host_changes_area Host "(i64) -> (i64, i64)" [
+        "mov [rsp + 48], r9", "call {body}", "mov r9, [rsp + 48]", "not byte ptr [r9 + 7]"
+    ] "byte 7 of the return area";
+    // E10
+    host_writes_context Host "()" ["not byte ptr [rcx]", "call {body}"] "a change of the context";
+    host_writes_above Host "()" ["not byte ptr [rsp + 112]", "call {body}"] "lost: the caller's frame";
+    host_relies_on_r10 Host "(i64) -> i64" [
+        "xor r10, r10", "call {body}", "xor rax, r10"
+    ] "result 0";
+    // E4
+    host_loses_rbx Host "()" ["call {body}", "not rbx"] "lost: rbx";
+    host_loses_rsi Host "()" ["call {body}", "not rsi"] "lost: rsi";
+    host_loses_rdi Host "()" ["call {body}", "not rdi"] "lost: rdi";
+    host_loses_xmm6 Host "()" ["call {body}", "pxor xmm6, xmm6"] "lost: xmm6";
+    host_loses_xmm15 Host "()" ["call {body}", "pxor xmm15, xmm15"] "lost: xmm15";
+    host_loses_rsp Host "()" [
+        "call {body}", "mov rcx, [rsp + 56]", "add rsp, 72", "jmp rcx"
+    ] "lost: rsp";
+    host_loses_mxcsr Host "()" [
+        "call {body}", "stmxcsr [rsp]", "xor dword ptr [rsp], 0x2000", "ldmxcsr [rsp]"
+    ] "lost: mxcsr";
 }
 
 deadly! {
