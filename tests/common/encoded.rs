@@ -1,7 +1,7 @@
 //! What the assembly is told, read as it reads it, and judged by the layout:
 //! descriptors, and the scatters of the other direction, under any convention.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{collections::HashMap, fmt::Display, sync::LazyLock};
 
 use vmtrampoline::{
     Abi, Descriptor, Error, Layout, Location, Signature, ValType, Value,
@@ -47,8 +47,22 @@ enum Place {
     /// By index in the lists of registers.
     Integer(usize),
     Float(usize),
-    /// By index in the list of stack words; a word has part 0, 1, … of the value.
-    Words(Vec<(usize, usize)>),
+    Words(Words),
+}
+
+/// Words of the list of stack words.
+struct Words {
+    first: usize,
+    count: usize,
+    reversed: bool,
+}
+
+impl Words {
+    /// Each by its index in the list, and which part of the value it has: 0, 1, …
+    fn parts(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let part = |i| if self.reversed { self.count - 1 - i } else { i };
+        (0..self.count).map(move |i| (self.first + i, part(i)))
+    }
 }
 
 impl Machine {
@@ -93,9 +107,12 @@ impl Machine {
             Location::ReturnArea(_) => panic!("no argument is in the return area"),
         };
         let count = size.div_ceil(unit);
-        let part = |i| if self.big_endian { count - 1 - i } else { i };
-        Place::Words((0..count).map(|i| (first + i, part(i))).collect())
+        Place::Words(Words { first, count, reversed: self.big_endian })
     }
+}
+
+fn equal(what: impl Display, is: usize, must: usize) -> Result<(), String> {
+    if is == must { Ok(()) } else { Err(format!("{what} is {is:#x}, not {must:#x}")) }
 }
 
 /// The spills of a layout, as entries of a list.
@@ -183,9 +200,6 @@ fn descriptor_is(
 ) -> Result<(), String> {
     let (bytes, machine) = (Bytes::of(descriptor), Machine::of(abi));
     let (params, results) = (layout.signature().params(), layout.signature().results());
-    let equal = |what: &str, is: usize, must: usize| {
-        if is == must { Ok(()) } else { Err(format!("{what} is {is:#x}, not {must:#x}")) }
-    };
     let [stack_words, spilled] = [bytes.word("D_STACK_WORDS"), bytes.word("D_SPILLS")];
     let lists = constant("D_LISTS");
     let [integer, float] =
@@ -216,19 +230,19 @@ fn descriptor_is(
     for (i, (&at, ty)) in layout.params().iter().zip(params).enumerate() {
         let narrow = if machine.narrow && ty.size() == 4 { mark } else { 0 };
         let slot = i * stride as usize + narrow;
-        let what = format!("p{i} in {at}");
+        let what = format_args!("p{i} in {at}");
         match machine.place(at, ty.size(), vector_words) {
-            Place::Integer(register) => equal(&what, integer[register].into(), slot)?,
+            Place::Integer(register) => equal(what, integer[register].into(), slot)?,
             Place::Float(register) => {
-                equal(&what, float[register].into(), slot)?;
+                equal(what, float[register].into(), slot)?;
                 floats_needed = floats_needed.max(match ty {
                     ValType::V128 => constant("FLOATS_VECTORS"),
                     _ => register + 1,
                 });
             }
             Place::Words(places) => {
-                for (word, part) in places {
-                    equal(&what, words[word].into(), slot + unit * part)?;
+                for (word, part) in places.parts() {
+                    equal(what, words[word].into(), slot + unit * part)?;
                 }
                 if matches!(at, Location::Register(_)) {
                     floats_needed = constant("FLOATS_VECTORS");
@@ -325,9 +339,6 @@ fn scatter_is(
     let field = |name: &str| (constant(name) - constant("H_SCATTER")) / 2;
     let word = |name: &str| usize::from(scatter[field(name)]);
     let [integer, float] = ["H_INTEGER", "H_FLOAT"].map(|name| &scatter[field(name)..][..8]);
-    let equal = |what: &str, is: usize, must: usize| {
-        if is == must { Ok(()) } else { Err(format!("{what} is {is:#x}, not {must:#x}")) }
-    };
 
     // The frame: slots, then room for what carries nothing, then the return pointer.
     let slots = signature.slots();
@@ -366,7 +377,7 @@ fn scatter_is(
                 floats_needed = floats_needed.max(register + 1);
             }
             Place::Words(places) => {
-                for (word, part) in places {
+                for (word, part) in places.parts() {
                     ensure!(word < stack_words, "no stack word for {at}");
                     words_must[word] = to + machine.unit as usize * part;
                 }
