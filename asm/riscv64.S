@@ -334,10 +334,10 @@ END_FUNCTION(pointer_thunks)
 //------------------------------------------------- native code calls the host ----
 //
 // `host` and `c_host` serve every signature; there are no shorter entries. The
-// registers of the contexts go where the descriptor says like all others: in the
+// registers of the contexts go where the context says like all others: in the
 // VM convention that is the scratch bytes.
 //
-// Ensures, besides E8: an i32 in a0 is sign-extended, an f32 in fa0 in ones up to 64
+// Ensures, besides E9: an i32 in a0 is sign-extended, an f32 in fa0 in ones up to 64
 // bits, as MORE_NARROW says.
 //
 // Registers: t6 context, t5 caller.
@@ -437,8 +437,8 @@ FUNCTION(host)
     mv      a1, t5
     mv      a2, sp
     lhu     a3, H_SLOTS(t6)
-    ld      t0, H_FUNCTION(t6)
-    jalr    t0
+    ld      t1, H_FUNCTION(t6)
+    jalr    t1
 
     // Result 0, in both registers that it can come back in.
     ld      t6, SAVED_CONTEXT
@@ -490,8 +490,8 @@ FUNCTIONS(callback_thunks)
     .rept   CALLBACKS
 1:  auipc   t6, %pcrel_hi(SYMBOL(callback_table) + .Lentry)
     ld      t6, %pcrel_lo(1b)(t6)
-    ld      t0, H_CODE(t6)
-    jr      t0
+    ld      t1, H_CODE(t6)
+    jr      t1
     .balign CALLBACK_SIZE_RISCV64
     .set    .Lentry, .Lentry + 8
     .endr

@@ -337,12 +337,12 @@ END_FUNCTION(pointer_thunks)
 //------------------------------------------------- native code calls the host ----
 //
 // `host` and `c_host` serve every signature; there are no shorter entries. The
-// registers of the contexts go where the descriptor says like all others: in the
+// registers of the contexts go where the context says like all others: in the
 // VM convention that is the scratch bytes. A float's entry marks a narrow one, which
 // is moved down. MORE_VECTORS says that vector registers carry something: the
 // list of stack words then begins with all of them.
 //
-// Ensures, besides E8: an i32 in r2 is sign-extended, an f32 in the upper half of
+// Ensures, besides E9: an i32 in r2 is sign-extended, an f32 in the upper half of
 // f0, as MORE_NARROW says; a vector is in v24.
 //
 // Registers: r13 context, r10 caller, r12 slots.

@@ -85,8 +85,8 @@
     movhps  xmm\index, qword ptr [r11 + r8 + 8]
 .endm
 
-// The vector registers, and the integer registers after the contexts; then on to
-// \done. One that carries nothing gets a copy of slot 0.
+// The vector registers, and the integer registers after the contexts. One that
+// carries nothing gets a copy of slot 0.
 .macro LOAD_REGISTERS
     cmp     byte ptr [r10 + D_FLOATS], FLOATS_VECTORS
     je      1f
@@ -338,7 +338,7 @@ END_FUNCTION(pointer_thunks)
 //------------------------------------------------- native code calls the host ----
 //
 // `host` and `c_host` serve every signature; there are no shorter entries. The
-// registers of the contexts go where the descriptor says like all others: in the
+// registers of the contexts go where the context says like all others: in the
 // VM convention that is the scratch bytes. In `c_host` the context is in rax.
 //
 // Frame, at the call:
