@@ -5,6 +5,5 @@ use std::env;
 
 fn main() {
     println!("cargo::rustc-cfg=vmtrampoline_port");
-    println!("cargo::rustc-cfg=vmtrampoline_host");
     println!("cargo::rustc-env=CARGO_TARGET_TMPDIR={}", env::var("OUT_DIR").unwrap());
 }
