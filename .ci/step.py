@@ -20,7 +20,7 @@ import gdb
 KEPT = {
     'i386:x86-64': ['rbx', 'rbp', 'r12', 'r13', 'r14', 'r15', 'rsp'],
     'aarch64': [f'x{n}' for n in range(19, 30)] + ['sp'],
-    'riscv:rv64': [f's{n}' for n in range(12)] + ['sp'],
+    'riscv:rv64': [f's{n}' for n in range(12)] + ['fs1', 'sp'],
     's390:64-bit': [f'r{n}' for n in range(6, 14)] + ['r15'],
 }
 RED_ZONE = {'i386:x86-64': 128}  # bytes below the stack pointer that signal handlers leave alone
@@ -33,6 +33,8 @@ ENOUGH = 40  # unwindings at an instruction
 
 
 def number(value):
+    if isinstance(value, gdb.Value) and value.type.strip_typedefs().code == gdb.TYPE_CODE_UNION:
+        value = int(value['double'].format_string(format='z'), 16)  # a float register's bits
     return int(value) & (1 << 64) - 1
 
 
