@@ -62,8 +62,8 @@
 //       only result slots and the own frame are written.
 //   E4  rbx, rbp, rsp, r12-r15, mxcsr and the x87 control word are as they came,
 //       if target keeps them.
-//   E5  the stack is touched downward, no two touches more than a page apart:
-//       an area of any size meets the guard page before anything beyond it.
+//   E5  the stack is touched downward, and no page is skipped: an area of any
+//       size meets the guard page before anything beyond it.
 //   E6  at every instruction an unwinder finds the caller. Nothing is held: the
 //       frame may be abandoned at the call by unwinding or by longjmp.
 //
