@@ -230,11 +230,11 @@ fn descriptor_is(
     for (i, (&at, ty)) in layout.params().iter().zip(params).enumerate() {
         let narrow = if machine.narrow && ty.size() == 4 { mark } else { 0 };
         let slot = i * stride as usize + narrow;
-        let what = format_args!("p{i} in {at}");
+        let is_from = |entry: u16, slot| equal(format_args!("p{i} in {at}"), entry.into(), slot);
         match machine.place(at, ty.size(), vector_words) {
-            Place::Integer(register) => equal(what, integer[register].into(), slot)?,
+            Place::Integer(register) => is_from(integer[register], slot)?,
             Place::Float(register) => {
-                equal(what, float[register].into(), slot)?;
+                is_from(float[register], slot)?;
                 floats_needed = floats_needed.max(match ty {
                     ValType::V128 => constant("FLOATS_VECTORS"),
                     _ => register + 1,
@@ -242,7 +242,7 @@ fn descriptor_is(
             }
             Place::Words(places) => {
                 for (word, part) in places.parts() {
-                    equal(what, words[word].into(), slot + unit * part)?;
+                    is_from(words[word], slot + unit * part)?;
                 }
                 if matches!(at, Location::Register(_)) {
                     floats_needed = constant("FLOATS_VECTORS");
