@@ -44,8 +44,8 @@
 //
 // Unwinding: from `mov x29, sp` to `ldp x29, x30` the CFA is x29 + 16.
 //
-// Control-flow integrity: neutral to pointer authentication, as x30 is neither
-// signed nor changed.
+// Control-flow integrity: neutral to pointer authentication, as x30 is not signed
+// and is as it came when `short_cut` or `bare` jumps.
 //
 // Reference: Procedure Call Standard for the Arm 64-bit Architecture 2024Q3:
 // 6.1.1, 6.1.2 (registers), 6.2.3 (frame chain), 6.4 (subroutine calls), 6.8.2
@@ -107,25 +107,6 @@
     SCALAR  5
     SCALAR  6
     SCALAR  7
-.endm
-
-// All vector registers, D_FLOATS being in w10. A macro here, as a call would lose
-// x30; goes on at `done`.
-.macro ALL_FLOATS done
-    SOME_FLOATS
-    MORE_FLOATS
-    cmp     w10, #FLOATS_ALL
-    b.eq    \done
-    add     x10, x3, #8
-    UPPER   0
-    UPPER   1
-    UPPER   2
-    UPPER   3
-    UPPER   4
-    UPPER   5
-    UPPER   6
-    UPPER   7
-    b       \done
 .endm
 
 // The integer registers after the contexts. One that carries nothing gets a
@@ -198,18 +179,52 @@ FUNCTION(bare)
     br      x16
 END_FUNCTION(bare)
 
+//------------------------------------------------------------- all_floats ----
+//
+// Changes x9, x10 and x30 besides.
+
+    .p2align 4
+FUNCTION(all_floats)
+    SOME_FLOATS
+    MORE_FLOATS
+    ldrb    w10, [x4, #D_FLOATS]
+    cmp     w10, #FLOATS_ALL
+    b.ls    1f
+    add     x10, x3, #8
+    UPPER   0
+    UPPER   1
+    UPPER   2
+    UPPER   3
+    UPPER   4
+    UPPER   5
+    UPPER   6
+    UPPER   7
+1:  ret
+END_FUNCTION(all_floats)
+
 //-------------------------------------------------------------- short_cut ----
+//
+// It has no frame to keep x30 in while it calls `all_floats`: that is in x15 then.
 
     .p2align 5
 FUNCTION(short_cut)
     ldrb    w10, [x4, #D_FLOATS]
     cmp     w10, #FLOATS_SOME
-    b.hi    2f
-    SOME_FLOATS
-1:  mov     x16, x2
+    b.hi    3f
+1:  SOME_FLOATS
+2:  mov     x16, x2
     LOAD_INTEGERS
     br      x16
-2:  ALL_FLOATS 1b
+3:  cmp     w10, #FLOATS_ALL
+    b.hi    4f
+    MORE_FLOATS
+    b       1b
+4:  mov     x15, x30
+    .cfi_register x30, x15
+    bl      SYMBOL(all_floats)
+    mov     x30, x15
+    .cfi_restore x30
+    b       2b
 END_FUNCTION(short_cut)
 
 //------------------------------------------------------------------ fixed ----
@@ -240,7 +255,8 @@ FUNCTION(fixed)
     END_FRAME
 
     .cfi_restore_state
-4:  ALL_FLOATS 3b
+4:  bl      SYMBOL(all_floats)
+    b       3b
 END_FUNCTION(fixed)
 
 //--------------------------------------------------------------- variable ----
@@ -277,10 +293,9 @@ FUNCTION(variable)
     WORDS   x13, 0
     cmp     x13, x4
     b.ne    3b
-4:  ldrb    w10, [x4, #D_FLOATS]
-    cmp     w10, #FLOATS_SOME
-    b.hi    12f
-    SOME_FLOATS
+4:  ldrb    w9, [x4, #D_FLOATS]
+    cbz     w9, 5f
+    bl      SYMBOL(all_floats)
 5:  LOAD_INTEGERS
 
     // The return pointer, in its register or its stack word; a word that nobody
@@ -339,7 +354,6 @@ FUNCTION(variable)
     subs    w9, w9, #1
     b.ne    7b
     b       8b
-12: ALL_FLOATS 5b
 END_FUNCTION(variable)
 
 //------------------------------------------------------ function pointers ----
@@ -370,7 +384,8 @@ FUNCTION(storing_short_cut)
     END_FRAME
 
     .cfi_restore_state
-2:  ALL_FLOATS 1b
+2:  bl      SYMBOL(all_floats)
+    b       1b
 END_FUNCTION(storing_short_cut)
 
     .p2align 5
