@@ -48,9 +48,9 @@
 // and is as it came when `short_cut` or `bare` jumps.
 //
 // Reference: Procedure Call Standard for the Arm 64-bit Architecture 2024Q3:
-// 6.1.1, 6.1.2 (registers), 6.2.3 (frame chain), 6.4 (subroutine calls), 6.8.2
-// (parameter passing), 6.9 (result return). Apple: Writing ARM64 code for Apple
-// platforms.
+// 6.1.1, 6.1.2 (registers), 6.4.5 (stack), 6.4.6 (frame chain), 6.5 (subroutine
+// calls), 6.8.2 (parameter passing), 6.9 (result return). Apple: Writing ARM64 code
+// for Apple platforms.
 
 #include "prelude.h"
 

@@ -58,7 +58,8 @@
 // Control-flow integrity: none; the extensions for it are too new.
 //
 // Reference: RISC-V ABIs Specification 1.0: 1 (registers), 2.1 (integer calling
-// convention), 2.2 (hardware floating-point calling convention), 8 (DWARF).
+// convention), 2.2 (hardware floating-point calling convention), 12 (DWARF register
+// numbers).
 
 #include "prelude.h"
 

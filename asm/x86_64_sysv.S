@@ -98,8 +98,8 @@
 // shadow stacks.
 //
 // Reference: System V ABI, AMD64 supplement 1.0: 3.2.1 (registers), 3.2.2 (stack
-// frame), 3.2.3 (parameter passing), 3.7 (unwinding), 13 (control-flow
-// integrity).
+// frame), 3.2.3 (parameter passing), 3.7 (unwinding); in its later revisions,
+// "Intel CET Extension" (control-flow integrity).
 
 #include "prelude.h"
 
