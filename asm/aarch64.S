@@ -68,10 +68,10 @@
 // A stack word, and the register of that size.
 #if defined(__APPLE__) || defined(VMTRAMPOLINE_APPLE)
 #define WORD_SIZE           4
-#define WORD(index)         w##index
+#define WORD_REG(index)     w##index
 #else
 #define WORD_SIZE           8
-#define WORD(index)         x##index
+#define WORD_REG(index)     x##index
 #endif
 
 // An integer argument register: 8 bytes from the slot that the descriptor names.
@@ -127,12 +127,12 @@
     ldrh    w10, [\from, #D_LISTS + 2 * \index + 2]
     ldrh    w11, [\from, #D_LISTS + 2 * \index + 4]
     ldrh    w12, [\from, #D_LISTS + 2 * \index + 6]
-    ldr     WORD(9), [x3, x9]
-    ldr     WORD(10), [x3, x10]
-    ldr     WORD(11), [x3, x11]
-    ldr     WORD(12), [x3, x12]
-    stp     WORD(11), WORD(12), [sp, #WORD_SIZE * (\index + 2)]
-    stp     WORD(9), WORD(10), [sp, #WORD_SIZE * \index]
+    ldr     WORD_REG(9), [x3, x9]
+    ldr     WORD_REG(10), [x3, x10]
+    ldr     WORD_REG(11), [x3, x11]
+    ldr     WORD_REG(12), [x3, x12]
+    stp     WORD_REG(11), WORD_REG(12), [sp, #WORD_SIZE * (\index + 2)]
+    stp     WORD_REG(9), WORD_REG(10), [sp, #WORD_SIZE * \index]
 .endm
 
 // The return pointer, in x10, if it goes in the integer register of this index.
@@ -550,9 +550,9 @@ FUNCTION(host_small)
     add     x11, x29, #ARGUMENTS
 3:  ldrh    w12, [x10], #2
     ldrh    w13, [x10], #2
-    ldp     WORD(14), WORD(15), [x11], #WORD_SIZE * H_GROUP
-    str     WORD(14), [sp, x12]
-    str     WORD(15), [sp, x13]
+    ldp     WORD_REG(14), WORD_REG(15), [x11], #WORD_SIZE * H_GROUP
+    str     WORD_REG(14), [sp, x12]
+    str     WORD_REG(15), [sp, x13]
     subs    w9, w9, #H_GROUP
     b.ne    3b
 4:  CALL_HOST

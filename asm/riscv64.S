@@ -70,7 +70,7 @@
 #define SAVED_DESCRIPTOR    -24(s0)
 #define SAVED_AREA          -16(s0)
 #define SAVED_SIZE          16
-#define PAGE                4096
+#define PAGE_SIZE           4096
 #define DWARF_FS1           41
 
 // 8 bytes from the slot that the entry at \offset from \base names, sign-extended
@@ -232,7 +232,7 @@ FUNCTION(variable)
 1:
     // The return area, touched page by page.
     lhu     t1, D_RETURN_AREA(t6)
-    li      t2, PAGE
+    li      t2, PAGE_SIZE
 2:  bltu    t1, t2, 3f
     sub     t1, t1, t2
     sub     sp, sp, t2
@@ -392,7 +392,7 @@ FUNCTION(host)
 1:  addi    sp, sp, -16
     ld      zero, (sp)
     lhu     t0, H_FRAME(t6)
-    li      t1, PAGE
+    li      t1, PAGE_SIZE
 2:  bltu    t0, t1, 3f
     sub     t0, t0, t1
     sub     sp, sp, t1

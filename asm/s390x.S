@@ -75,7 +75,7 @@
 #define SAVE_AREA           160
 #define SAVED_R6            48
 #define VECTOR_IMAGE        (8 * VECTOR_WORDS)
-#define PAGE                4096
+#define PAGE_SIZE           4096
 
 // The entry at \offset from \base: in r1 the offset of its slot, in \shift something
 // of which the lowest six bits are 32 for a narrow value, 0 otherwise.
@@ -226,12 +226,12 @@ FUNCTION(variable)
     // The return area, touched page by page; the first below what is saved.
     lg      %r0, -8(%r15)
     llgh    %r1, D_RETURN_AREA(%r13)
-2:  aghi    %r1, -PAGE
+2:  aghi    %r1, -PAGE_SIZE
     jl      3f
-    aghi    %r15, -PAGE
+    aghi    %r15, -PAGE_SIZE
     lg      %r0, 0(%r15)
     j       2b
-3:  aghi    %r1, PAGE
+3:  aghi    %r1, PAGE_SIZE
     sgr     %r15, %r1
     lg      %r0, 0(%r15)
     lgr     %r9, %r15
@@ -409,12 +409,12 @@ FUNCTION(host)
     nill    %r15, 0xfff0
     lg      %r0, 0(%r15)
     llgh    %r1, H_FRAME(%r13)
-2:  aghi    %r1, -PAGE
+2:  aghi    %r1, -PAGE_SIZE
     jl      3f
-    aghi    %r15, -PAGE
+    aghi    %r15, -PAGE_SIZE
     lg      %r0, 0(%r15)
     j       2b
-3:  aghi    %r1, PAGE
+3:  aghi    %r1, PAGE_SIZE
     sgr     %r15, %r1
     lg      %r0, 0(%r15)
     lgr     %r12, %r15

@@ -111,7 +111,7 @@
 #define SAVED_AREA          rbp - 8
 #define SAVED_SIZE          32
 #define FIXED_SIZE          (8 * FIXED_WORDS)
-#define PAGE                4096
+#define PAGE_SIZE           4096
 
 // An integer argument register: 8 bytes from the slot that the descriptor names.
 .macro INTEGER index, reg, reg32
@@ -298,12 +298,12 @@ FUNCTION(variable)
 
     // The return area, touched page by page.
     movzx   r9d, word ptr [r8 + D_RETURN_AREA]
-1:  sub     r9d, PAGE
+1:  sub     r9d, PAGE_SIZE
     jb      2f
-    sub     rsp, PAGE
+    sub     rsp, PAGE_SIZE
     test    [rsp], rsp
     jmp     1b
-2:  add     r9d, PAGE
+2:  add     r9d, PAGE_SIZE
     sub     rsp, r9
     mov     [SAVED_AREA], rsp
 
@@ -542,12 +542,12 @@ END_FUNCTION(pointer_thunks)
     push    \context
     push    \context
     movzx   eax, word ptr [\context + H_FRAME]
-8:  sub     eax, PAGE
+8:  sub     eax, PAGE_SIZE
     jb      9f
-    sub     rsp, PAGE
+    sub     rsp, PAGE_SIZE
     test    [rsp], rsp
     jmp     8b
-9:  add     eax, PAGE
+9:  add     eax, PAGE_SIZE
     sub     rsp, rax
 .endm
 

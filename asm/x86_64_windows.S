@@ -65,7 +65,7 @@
 #define SAVED_STRIDE        rbp + 16
 #define SAVED_SLOTS         rbp - 8
 #define FIXED_SIZE          (SHADOW + 8 * FIXED_WORDS)
-#define PAGE                4096
+#define PAGE_SIZE           4096
 
 // An integer argument register: 8 bytes from the slot that the descriptor names.
 .macro INTEGER index, reg, reg32
@@ -197,12 +197,12 @@ FUNCTION(variable)
 
     // The return area, touched page by page.
     movzx   r9d, word ptr [r10 + D_RETURN_AREA]
-1:  sub     r9d, PAGE
+1:  sub     r9d, PAGE_SIZE
     jb      2f
-    sub     rsp, PAGE
+    sub     rsp, PAGE_SIZE
     test    [rsp], rsp
     jmp     1b
-2:  add     r9d, PAGE
+2:  add     r9d, PAGE_SIZE
     sub     rsp, r9
     test    [rsp], rsp
     mov     [SAVED_AREA], rsp
@@ -396,12 +396,12 @@ FUNCTION(host)
 
     // The frame, touched page by page.
     movzx   eax, word ptr [r10 + H_FRAME]
-2:  sub     eax, PAGE
+2:  sub     eax, PAGE_SIZE
     jb      3f
-    sub     rsp, PAGE
+    sub     rsp, PAGE_SIZE
     test    [rsp], rsp
     jmp     2b
-3:  add     eax, PAGE
+3:  add     eax, PAGE_SIZE
     sub     rsp, rax
     test    [rsp], rsp
 
