@@ -267,6 +267,8 @@ FUNCTION(variable)
     sub     sp, sp, #SAVED_SIZE
     mov     x16, x2
     stp     x3, x4, [SAVED_SLOTS]
+
+    // Without parameters there may be no slot to read: the descriptor will do.
     ldrh    w9, [x4, #D_PARAMS]
     cmp     w9, #0
     csel    x3, x4, x3, eq

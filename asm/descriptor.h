@@ -1,7 +1,7 @@
-// What the assembly knows of a descriptor. Only lines of the form
+// What the assembly knows of descriptors, contexts and thunks. Only lines of the form
 //     #define NAME value
-// count: src/descriptor.rs reads this file at compile time, takes the limits
-// from it, and does not compile if an offset is not that of its field.
+// count: src/descriptor.rs reads this file at compile time, Rust takes its limits from
+// it, and does not compile if an offset is not that of its field.
 
 // Offsets in bytes of the header's fields.
 #define D_INTEGER 0x00
@@ -25,8 +25,8 @@
 // bytes fills its register or stack slot.
 #define NARROW 1
 
-// D_FLOATS: how many vector registers are loaded at least; from VECTORS on, each
-// is loaded with 16 bytes.
+// D_FLOATS: how many vector registers are loaded at least; FLOATS_VECTORS: those that
+// may carry a vector with 16 bytes.
 #define FLOATS_SOME 4
 #define FLOATS_ALL 8
 #define FLOATS_VECTORS 16
@@ -37,7 +37,8 @@
 #define RESULT_FLOAT 2
 #define RESULT_VECTOR 4
 
-// An entry of the spills: offset in the return area plus the value's width.
+// An entry of the spills: offset in the return area plus one of these, for the width
+// of the value.
 #define SPILL_8 0
 #define SPILL_4 1
 #define SPILL_16 2
@@ -82,9 +83,9 @@
 #define H_FLOAT 0x42
 #define H_FLOATS 0x52
 
-// H_MORE: what there is to do besides, as bits. The result is more than eight bytes in
-// a register; and, where the convention wants to know, result 0 has four bytes, and
-// vector registers carry something.
+// H_MORE: what there is to do besides, as bits. There is more to return than eight
+// bytes in a register; and, where the convention wants to know, result 0 has four
+// bytes, and vector registers carry something.
 #define MORE_RESULTS 1
 #define MORE_NARROW 2
 #define MORE_VECTORS 4

@@ -25,20 +25,23 @@
 // target does.
 //
 // Registers here, until the arguments are loaded:
-//   t4, t5, t6  target, slots, descriptor
-//   t0          where `arguments` returns to: the register that the processor
-//               expects to hold a second return address
-//   t1-t3       scratch
+//   t4     target
+//   t5     slots; the descriptor, if there are no parameters
+//   t6     descriptor
+//   t0     where `arguments` returns to: the register that the processor expects to
+//          hold a second return address
+//   t1-t3  scratch
 //
-// Frame of `variable`, at the call; the others have no return area, `storing` has
-// no arguments, and the rest end at the pad:
+// Frame of `variable`, at the call. Those of `bare` and `fixed` have a pad in place of
+// SAVED_AREA, and below it nothing or the argument area; that of `storing` has the pad,
+// descriptor and slots:
 //
 //              | caller's frame           |
 //     s0 + 16  +--------------------------+ <- CFA; 16-aligned
 //     s0 +  8  | return address           |
 //     s0       | caller's s0              |    frame record
 //     s0 -  8  | caller's fs1             |
-//     s0 - 16  | address of return area   |    SAVED_AREA, or pad
+//     s0 - 16  | address of return area   |    SAVED_AREA
 //     s0 - 24  | descriptor               |    SAVED_DESCRIPTOR
 //     s0 - 32  | slots                    |    SAVED_SLOTS
 //              +--------------------------+ <- 16-aligned
@@ -226,6 +229,8 @@ FUNCTION(variable)
     addi    sp, sp, -SAVED_SIZE
     sd      t5, SAVED_SLOTS
     sd      t6, SAVED_DESCRIPTOR
+
+    // Without parameters there may be no slot to read: the descriptor will do.
     lhu     t1, D_PARAMS(t6)
     bnez    t1, 1f
     mv      t5, t6
@@ -332,7 +337,7 @@ FUNCTIONS(pointer_thunks)
     .endr
 END_FUNCTION(pointer_thunks)
 
-//------------------------------------------------- native code calls the host ----
+//----------------------------------------------- native code calls the host ----
 //
 // `host` and `c_host` serve every signature; there are no shorter entries. The
 // registers of the contexts go where the context says like all others: in the

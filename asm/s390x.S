@@ -33,7 +33,7 @@
 //
 // Registers here:
 //   r10          target
-//   r12          slots; the descriptor while arguments are read, if there are none
+//   r12          slots; the descriptor, if there are no parameters
 //   r13          descriptor
 //   r11          stack pointer at entry
 //   r9           return area
@@ -99,7 +99,7 @@
     LOAD    \reg, D_INTEGER + 2 * \index, %r13
 .endm
 
-// A float argument register: 8 bytes, the lower half above if narrow.
+// A float argument register: 8 bytes, the lower half moved up if narrow.
 .macro FLOAT index, reg
     ENTRY   %r14, D_FLOAT + 2 * \index, %r13
     lrvg    %r0, 0(%r1, %r12)
@@ -219,11 +219,13 @@ END_FUNCTION(fixed)
 FUNCTION(variable)
     BEGIN_FRAME
     lgr     %r7, %r5
+
+    // Without parameters there may be no slot to read: the descriptor will do.
     llgh    %r1, D_PARAMS(%r13)
     cgijne  %r1, 0, 1f
     lgr     %r12, %r13
 1:
-    // The return area, touched page by page; the first below what is saved.
+    // The return area, touched page by page, from right below what is saved on.
     lg      %r0, -8(%r15)
     llgh    %r1, D_RETURN_AREA(%r13)
 2:  aghi    %r1, -PAGE_SIZE
@@ -308,7 +310,7 @@ FUNCTION(storing)
     cli     D_RESULT(%r13), RESULT_FLOAT
     jh      3f
     jl      1f
-    lgdr    %r2, %f0
+    lgdr    %r2, %f0                     // an f32 is its upper half
     tm      D_RESULT_MASK(%r13), 1
     jo      2f
     srlg    %r2, %r2, 32
@@ -334,26 +336,28 @@ FUNCTIONS(pointer_thunks)
     .endr
 END_FUNCTION(pointer_thunks)
 
-//------------------------------------------------- native code calls the host ----
+//----------------------------------------------- native code calls the host ----
 //
 // `host` and `c_host` serve every signature; there are no shorter entries. The
 // registers of the contexts go where the context says like all others: in the
 // VM convention that is the scratch bytes. A float's entry marks a narrow one, which
 // is moved down. MORE_VECTORS says that vector registers carry something: the
-// list of stack words then begins with all of them.
+// list of stack words then begins with all of them. The bits of H_MORE are in its
+// second byte.
 //
 // Ensures, besides E9: an i32 in r2 is sign-extended, an f32 in the upper half of
 // f0, as MORE_NARROW says; a vector is in v24.
 //
 // Registers: r13 context, r10 caller, r12 slots.
 //
-// Frame, at the call; all between the slots and r11 is less than a page:
+// Frame, at the call:
 //
 //              | stack words              |    argument area
 //     r11 + 160+--------------------------+ <- CFA
 //              | caller's r6 to r15       |
 //     r11      | caller's backchain       |
 //              +--------------------------+
+//              | pad                      |    8 or 16 bytes
 //              | return pointer           |    at slots + FRAME
 //              | scratch                  |    SCRATCH_SIZE bytes
 //              | slot n - 1               |

@@ -293,6 +293,8 @@ FUNCTION(variable)
     mov     rax, rdx
     mov     [SAVED_SLOTS], rcx
     mov     [SAVED_DESCRIPTOR], r8
+
+    // Without parameters there may be no slot to read: the descriptor will do.
     cmp     word ptr [r8 + D_PARAMS], 0
     cmove   rcx, r8
 

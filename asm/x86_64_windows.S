@@ -13,21 +13,22 @@
 //
 // Four registers carry arguments, integer or vector ones by the position of the
 // argument: each that may carry something is loaded, whatever its position holds.
-// Below its stack arguments every caller has SHADOW bytes for its callee, which are
-// those of `variable` to save something in.
+// Below its stack arguments every caller has SHADOW bytes for its callee: our caller's
+// are ours, and `variable` and the functions that call the host save something there.
 //
 // Ensures, besides: of the vector registers only xmm0-xmm5 are touched. E4 speaks of
 // rbx, rbp, rsi, rdi, rsp, r12-r15, xmm6-xmm15, mxcsr and the x87 control word.
 //
 // Registers here, until the arguments are loaded:
-//   rax  target
-//   r10  descriptor
-//   r11  slots; the descriptor, if there are no parameters
-//   r8   scratch, loaded last
+//   rax     target
+//   r10     descriptor
+//   r11     slots; the descriptor, if there are no parameters
+//   r8, r9  scratch: loaded last, as they are argument registers
 //
-// Frame of `variable`, at the call; that of `fixed` has no return area, and
-// FIXED_WORDS stack words:
+// Frame of `variable`, at the call; that of `fixed` has below the frame record only
+// the argument area, of FIXED_WORDS words, and target's shadow space:
 //
+//              | caller's frame           |
 //     rbp + 48 | descriptor               |    PARAM_DESCRIPTOR
 //     rbp + 40 | unused                   |    our shadow space
 //     rbp + 32 | unused                   |
@@ -95,7 +96,7 @@
     SCALAR  2
     SCALAR  3
     jmp     2f
-1:  VECTOR  2                            // after the contexts; plain C has none
+1:  VECTOR  2                            // 0 and 1 carry contexts; C has no vectors
     VECTOR  3
 2:  INTEGER 2, r8, r8d
     INTEGER 3, r9, r9d
@@ -192,6 +193,8 @@ FUNCTION(variable)
     mov     rax, r8
     mov     r11, r9
     mov     [SAVED_SLOTS], r9
+
+    // Without parameters there may be no slot to read: the descriptor will do.
     cmp     word ptr [r10 + D_PARAMS], 0
     cmove   r11, r10
 
@@ -335,7 +338,7 @@ FUNCTIONS(pointer_thunks)
     .endr
 END_FUNCTION(pointer_thunks)
 
-//------------------------------------------------- native code calls the host ----
+//----------------------------------------------- native code calls the host ----
 //
 // `host` and `c_host` serve every signature; there are no shorter entries. The
 // registers of the contexts go where the context says like all others: in the
@@ -343,8 +346,10 @@ END_FUNCTION(pointer_thunks)
 //
 // Frame, at the call:
 //
-//              | stack words              |    ARGUMENTS
-//     rbp + 24 | caller                   |    SAVED_CALLER     our shadow space
+//     rbp + 48 | stack words              |    ARGUMENTS
+//     rbp + 40 | unused                   |    our shadow space
+//     rbp + 32 | unused                   |
+//     rbp + 24 | caller                   |    SAVED_CALLER
 //     rbp + 16 | unused                   | <- CFA; 16-aligned
 //     rbp +  8 | return address           |
 //     rbp      | caller's rbp             |    frame record
@@ -356,7 +361,7 @@ END_FUNCTION(pointer_thunks)
 //              ~   ...                    ~    n = SLOTS
 //     rsp + 32 | slot 0                   | <- 16-aligned
 //              +--------------------------+
-//     rsp      | FUNCTION's shadow space  |
+//     rsp      | FUNCTION's shadow space  | <- 16-aligned
 //              +--------------------------+
 
     .text

@@ -371,8 +371,8 @@ impl<'f> HostFunc<'f> {
         unsafe { Self::with_shape(signature, Shape::Bare, function, data) }
     }
 
-    /// A host function that is called by the body for everything, if the shape is
-    /// [`Shape::Variable`]; for tests that compare the bodies.
+    /// A host function that is called by the entry for everything, if the shape is
+    /// [`Shape::Variable`]; for tests that compare the entries.
     ///
     /// # Safety
     ///

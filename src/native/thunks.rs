@@ -67,7 +67,8 @@ mod ported {
         /// The body, for `storing`.
         body: Body<Left>,
         /// What the thunk jumps to: the body, or, if that leaves a result in its
-        /// register, somebody who stores it.
+        /// register, somebody who stores it. On s390x and Windows nobody reads this:
+        /// thunks jump to `storing`.
         call: Body<Left>,
         header: Header,
         lists: [u16; 0],
