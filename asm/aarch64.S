@@ -487,25 +487,6 @@ END_FUNCTION(pointer_thunks)
     str     q\index, [sp, x9]
 .endm
 
-// Plain C: the registers of the contexts, which then get what VM has in them.
-.macro FROM_CONTEXTS
-    ldrh    w9, [x16, #H_INTEGER]
-    str     x0, [sp, x9]
-    mov     x0, x16
-    FROM_INTEGER 1
-    mov     x1, xzr
-.endm
-
-// The array call, and result 0 in both registers that it can come back in.
-.macro CALL_HOST
-    mov     x2, sp
-    ldrh    w3, [x0, #H_SLOTS]
-    ldr     x16, [x0, #H_FUNCTION]
-    blr     x16
-    ldr     x0, [sp]
-    ldr     d0, [sp]
-.endm
-
     .p2align 5
 FUNCTION(c_host)
     LARGE_FRAME x16
@@ -514,7 +495,13 @@ END_FUNCTION(c_host)
 
 FUNCTION(c_host_small)
     SMALL_FRAME
-1:  FROM_CONTEXTS
+
+    // The registers of the contexts, which then get what VM has in them.
+1:  ldrh    w9, [x16, #H_INTEGER]
+    str     x0, [sp, x9]
+    mov     x0, x16
+    FROM_INTEGER 1
+    mov     x1, xzr
     b       1f
 END_FUNCTION(c_host_small)
 
@@ -557,7 +544,14 @@ FUNCTION(host_small)
     str     WORD_REG(15), [sp, x13]
     subs    w9, w9, #H_GROUP
     b.ne    3b
-4:  CALL_HOST
+
+    // The array call, and result 0 in both registers that it can come back in.
+4:  mov     x2, sp
+    ldrh    w3, [x0, #H_SLOTS]
+    ldr     x16, [x0, #H_FUNCTION]
+    blr     x16
+    ldr     x0, [sp]
+    ldr     d0, [sp]
     ldr     x9, [SAVED_CONTEXT]
     ldrh    w10, [x9, #H_MORE]
     cbnz    w10, 6f

@@ -121,7 +121,7 @@
 .endm
 
 // The frame record and fs1; from here to END_FRAME the CFA is s0 + 16.
-.macro FRAME
+.macro BEGIN_FRAME
     addi    sp, sp, -32
     .cfi_def_cfa_offset 32
     sd      ra, 24(sp)
@@ -135,8 +135,8 @@
 .endm
 
 // The same, and the roles of registers.
-.macro BEGIN_FRAME
-    FRAME
+.macro BEGIN_BODY
+    BEGIN_FRAME
     mv      t4, a2
     mv      t5, a3
     mv      t6, a4
@@ -160,7 +160,7 @@
 
     .p2align 4
 FUNCTION(bare)
-    BEGIN_FRAME
+    BEGIN_BODY
     jalr    t4
     END_FRAME
 END_FUNCTION(bare)
@@ -172,7 +172,7 @@ FUNCTION(short_cut)
 END_FUNCTION(short_cut)                  // falls through
 
 FUNCTION(fixed)
-    BEGIN_FRAME
+    BEGIN_BODY
     jal     t0, .Larguments
     jalr    t4
     .cfi_remember_state
@@ -225,7 +225,7 @@ END_FUNCTION(fixed)
 
     .p2align 4
 FUNCTION(variable)
-    BEGIN_FRAME
+    BEGIN_BODY
     addi    sp, sp, -SAVED_SIZE
     sd      t5, SAVED_SLOTS
     sd      t6, SAVED_DESCRIPTOR
@@ -301,7 +301,7 @@ FUNCTION(storing_short_cut)
 END_FUNCTION(storing_short_cut)          // falls through
 
 FUNCTION(storing)
-    BEGIN_FRAME
+    BEGIN_BODY
     addi    sp, sp, -SAVED_SIZE
     sd      t5, SAVED_SLOTS
     sd      t6, SAVED_DESCRIPTOR
@@ -383,13 +383,13 @@ END_FUNCTION(pointer_thunks)
 
     .p2align 4
 FUNCTION(c_host)
-    FRAME
+    BEGIN_FRAME
     li      t5, 0
     j       1f
 END_FUNCTION(c_host)
 
 FUNCTION(host)
-    FRAME
+    BEGIN_FRAME
     mv      t6, a0
     mv      t5, a1
 

@@ -116,7 +116,7 @@
 .endm
 
 // The frame; from here to END_FRAME the CFA is r11 + 160.
-.macro FRAME
+.macro BEGIN_FRAME
     stmg    %r6, %r15, SAVED_R6(%r15)
     .cfi_offset %r6, -112
     .cfi_offset %r7, -104
@@ -133,8 +133,8 @@
 .endm
 
 // The same, and the roles of registers.
-.macro BEGIN_FRAME
-    FRAME
+.macro BEGIN_BODY
+    BEGIN_FRAME
     lgr     %r10, %r4
     lgr     %r12, %r5
     lgr     %r13, %r6
@@ -170,7 +170,7 @@ FUNCTION(short_cut)
 END_FUNCTION(short_cut)                  // falls through
 
 FUNCTION(fixed)
-    BEGIN_FRAME
+    BEGIN_BODY
     brasl   %r8, .Larguments
     basr    %r14, %r10
     .cfi_remember_state
@@ -217,7 +217,7 @@ END_FUNCTION(fixed)
 
     .p2align 4
 FUNCTION(variable)
-    BEGIN_FRAME
+    BEGIN_BODY
     lgr     %r7, %r5
 
     // Without parameters there may be no slot to read: the descriptor will do.
@@ -299,7 +299,7 @@ FUNCTION(storing_short_cut)
 END_FUNCTION(storing_short_cut)          // falls through
 
 FUNCTION(storing)
-    BEGIN_FRAME
+    BEGIN_BODY
     lgr     %r13, %r1
     lgr     %r6, %r1
     aghi    %r15, -SAVE_AREA
@@ -397,14 +397,14 @@ END_FUNCTION(pointer_thunks)
 
     .p2align 4
 FUNCTION(c_host)
-    FRAME
+    BEGIN_FRAME
     lgr     %r13, %r1
     lghi    %r10, 0
     j       1f
 END_FUNCTION(c_host)
 
 FUNCTION(host)
-    FRAME
+    BEGIN_FRAME
     lgr     %r13, %r2
     lgr     %r10, %r3
 

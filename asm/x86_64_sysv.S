@@ -565,24 +565,6 @@ END_FUNCTION(pointer_thunks)
     movups  [rsp + rax], xmm\index
 .endm
 
-// Plain C: the registers of the contexts, which then get what VM has in them.
-.macro FROM_CONTEXTS
-    movzx   eax, word ptr [r10 + H_INTEGER]
-    mov     [rsp + rax], rdi
-    mov     rdi, r10
-    FROM_INTEGER 1, rsi
-    xor     esi, esi
-.endm
-
-// The array call, and result 0 in both registers that it can come back in.
-.macro CALL_HOST
-    mov     rdx, rsp
-    movzx   ecx, word ptr [rdi + H_SLOTS]
-    call    [rdi + H_FUNCTION]
-    mov     rax, [rsp]
-    movsd   xmm0, qword ptr [rsp]
-.endm
-
     .p2align 5
 FUNCTION(c_host)
     LARGE_FRAME r10
@@ -591,7 +573,13 @@ END_FUNCTION(c_host)
 
 FUNCTION(c_host_small)
     SMALL_FRAME
-1:  FROM_CONTEXTS
+
+    // The registers of the contexts, which then get what VM has in them.
+1:  movzx   eax, word ptr [r10 + H_INTEGER]
+    mov     [rsp + rax], rdi
+    mov     rdi, r10
+    FROM_INTEGER 1, rsi
+    xor     esi, esi
     jmp     1f
 END_FUNCTION(c_host_small)
 
@@ -632,7 +620,13 @@ FUNCTION(host_small)
     mov     [rsp + rdx], r10
     sub     ecx, H_GROUP
     jnz     3b
-4:  CALL_HOST
+
+    // The array call, and result 0 in both registers that it can come back in.
+4:  mov     rdx, rsp
+    movzx   ecx, word ptr [rdi + H_SLOTS]
+    call    [rdi + H_FUNCTION]
+    mov     rax, [rsp]
+    movsd   xmm0, qword ptr [rsp]
     mov     rdi, [SAVED_CONTEXT]
     cmp     word ptr [rdi + H_MORE], 0
     jne     6f
