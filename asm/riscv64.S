@@ -66,6 +66,10 @@
 
 #include "prelude.h"
 
+#if !defined(__riscv_float_abi_double)
+#error "this is for LP64D"
+#endif
+
     .option norelax                      // thunks keep their size
     .text
 

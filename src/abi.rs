@@ -278,26 +278,29 @@ impl Abi {
     pub const HOST_C: Option<&'static Abi> = Self::host().1;
 
     const fn host() -> (Option<&'static Abi>, Option<&'static Abi>) {
-        let (vm, c): (&'static Abi, &'static Abi) = if cfg!(target_pointer_width = "32") {
-            return (None, None);
-        } else if cfg!(all(target_arch = "x86_64", any(windows, vmtrampoline_windows))) {
-            (&Abi::X86_64_WINDOWS_VM, &Abi::X86_64_WINDOWS_C)
-        } else if cfg!(target_arch = "x86_64") {
-            (&Abi::X86_64_SYSV_VM, &Abi::X86_64_SYSV_C)
-        } else if cfg!(all(
-            target_arch = "aarch64",
-            any(target_vendor = "apple", vmtrampoline_apple)
-        )) {
-            (&Abi::AARCH64_APPLE_VM, &Abi::AARCH64_APPLE_C)
-        } else if cfg!(all(target_arch = "aarch64", target_endian = "little", not(windows))) {
-            (&Abi::AARCH64_VM, &Abi::AARCH64_C)
-        } else if cfg!(all(target_arch = "riscv64", target_feature = "d")) {
-            (&Abi::RISCV64_VM, &Abi::RISCV64_C)
-        } else if cfg!(target_arch = "s390x") {
-            (&Abi::S390X_VM, &Abi::S390X_C)
-        } else {
-            return (None, None);
-        };
+        // As in build.rs.
+        let unix = cfg!(all(unix, target_pointer_width = "64", not(target_os = "cygwin")));
+        let (vm, c): (&'static Abi, &'static Abi) =
+            if cfg!(target_arch = "x86_64") && cfg!(any(windows, vmtrampoline_windows)) {
+                (&Abi::X86_64_WINDOWS_VM, &Abi::X86_64_WINDOWS_C)
+            } else if !unix {
+                return (None, None);
+            } else if cfg!(target_arch = "x86_64") {
+                (&Abi::X86_64_SYSV_VM, &Abi::X86_64_SYSV_C)
+            } else if cfg!(all(
+                target_arch = "aarch64",
+                any(target_vendor = "apple", vmtrampoline_apple)
+            )) {
+                (&Abi::AARCH64_APPLE_VM, &Abi::AARCH64_APPLE_C)
+            } else if cfg!(all(target_arch = "aarch64", target_endian = "little")) {
+                (&Abi::AARCH64_VM, &Abi::AARCH64_C)
+            } else if cfg!(all(target_arch = "riscv64", not(target_os = "nuttx"))) {
+                (&Abi::RISCV64_VM, &Abi::RISCV64_C)
+            } else if cfg!(target_arch = "s390x") {
+                (&Abi::S390X_VM, &Abi::S390X_C)
+            } else {
+                return (None, None);
+            };
         (Some(vm), Some(c))
     }
 

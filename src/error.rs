@@ -96,8 +96,7 @@ pub enum Value {
 
 /// The targets that have assembly, for the message and the documentation.
 pub(crate) const SUPPORTED_TARGETS: &str = "\
-x86-64 (Linux and other System V systems, Windows with the GNU toolchain), \
-aarch64 (Linux, Apple), riscv64 (LP64D), s390x";
+x86-64, aarch64, riscv64 (LP64D) and s390x with Unix, x86-64 with Windows (GNU toolchain)";
 
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
