@@ -199,7 +199,7 @@ mod ported {
     ///
     /// # Safety
     ///
-    /// R2 holds.
+    /// R2 holds, and bytes 0..8 of parameters' slots are initialised.
     #[inline(always)]
     pub(crate) unsafe fn c_call(
         descriptor: &Descriptor,
@@ -213,9 +213,8 @@ mod ported {
         let [callee, caller] = [0, 1].map(|i| {
             let offset = usize::from(header.integer[i]);
             let slot = base.wrapping_byte_add(offset & !NARROW).cast::<*mut c_void>();
-            // SAFETY: the offset is that of a parameter's slot, or 0; by R2 its
-            // first eight bytes can be read. As a pointer they are valid whatever
-            // they are.
+            // SAFETY: that is a parameter's slot, whose first eight bytes are initialised,
+            // or the header. As a pointer they are valid whatever they are.
             let argument = unsafe { slot.read() }.map_addr(usize::from_le);
             if EXTENDS && offset & NARROW != 0 {
                 argument.map_addr(|bits| bits as i32 as usize)

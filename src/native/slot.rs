@@ -8,7 +8,7 @@ use crate::ValRaw;
 /// A trampoline for 16-byte slots moves all value types, one for 8-byte slots
 /// all but `v128`. It knows the distance between slots when it is made, so a call
 /// costs the same. In 8-byte slots, too, values are little-endian at byte 0; an
-/// argument of type `i32` or `f32` is read from bytes 0..4, a result of theirs is
+/// argument of type `i32` or `f32` is what bytes 0..4 hold, a result of theirs is
 /// zero-extended. (So on a big-endian machine a slot that is a `u64` holds
 /// `value.to_le()`.)
 ///

@@ -216,6 +216,7 @@ impl<S: Slot> Trampoline<S> {
     /// - `target` is the address of a function of this signature in the VM
     ///   convention, and calling it with `callee`, `caller` and these parameters
     ///   is sound. If it can unwind, it is a `C-unwind` function.
+    /// - Bytes 0..8 of each parameter's slot are initialised, of a `v128` all 16.
     /// - The stack has room for the arguments and results that do not go in
     ///   registers (a guard page is enough: the stack is touched in order).
     #[inline]
@@ -239,9 +240,8 @@ impl<S: Slot> Trampoline<S> {
     ///
     /// As for [`call`](Self::call), and `slots` points to max(parameters,
     /// results) slots, aligned to 8, valid for reads and writes, which nobody
-    /// else accesses until this returns. Only bytes 0..8 of a scalar parameter's
-    /// slot need be initialised. With no parameters and no results, `slots` may
-    /// be null or dangling.
+    /// else accesses until this returns. With no parameters and no results, `slots`
+    /// may be null or dangling.
     #[inline]
     pub unsafe fn call_unchecked(
         &self,
@@ -320,6 +320,7 @@ impl<S: Slot> CTrampoline<S> {
     /// - `target` is the address of a C function of this signature, not
     ///   variadic, and calling it with these parameters is sound. If it can
     ///   unwind, it is a `C-unwind` function.
+    /// - Bytes 0..8 of each parameter's slot are initialised, of a `v128` all 16.
     /// - The stack has room for the arguments that do not go in registers.
     #[inline]
     pub unsafe fn call(&self, target: *const c_void, slots: &mut [S]) -> Result<(), Error> {
@@ -339,7 +340,7 @@ impl<S: Slot> CTrampoline<S> {
     #[inline]
     pub unsafe fn call_unchecked(&self, target: *const c_void, slots: *mut S) {
         let descriptor = self.held.get();
-        // SAFETY: R2 (slots) is this function's own condition.
+        // SAFETY: R2 (slots) and what is in them are this function's own conditions.
         let call = unsafe { c_call(descriptor, target, slots.cast()) };
         // SAFETY: R2 (slots) and R3 (target) are this function's own conditions, and
         // `c_call` has read what R3 wants of plain C; both constructors see to it
