@@ -425,21 +425,26 @@ fn boxed<E>(
     len: usize,
     fill: impl FnOnce(&mut [u16]) -> Result<Header, E>,
 ) -> Result<Box<Descriptor>, E> {
+    // Not inlined, so that a short list takes little of the stack.
+    #[inline(never)]
+    fn sized<const CAPACITY: usize, E>(
+        fill: impl FnOnce(&mut [u16]) -> Result<Header, E>,
+    ) -> Result<Box<Descriptor>, E> {
+        let mut lists = [0; CAPACITY];
+        let header = fill(&mut lists)?;
+        Ok(Box::new(Descriptor { header, lists }))
+    }
     // The next power of two: an array behind a header coerces to a slice in safe
     // code, and a box of such a slice cannot be made otherwise.
     macro_rules! sized {
         ($($capacity:literal)*) => {
             match len {
-                $(0..=$capacity => {
-                    let mut lists = [0; $capacity];
-                    let header = fill(&mut lists)?;
-                    Box::new(Descriptor { header, lists })
-                })*
+                $(0..=$capacity => sized::<$capacity, E>(fill),)*
                 _ => unreachable!("the limits of a signature bound its lists"),
             }
         };
     }
-    Ok(sized!(4 8 16 32 64 128 256 512 1024 2048 4096 8192))
+    sized!(4 8 16 32 64 128 256 512 1024 2048 4096 8192)
 }
 
 /// How many entries the list of stack words has: whole groups, the last one

@@ -203,6 +203,14 @@ fn slots_beyond_the_needed_stay() {
     assert_eq!(slots[1..].iter().map(|s| s.get_v128()).collect::<Vec<_>>(), [u128::MAX / 3; 2]);
 }
 
+/// A small stack does for a trampoline of a short signature.
+#[test]
+fn making_one_takes_little_stack() {
+    let make = || Trampoline::new(&parse("(i32) -> i32")).unwrap().clone();
+    let thread = std::thread::Builder::new().stack_size(64 << 10).spawn(make).unwrap();
+    assert_eq!(thread.join().unwrap().slots(), 1);
+}
+
 #[test]
 fn too_few_slots_call_nothing() {
     let signature = parse("(i32) -> (i32, i32)");
