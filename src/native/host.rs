@@ -37,12 +37,12 @@ macro_rules! host_functions {
         pub type HostFunction =
             unsafe extern $abi fn(*mut VMOpaqueContext, *mut VMContext, *mut ValRaw, usize);
 
-        /// The host function of a closure.
+        /// The host function of a closure, which unwinds into its caller or aborts.
         ///
         /// # Safety
         ///
         /// As for [`call`].
-        unsafe extern $abi fn unwinding<F>(
+        unsafe extern $abi fn closure<F, const UNWIND: bool>(
             callee: *mut VMOpaqueContext,
             caller: *mut VMContext,
             slots: *mut ValRaw,
@@ -51,24 +51,8 @@ macro_rules! host_functions {
             F: Fn(*mut VMContext, &mut [ValRaw]),
         {
             // SAFETY: our own conditions.
-            unsafe { call::<F>(callee, caller, slots, count) }
-        }
-
-        /// The host function of a closure that nobody can unwind out of.
-        ///
-        /// # Safety
-        ///
-        /// As for [`call`].
-        unsafe extern $abi fn aborting<F>(
-            callee: *mut VMOpaqueContext,
-            caller: *mut VMContext,
-            slots: *mut ValRaw,
-            count: usize,
-        ) where
-            F: Fn(*mut VMContext, &mut [ValRaw]),
-        {
-            // SAFETY: our own conditions.
-            unsafe { bounded::<F>(callee, caller, slots, count) }
+            let call = || unsafe { call::<F>(callee, caller, slots, count) };
+            if UNWIND { call() } else { bounded(call) }
         }
     };
 }
@@ -158,7 +142,7 @@ impl<'f> Bound<'f> {
         let masks = masks(signature.params(), signature.slots());
         let closure = Arc::new(Closure { masks, function });
         let data = Arc::as_ptr(&closure).cast_mut().cast();
-        let call = if unwind { unwinding::<F> } else { aborting::<F> };
+        let call = if unwind { self::closure::<F, true> } else { self::closure::<F, false> };
         // SAFETY: the data is what both functions want, lives as long as the
         // context, and is Send and Sync.
         unsafe { Bound::new(convention, signature, shape, call, data, Some(closure)) }
@@ -210,20 +194,9 @@ unsafe fn call<F>(
 }
 
 /// Rust aborts where a panic would leave an `extern "C"` function.
-///
-/// # Safety
-///
-/// As for [`call`].
-unsafe extern "C" fn bounded<F>(
-    callee: *mut VMOpaqueContext,
-    caller: *mut VMContext,
-    slots: *mut ValRaw,
-    count: usize,
-) where
-    F: Fn(*mut VMContext, &mut [ValRaw]),
-{
-    // SAFETY: our own conditions.
-    unsafe { call::<F>(callee, caller, slots, count) }
+#[inline(always)]
+extern "C" fn bounded(call: impl FnOnce()) {
+    call();
 }
 
 /// The data of a context.
