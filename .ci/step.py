@@ -7,8 +7,8 @@ PROGRAM is the test `call`, its arguments `--exact every_path_is_a_call`.
 Wherever the program enters a body, this notes the caller's pc, stack pointer and
 callee-saved registers, and steps until it is back there, passing over the target.
 What lies below the stack pointer, where a signal handler could be, is overwritten
-before each step. gdb, which reads the CFI by itself, must find the same caller at every instruction, the
-first times that it is reached.
+before each step. gdb, which reads the CFI by itself, must find the same caller at
+every instruction, the first times that it is reached.
 With COUNTED in the environment, it says how many instructions each call took.
 The last line counts; the exit code is 1 if anything was wrong or a body not entered.
 """
@@ -71,6 +71,7 @@ def overwrite():
     pointer = number(frame.read_register(KEPT[architecture][-1])) - RED_ZONE.get(architecture, 0)
     try:
         gdb.selected_inferior().write_memory(pointer - 128, b'\xa5' * 128)
+        gdb.invalidate_cached_frames()  # the caller's pc has been read before
     except gdb.MemoryError:
         pass  # the stack has not grown there yet
 
