@@ -22,9 +22,7 @@ fn main() {
     println!("cargo::rustc-cfg=vmtrampoline_port");
 
     // Symbols carry the version, so that two versions fit in one program.
-    let version = |part| env::var(format!("CARGO_PKG_VERSION_{part}")).unwrap_or_default();
-    let prefix =
-        format!("vmtrampoline_{}_{}_{}_", version("MAJOR"), version("MINOR"), version("PATCH"));
+    let prefix = env::var("CARGO_MANIFEST_LINKS").expect("Cargo.toml has `links`") + "_";
     let mut build = cc::Build::new();
     build.file(file).define("SYMBOL_PREFIX", prefix.as_str());
     build.compile("vmtrampoline");

@@ -402,6 +402,7 @@ END_FUNCTION(storing)
 
 // Sections of their own: where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
+ZEROED(pointer_lock, 8)
 
 #if defined(__APPLE__)
 #define PAGE_OF(symbol)     symbol@PAGE

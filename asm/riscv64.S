@@ -326,6 +326,7 @@ END_FUNCTION(storing)
 
 // Sections of their own: where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
+ZEROED(pointer_lock, 8)
 
     .section .text.pointer_thunks, "ax", %progbits
     .balign THUNK_SIZE_RISCV64

@@ -319,6 +319,7 @@ END_FUNCTION(storing)
 
 // Sections of their own: where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
+ZEROED(pointer_lock, 8)
 
 #if defined(__ELF__)
     .section .text.pointer_thunks, "ax", %progbits

@@ -190,7 +190,7 @@ mod ported {
     use core::{
         ptr::null_mut,
         sync::atomic::{
-            AtomicPtr, AtomicU64,
+            AtomicPtr,
             Ordering::{Acquire, Relaxed, Release},
         },
     };
@@ -207,7 +207,9 @@ mod ported {
     });
 
     unsafe extern "C" {
-        /// By index: null, or the context of the callback that has the thunk.
+        /// By index: null, or the context of the callback that has the thunk. Nothing
+        /// else says which are taken, as copies of this crate that are linked into one
+        /// program may share the assembly.
         #[link_name = symbol!(callback_table)]
         safe static TABLE: [AtomicPtr<VMOpaqueContext>; COUNT];
 
@@ -215,13 +217,6 @@ mod ported {
         #[link_name = symbol!(callback_thunks)]
         safe static THUNKS: [[u8; SIZE]; COUNT];
     }
-
-    const BITS: usize = u64::BITS as usize;
-
-    /// A bit per thunk: whether it is taken.
-    static TAKEN: [AtomicU64; COUNT / BITS] = [const { AtomicU64::new(0) }; COUNT / BITS];
-
-    const _: () = assert!(COUNT % BITS == 0);
 
     /// A thunk that is ready to be called until this is dropped.
     pub(super) struct Thunk {
@@ -233,21 +228,14 @@ mod ported {
         // may be in another shared object.
         #[inline(never)]
         pub(super) fn take(context: *mut VMOpaqueContext) -> Result<Thunk, Error> {
-            for (i, taken) in TAKEN.iter().enumerate() {
-                let mut before = taken.load(Relaxed);
-                while before != u64::MAX {
-                    let bit = before.trailing_ones();
-                    // Whoever gave it back has done with the entry.
-                    before = taken.fetch_or(1 << bit, Acquire);
-                    if before & 1 << bit == 0 {
-                        let index = i * BITS + bit as usize;
-                        // R6: the entry is set before its thunk is known to anyone.
-                        TABLE[index].store(context, Relaxed);
-                        return Ok(Thunk { index });
-                    }
-                }
-            }
-            Err(Error::CallbacksExhausted { capacity: COUNT })
+            // R6: the entry is set before its thunk is known to anyone. Whoever gave it
+            // back has done with it.
+            let take = |entry: &AtomicPtr<VMOpaqueContext>| {
+                entry.load(Relaxed).is_null()
+                    && entry.compare_exchange(null_mut(), context, Acquire, Relaxed).is_ok()
+            };
+            let index = TABLE.iter().position(take);
+            index.map(|index| Thunk { index }).ok_or(Error::CallbacksExhausted { capacity: COUNT })
         }
 
         #[inline(never)]
@@ -260,8 +248,7 @@ mod ported {
         #[inline(never)]
         fn drop(&mut self) {
             // A call that comes too late dies, instead of going anywhere.
-            TABLE[self.index].store(null_mut(), Relaxed);
-            TAKEN[self.index / BITS].fetch_and(!(1 << (self.index % BITS)), Release);
+            TABLE[self.index].store(null_mut(), Release);
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct ArrayCall {
 }
 
 /// The symbol of the assembly's function with this name. It carries the version,
-/// as `build.rs` tells the assembler.
+/// as `links` in `Cargo.toml` does, which `build.rs` tells the assembler.
 #[cfg(vmtrampoline_port)]
 macro_rules! symbol {
     ($name:ident) => {

@@ -50,6 +50,11 @@ mod ported {
         #[link_name = symbol!(pointer_table)]
         safe static TABLE: [AtomicPtr<Header>; COUNT];
 
+        /// Whether somebody fills the table. It is where the table is, as copies of this
+        /// crate that are linked into one program may share the assembly.
+        #[link_name = symbol!(pointer_lock)]
+        safe static LOCKED: AtomicBool;
+
         /// The code of the thunks, of which only the addresses matter.
         #[link_name = symbol!(pointer_thunks)]
         safe static THUNKS: [[u8; SIZE]; COUNT];
@@ -206,8 +211,6 @@ mod ported {
     /// Keeps others from filling the table. It is held for a search, in which nothing
     /// can panic and nobody else's code runs.
     struct Lock;
-
-    static LOCKED: AtomicBool = AtomicBool::new(false);
 
     impl Lock {
         fn new() -> Lock {
