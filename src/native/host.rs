@@ -52,7 +52,7 @@ macro_rules! host_functions {
         {
             // SAFETY: our own conditions.
             let call = || unsafe { call::<F>(callee, caller, slots, count) };
-            if UNWIND { call() } else { bounded(call) }
+            if UNWIND { call() } else { bounded(&call) }
         }
     };
 }
@@ -193,9 +193,10 @@ unsafe fn call<F>(
     (closure.function)(caller, slots);
 }
 
-/// Rust aborts where a panic would leave an `extern "C"` function.
+/// Rust aborts where a panic would leave an `extern "C"` function: at once, if it has
+/// nothing to drop, hence the reference.
 #[inline(always)]
-extern "C" fn bounded(call: impl FnOnce()) {
+extern "C" fn bounded(call: &impl Fn()) {
     call();
 }
 
