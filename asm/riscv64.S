@@ -53,7 +53,8 @@
 //              +--------------------------+
 //
 // s0 points to the frame record, as Cranelift has it and Wasmtime expects it, not
-// behind it, as compilers of C have it. The convention leaves that open.
+// behind it, as compilers of C have it. The convention below leaves that open; later
+// drafts of it describe the compilers' way.
 //
 // Unwinding: from the end of BEGIN_FRAME to the first instruction of END_FRAME
 // the CFA is s0 + 16.

@@ -133,8 +133,8 @@ mod frames {
 
     extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
         // rbp: System V ABI, AMD64 supplement, figure 3.36; x29: DWARF for the Arm
-        // 64-bit Architecture, section 4.1; s0: RISC-V DWARF Specification, section 3;
-        // r11: ELF Application Binary Interface, s390x Supplement, section 1.4.
+        // 64-bit Architecture, section 4.1; s0: RISC-V ABIs Specification, section 12;
+        // r11: ELF Application Binary Interface, s390x Supplement, section 1.6.
         const FRAME_POINTER: c_int = match () {
             () if cfg!(target_arch = "x86_64") => 6,
             () if cfg!(target_arch = "aarch64") => 29,
