@@ -204,7 +204,7 @@ END_FUNCTION(all_floats)
 
 //-------------------------------------------------------------- short_cut ----
 //
-// It has no frame to keep x30 in while it calls `all_floats`: that is in x15 then.
+// It has no frame to keep x30 in while it calls `all_floats`: x15 has it, to the end.
 
     .p2align 5
 FUNCTION(short_cut)
@@ -223,7 +223,6 @@ FUNCTION(short_cut)
     .cfi_register x30, x15
     bl      SYMBOL(all_floats)
     mov     x30, x15
-    .cfi_restore x30
     b       2b
 END_FUNCTION(short_cut)
 

@@ -140,6 +140,10 @@ global_asm!(
     "ldr x\\n, [x9, #{arguments} + 8 * \\n]",
     ".endr",
     "ldr x16, [x9, #{function}]",
+    // Not by chance a large number of float registers.
+    ".irp n, 8, 9, 10",
+    "mov x\\n, xzr",
+    ".endr",
     "blr x16",
 
     address!("{check}"),
