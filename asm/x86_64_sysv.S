@@ -439,7 +439,8 @@ FUNCTION(storing)
     END_FRAME
 END_FUNCTION(storing)
 
-// Sections of their own: where nobody makes pointers, the linker drops them.
+// The table, and the lock that Rust holds while it sets an entry. Sections of their own:
+// where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
 ZEROED(pointer_lock, 8)
 
