@@ -4,13 +4,16 @@
 mod common;
 
 use common::{
-    encoded,
+    assumed, encoded,
     golden::{golden, layout},
     placed,
     strategies::signature,
 };
 use proptest::prelude::*;
-use vmtrampoline::{Abi, Error, Layout, Location, Signature, ValType, Value};
+use vmtrampoline::{
+    Abi, Error, Layout, Location, Signature, ValType, Value,
+    private::{Shape, describe},
+};
 
 /// System V ABI, AMD64 supplement, figure 3.6 ("Register Allocation Example"),
 /// without the structure and the long double, which take no registers there.
@@ -166,4 +169,34 @@ proptest! {
             encoded::scatters(signature, abi, layout).map_err(TestCaseError::fail)?;
         }
     }
+}
+
+/// Each assumption of the symbolic proofs is missed where it does not hold.
+#[test]
+fn what_the_proofs_assume_can_be_wrong() {
+    let abi = &Abi::X86_64_SYSV_VM;
+    let breaks = [
+        ("A1", ("D_PARAMS", 1, 4)),
+        ("A1", ("D_RESULT", 0, 0)),
+        ("A1", ("D_RESULT", 0, 3)),
+        ("A2", ("D_FLOATS", 0, 3)),
+        ("A2", ("D_STRIDE", 0, 8)),
+        ("A2", ("D_PARAMS", 0, 0)),
+        ("A3", ("D_STACK_WORDS", 0, 3)),
+        ("A4", ("D_RETURN_AREA", 0, 8)),
+        ("A5", ("D_RETURN_REGISTER", 0, 3)),
+        ("A5", ("D_RETURN_WORD", 0, 4)),
+        ("A6", ("D_INTEGER", 2 * 5, 4)),
+        ("A6", ("D_FLOAT", 1, 1)),
+        ("A7", ("D_LISTS", 0, 4)),
+        ("A8", ("D_LISTS", 2 * 4, 3)),
+    ];
+    let signature = "(i64, i64, i64, i64, i64, v128) -> (f64, i32)".parse().unwrap();
+    describe(abi, &signature, 16, Shape::Bare, |descriptor| {
+        for (name, broken) in breaks {
+            let missed = assumed::broken(descriptor, abi, broken).unwrap_err();
+            assert!(missed.starts_with(name), "{broken:?}: {missed}, not {name}");
+        }
+    })
+    .unwrap();
 }

@@ -9,6 +9,7 @@ use vmtrampoline::{
 };
 
 use super::{
+    assumed,
     naive::{Registers, first_slot, machine, registers},
     placed::ensure,
 };
@@ -27,19 +28,19 @@ static CONSTANTS: LazyLock<HashMap<&str, usize>> = LazyLock::new(|| {
     lines.filter_map(definition).collect()
 });
 
-fn constant(name: &str) -> usize {
+pub(super) fn constant(name: &str) -> usize {
     *CONSTANTS.get(name).expect(name)
 }
 
 /// What the conventions of a machine ask for, besides places.
-struct Machine {
+pub(super) struct Machine {
     registers: Registers,
     /// The offset of the first stack slot, and the unit of stack words.
-    first_slot: u32,
-    unit: u32,
-    big_endian: bool,
+    pub(super) first_slot: u32,
+    pub(super) unit: u32,
+    pub(super) big_endian: bool,
     /// Whether values of four bytes are marked.
-    narrow: bool,
+    pub(super) narrow: bool,
 }
 
 /// Where a value is for the assembly.
@@ -66,7 +67,7 @@ impl Words {
 }
 
 impl Machine {
-    fn of(abi: &Abi) -> Machine {
+    pub(super) fn of(abi: &Abi) -> Machine {
         let (machine, _) = machine(abi);
         Machine {
             registers: registers(abi),
@@ -128,25 +129,25 @@ fn spills(layout: &Layout) -> Vec<u16> {
 }
 
 /// A descriptor's bytes.
-struct Bytes<'a>(&'a [u8]);
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
 impl Bytes<'_> {
-    fn of(descriptor: &Descriptor) -> Bytes<'_> {
+    pub(super) fn of(descriptor: &Descriptor) -> Bytes<'_> {
         let from = (&raw const *descriptor).cast::<u8>();
         // SAFETY: a descriptor has no padding: its header is tiled by its fields, and
         // its lists, of a multiple of four entries, end where it ends.
         Bytes(unsafe { std::slice::from_raw_parts(from, size_of_val(descriptor)) })
     }
 
-    fn byte(&self, name: &str) -> usize {
+    pub(super) fn byte(&self, name: &str) -> usize {
         self.0[constant(name)].into()
     }
 
-    fn word(&self, name: &str) -> usize {
+    pub(super) fn word(&self, name: &str) -> usize {
         self.words(constant(name), 1)[0].into()
     }
 
-    fn words(&self, offset: usize, count: usize) -> Vec<u16> {
+    pub(super) fn words(&self, offset: usize, count: usize) -> Vec<u16> {
         let words = self.0[offset..offset + 2 * count].chunks_exact(2);
         words.map(|word| u16::from_ne_bytes([word[0], word[1]])).collect()
     }
@@ -199,6 +200,7 @@ fn descriptor_is(
     shape: Shape,
 ) -> Result<(), String> {
     let (bytes, machine) = (Bytes::of(descriptor), Machine::of(abi));
+    assumed::of_descriptors(&bytes, &machine)?;
     let (params, results) = (layout.signature().params(), layout.signature().results());
     let [stack_words, spilled] = [bytes.word("D_STACK_WORDS"), bytes.word("D_SPILLS")];
     let lists = constant("D_LISTS");

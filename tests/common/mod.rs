@@ -5,6 +5,7 @@
 //! - [`naive`]: a second model of all conventions.
 //! - [`placed`], [`encoded`], [`text`]: layouts, descriptors and texts of signatures,
 //!   whatever they are, judged.
+//! - [`assumed`]: what the symbolic proofs assume of descriptors.
 //! - [`recorder`]: a callee that writes down what it is given, and a caller that
 //!   checks what a function leaves behind; one file per architecture.
 //! - [`c`]: C, compiled for a test.
@@ -35,6 +36,7 @@ macro_rules! native {
 #[allow(unused_imports)] // nor all of this
 pub(crate) use native;
 
+pub(crate) mod assumed;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod c;
 #[cfg(vmtrampoline_port)]

@@ -1,287 +1,265 @@
-"""What the bodies that enter native code have to do: R1 to R5 are assumed, E1 to E5 and
-E7 are claimed, by the names in asm/x86_64_sysv.S. Offsets are those of asm/descriptor.h.
+"""The bodies that enter native code, and what pointers call: E1 to E5 and E7 of the header
+of asm/x86_64_sysv.S.
+
+The descriptor is symbolic: of it only that is assumed which `Source::encode` makes true
+of every one, by the names A1 to A8. So a proof is for every signature.
 """
-from z3 import (And, BitVec, BitVecSort, Concat, Extract, Function, If, Implies, LShR, Not, Or, Solver, UGE, UGT, ULE,
-                ULT, is_bv_value, sat, simplify)
-from machine import KEPT, Frame, Refuted, Unknown, fresh, wide, word
+import z3
 
-LIMIT = 1000  # Signature::MAX_PARAMS and MAX_RESULTS
-INTEGERS = {2: 'rdx', 3: 'rcx', 4: 'r8', 5: 'r9'}
+from contract import H, ZERO, Contract, Fields
+from memory import Bytes, Memory, Unproved, bits, fresh, inside, low, number, wide
 
-
-class Descriptor:
-    """Header and lists, and the two addresses before it that thunks need."""
-
-    def __init__(self, spec):
-        self.spec = spec
-
-    def read(self, state, offset, size):
-        spec, header = self.spec, self.spec.names['D_LISTS']
-        if not is_bv_value(offset):  # in the header if it can be but one offset
-            solver = Solver()
-            solver.add(*state.assumed)
-            if solver.check() == sat:
-                value = solver.model().eval(offset, model_completion=True)
-                if value.as_signed_long() < header and state.certain(offset == value):
-                    offset = value
-        if is_bv_value(offset):
-            at = offset.as_signed_long()
-            for before, value in spec.before.items():
-                if (at, size) == (-before, 8):
-                    return value
-            if 0 <= at and at + size <= header:
-                return Extract(8 * (at + size) - 1, 8 * at, spec.header)
-        index = simplify(LShR(offset - header, 1))
-        state.claim('E3: a read outside the descriptor', And(
-            size == 2, UGE(offset, header), Extract(0, 0, offset) == 0, ULT(index, spec.words + spec.spills)))
-        if size != 2:
-            raise Refuted('E3: a list is read otherwise')
-        state.assumed += spec.entry(index)
-        return spec.list(index)
-
-    def write(self, state, offset, size, value):
-        raise Refuted('E3: the descriptor is written')
+LIMIT = 1000    # of parameters, and of results
+SPILLS = [(H['SPILL_8'], 8), (H['SPILL_4'], 4), (H['SPILL_16'], 16)]
 
 
-class Slots:
-    """The value slots, which one may read; slots of results, which one may write."""
+class Enter(Contract):
+    """A body that calls the target, or jumps there."""
+    tail = False
 
-    def __init__(self, spec):
-        self.spec = spec
+    def __init__(self, port, stride):
+        super().__init__(port)
+        self.callee, self.caller, self.target = z3.BitVecs('callee caller target', 64)
+        self.slots, self.descriptor = self.base('slots'), self.base('descriptor')
+        self.header = field = Fields('header_', 0, H['D_LISTS'])
+        field.bytes[H['D_STRIDE']], self.distance = bits(stride, 8), stride
+        self.list, self.slot, self.area = Bytes('list'), Bytes('slot'), Bytes('area')
+        self.result_in, self.float_in = z3.BitVec('result', 64), z3.BitVec('float_result', 128)
+        self.words, self.spills, self.params = field('D_STACK_WORDS'), field('D_SPILLS'), field('D_PARAMS')
+        self.return_area, self.return_word = field('D_RETURN_AREA'), field('D_RETURN_WORD')
+        self.return_register, self.result = field('D_RETURN_REGISTER', 1), field('D_RESULT', 1)
+        self.stride, self.floats = field('D_STRIDE', 1), field('D_FLOATS', 1)
+        self.results = self.spills + z3.If(self.result == H['RESULT_NONE'], ZERO, bits(1))
+        self.scalar = z3.Or(self.result == H['RESULT_INTEGER'], self.result == H['RESULT_FLOAT'])
+        self.vector = self.result == H['RESULT_VECTOR']
+        self.array = self.scale(z3.If(self.params > self.results, self.params, self.results))
 
-    def inside(self, offset, size, count):
-        end = count * self.spec.stride
-        return And(ULT(offset, end), ULE(offset + size, end))
+    def scale(self, count):
+        return self.distance * count
 
-    def read(self, state, offset, size):
-        spec = self.spec
-        state.claim('E3: a read outside the slots', self.inside(offset, size, spec.slots))
-        if state.writes:
-            raise Unknown('a slot is read after one was written')
-        parts = [spec.slot(offset + 8 * i) for i in range((size + 7) // 8)]
-        return Extract(8 * size - 1, 0, Concat(*reversed(parts)) if len(parts) > 1 else parts[0])
+    # ---- R1: what Source::encode makes true of every descriptor
 
-    def write(self, state, offset, size, value):
-        state.claim('E3: a write outside the result slots', self.inside(offset, size, self.spec.results))
-        state.writes.append((offset, size, value))
+    def assumed(self):
+        vectors, at_most = H['FLOATS_VECTORS'], LIMIT * 2 + H['GROUP']
+        registers = [0] + [1 << i for i in range(2, 6)]
+        return super().assumed() + [
+            # A1: the counts, and kinds of what is counted.
+            z3.And(self.params <= LIMIT, self.results <= LIMIT),
+            z3.Implies(self.spills != 0, self.result != H['RESULT_NONE']),
+            z3.Or(self.result == H['RESULT_NONE'], self.scalar, self.vector),
+            # A2: vectors are in slots of 16 bytes only, and how many registers to load.
+            z3.Or(*(self.floats == tier for tier in (0, H['FLOATS_SOME'], H['FLOATS_ALL'], vectors))),
+            z3.Implies(z3.Or(self.floats == vectors, self.vector), self.stride == 16),
+            z3.Implies(self.params == 0, z3.And(self.floats == 0, self.words == 0)),
+            # A3: stack words in groups.
+            z3.And(self.words & H['GROUP'] - 1 == 0, self.words <= at_most),
+            # A4: the return area.
+            z3.And(self.return_area & 15 == 0, self.return_area <= 16 * LIMIT),
+            # A5: its pointer, in a register or a stack word, or in a word that nobody reads.
+            z3.Or(*(self.return_register == register for register in registers)),
+            z3.Implies(self.return_register != 0, self.spills != 0),
+            z3.And(self.return_word & 7 == 0, self.return_word <= 8 * self.words),
+            z3.Implies(z3.And(self.spills != 0, self.return_register == 0), self.return_word < 8 * self.words),
+        ] + self.shape()
+
+    def from_parameter(self, offset, width=8):
+        """A6, A7: a multiple of 8, and bytes of a parameter's slot; 0 without parameters."""
+        within = inside(offset, width, ZERO, self.scale(self.params))
+        return z3.And(offset & 7 == 0, z3.If(self.params == 0, offset == 0, within))
+
+    def register(self, state, name, index):
+        """The entry of a register, with A6."""
+        entry = self.header(name, 2, index)
+        state.know(self.from_parameter(entry))
+        if name == 'D_FLOAT':
+            state.know(z3.Implies(self.floats == H['FLOATS_VECTORS'], self.from_parameter(entry, 16)))
+        return entry
+
+    def listing(self, offset):
+        """An entry of the lists."""
+        return wide(self.list(offset, 2))
+
+    def listed(self, offset):
+        """A7 of an entry if it is of a stack word, A8 if it is of a spill."""
+        entry, words = self.listing(offset), 2 * self.words
+        spill = [entry & 3 != 3]
+        for mark, width in SPILLS:
+            start = entry - mark
+            fits = z3.And(start & min(width, 8) - 1 == 0, inside(start, width, ZERO, self.return_area), self.stride >= width)
+            spill.append(z3.Implies(entry & 3 == mark, fits))
+        return z3.And(z3.Implies(inside(offset, 2, ZERO, words), self.from_parameter(entry)),
+                      z3.Implies(inside(offset, 2, words, words + 2 * self.spills), z3.And(*spill)))
+
+    # ---- accesses
+
+    def load_descriptor(self, state, offset, width):
+        """E3: of a descriptor, header and lists."""
+        constant, lists = number(offset), H['D_LISTS']
+        if constant is not None and 0 <= constant <= lists - width:
+            for name in ('D_INTEGER', 'D_FLOAT'):
+                index = (constant - H[name]) // 2
+                if 0 <= index < 8:
+                    self.register(state, name, index)
+            return self.header.load(constant, width)
+        state.claim(inside(offset, width, ZERO, lists + 2 * (self.words + self.spills)), 'E3: outside the descriptor')
+        if width == 2 and state.holds(z3.And(offset >= lists, offset & 1 == 0)):
+            offset = z3.simplify(offset - lists)
+            state.know(self.listed(offset))
+            return self.list(offset, 2)
+        return fresh('of_the_descriptor', 8 * width)
+
+    def store_descriptor(self, state, offset, value):
+        raise Unproved(f'E3: the descriptor is written, at {state.pc:#x}')
+
+    def load_slots(self, state, offset, width):
+        state.claim(inside(offset, width, ZERO, self.array), 'E3: outside the slots')
+        state.claim(not state.called, 'E1: a slot is read after the call')
+        return self.slot(offset, width)
+
+    def store_slots(self, state, offset, value):
+        """E3: of the slots, those of results."""
+        state.claim(state.called, 'E1: a slot is written before the call')
+        state.claim(inside(offset, value.size() // 8, ZERO, self.scale(self.results)), 'E3: outside the result slots')
+        state.memory['slots'].store(offset, value)
+
+    # ---- begin, call, end
+
+    def memory(self, called):
+        return {**super().memory(called), 'slots': Memory(lambda offset, width: fresh('before', 8 * width))}
+
+    def begin(self, state):
+        super().begin(state)
+        for name in ('callee', 'caller', 'target', 'slots', 'descriptor'):
+            state[getattr(self.port, name)] = getattr(self, name)
+
+    def call(self, state, target):
+        """E1, and what R3 leaves."""
+        port, sp = self.port, z3.simplify(state[self.sp] + self.port.pushed)
+        state.claim(not self.tail and not state.called, 'E1: another call')
+        state.claim(target == self.target, 'E1: target')
+        state.claim(sp & 15 == 0, 'E1: alignment of the stack')
+        state.claim(state[port.frame] == self.entry + port.saved_frame, 'E6: frame record')
+        self.arguments(state, self.offset(sp))
+        self.after_call(state, sp)
+        state[port.result], state[port.float_result] = self.result_in, self.float_in
+        self.target_wrote(state, self.offset(sp))
+
+    def exit(self, state, following):
+        if self.tail:
+            state.claim(following == self.target, 'E1: target')
+            self.left(state, 0)
+            returns = state.memory['stack'].load(state, ZERO, self.port.pushed)
+            state.claim(returns == self.returns, 'the return address is there')
+            return self.arguments(state, bits(self.port.pushed))
+        state.claim(state.called, 'E1: target is called')
+        state.claim(following == self.returns, 'returns to the caller')
+        self.left(state, self.port.pushed)
+        self.results_are_there(state)
+
+    def arguments(self, state, top):
+        """E1, with the argument area from this offset of the stack on."""
+        port, claim, area = self.port, state.claim, self.return_pointer()
+        claim(state[port.callee] == self.callee, 'E1: callee context')
+        claim(state[port.caller] == self.caller, 'E1: caller context')
+        claim(state['d'] == self.kept['d'], 'E1: direction flag')
+        for i, name in list(enumerate(port.integers))[2:]:
+            slot = self.slot(self.register(state, 'D_INTEGER', i), 8)
+            argument = z3.Or(self.params == 0, state[name] == slot)
+            claim(z3.If(self.return_register == 1 << i, state[name] == area, argument), f'E1: {name}')
+        for i, name in enumerate(port.floats):
+            offset = self.register(state, 'D_FLOAT', i)
+            claim(z3.Or(self.floats <= i, low(state[name]) == self.slot(offset, 8)), f'E1: {name}')
+            claim(z3.Or(self.floats != H['FLOATS_VECTORS'], state[name] == self.slot(offset, 16)), f'E1: vector {name}')
+        stack = state.memory['stack']
+        state.claim_if(z3.And(self.spills != 0, self.return_register == 0), lambda case: case.claim(
+            stack.load(case, z3.simplify(top + self.return_word), 8) == area, 'E1: return pointer'))
+        for index in self.claimed_words():
+            state.claim_if(z3.And(inside(index, 1, ZERO, self.words), 8 * index != self.return_word), lambda case: case.claim(
+                stack.load(case, z3.simplify(top + 8 * index), 8) == self.stack_word(index), 'E1: a stack word'))
+
+    def stack_word(self, index):
+        return self.slot(self.listing(2 * index), 8)
+
+    def claimed_words(self):
+        return []
+
+    def return_pointer(self):
+        """Where the return area is, which nobody asks for without one."""
+        return self.entry + self.port.saved - self.return_area
+
+    def target_wrote(self, state, top):
+        """Whatever is below this offset of the stack."""
+        state.memory['stack'].forget(top, lambda offset, width: fresh('forgotten', 8 * width))
+
+    def results_are_there(self, state):
+        """E2: a scalar result 0."""
+        integer = z3.Or(self.result != H['RESULT_INTEGER'], state[self.port.result] == self.result_in)
+        float = z3.Or(self.result != H['RESULT_FLOAT'], low(state[self.port.float_result]) == low(self.float_in))
+        state.claim(integer, 'E2: integer result')
+        state.claim(float, 'E2: float result')
 
 
-class Enter:
-    """A body, slots `stride` bytes apart."""
-    heads = {}
-
-    def __init__(self, name, stride, names):
-        self.name, self.stride, self.names, self.queries, self.proved = name, word(stride), names, 0, 0
-        self.header = BitVec('header', 8 * names['D_LISTS'])
-        self.list = Function('list', BitVecSort(64), BitVecSort(16))
-        self.slot = Function('slot', BitVecSort(64), BitVecSort(64))
-        self.back = BitVec('back', 64)
-        self.target, self.slots_at, self.descriptor = (BitVec(name, 64) for name in ('rdx', 'rcx', 'r8'))
-        self.before = {}
-        field = lambda name, size, index=0: Extract(
-            8 * (names[name] + size * (index + 1)) - 1, 8 * (names[name] + size * index), self.header)
-        wide_field = lambda *which: wide(field(*which))
-        self.integer = [wide_field('D_INTEGER', 2, i) for i in range(8)]
-        self.float = [wide_field('D_FLOAT', 2, i) for i in range(8)]
-        self.mask = field('D_RESULT_MASK', 8)
-        self.words, self.spills, self.area, self.word, self.params = (
-            wide_field('D_' + name, 2) for name in 'STACK_WORDS SPILLS RETURN_AREA RETURN_WORD PARAMS'.split())
-        self.register, self.floats, self.result = (
-            field('D_' + name, 1) for name in 'RETURN_REGISTER FLOATS RESULT'.split())
-        self.stride_field = field('D_STRIDE', 1)
-        self.results = self.spills + If(self.result != names['RESULT_NONE'], word(1), word(0))
-        self.slots = If(UGT(self.params, self.results), self.params, self.results)
-        self.scalar = Or(self.result == names['RESULT_INTEGER'], self.result == names['RESULT_FLOAT'])
-        self.vector = self.result == names['RESULT_VECTOR']
-        self.regions = {'rsp': Frame(8), 'r8': Descriptor(self), 'rcx': Slots(self)}
-        self.facts = self.encoded() + self.shape()
-
-    def offset(self, value):
-        """An entry that says where a value of eight bytes lies: in a parameter's slot, or 0."""
-        return Or(value == 0, And(value & 7 == 0, ULE(value + 8, self.params * self.stride)))
-
-    def encoded(self):
-        """R1: what Source::encode makes, R2: which slots there are."""
-        names, stride, none = self.names, self.stride, self.spills == 0
-        some, all_, vectors = (names['FLOATS_' + name] for name in ('SOME', 'ALL', 'VECTORS'))
-        wide_slots = stride == 16
-        return [
-            BitVec('rsp', 64) & 15 == 8,
-            self.stride_field == Extract(7, 0, stride),
-            ULE(self.params, LIMIT), ULE(self.results, LIMIT),
-            Or(self.result == names['RESULT_NONE'], self.scalar, And(self.vector, wide_slots)),
-            Implies(self.result == names['RESULT_NONE'], And(none, self.mask == 0)),
-            Or(self.floats == 0, self.floats == some, self.floats == all_, And(self.floats == vectors, wide_slots)),
-            *(self.offset(value) for value in self.integer),
-            *(And(self.offset(value), value & (stride - 1) == 0) for value in self.float),
-            Implies(self.params == 0, And(self.words == 0, self.floats == 0)),
-            self.words & (names['GROUP'] - 1) == 0, ULE(self.words, 2 * LIMIT + names['GROUP']),
-            # The return area and the pointer to it.
-            self.area & 15 == 0, (self.area == 0) == none,
-            Or(self.register == 0, *(self.register == 1 << i for i in INTEGERS)),
-            Implies(none, self.register == 0),
-            self.word & 7 == 0, ULE(self.word, 8 * self.words),
-            Implies(And(Not(none), self.register == 0), ULT(self.word, 8 * self.words)),
-        ]
+class Bare(Enter):
+    tail = True
 
     def shape(self):
-        """R4: what the body serves."""
-        simple = And(self.spills == 0, Not(self.vector))
-        return {'bare': [self.params == 0, self.results == 0],
-                'short_cut': [simple, self.words == 0, self.slots != 0],
-                'storing_short_cut': [simple, self.words == 0, self.scalar],
-                'storing': [self.scalar],
-                'fixed': [simple, ULE(self.words, self.names['FIXED_WORDS']), self.slots != 0],
-                'variable': []}[self.name]
-
-    def entry(self, index):
-        """R1: what an entry of the lists is."""
-        value = wide(self.list(index))
-        width = value & 3
-        start = value - width
-        size = If(width == self.names['SPILL_8'], word(8), If(width == self.names['SPILL_4'], word(4), word(16)))
-        spill = And(width != 3, start & (size - 1) == 0, ULE(start + size, self.area),
-                    Implies(size == 16, self.stride == 16))
-        return [Implies(ULT(index, self.words), self.offset(value)),
-                Implies(And(UGE(index, self.words), ULT(index, self.words + self.spills)), spill)]
-
-    def read_fixed(self, state, address, size):
-        raise Refuted('E3: a fixed address is read')
-
-    # ---- at the call
-
-    def leaves(self, state, value, call):
-        """The target is called, or jumped to."""
-        state.same('E1: target', value, self.target)
-        state.claim('E1: target is called once', state.calls == 0 and 'rax' not in state.ghost)
-        state.claim('E1: a slot is written before the call', len(state.writes) == 0)
-        self.arguments(state)
-        if call:
-            state.claim('E1: rsp is a multiple of 16', Extract(3, 0, state.registers['rsp']) == 0)
-            state.same('E6: frame record', state.registers['rbp'], BitVec('rsp', 64) - 8)
-        else:
-            self.unchanged(state, 0)
-            state.same('E1: stack words', self.words, word(0))
-
-    def arguments(self, state):
-        names, register = self.names, state.registers
-        for name in ('rdi', 'rsi'):
-            state.same(f'E1: {name}', register[name], BitVec(name, 64))
-        area = simplify(register['rsp'] + 8 * self.words)
-        some = self.params != 0
-        for i, name in INTEGERS.items():
-            pointer = self.register == 1 << i
-            state.claim(f'E1: {name}', If(pointer, register[name] == area,
-                                          Implies(some, register[name] == self.slot(self.integer[i]))))
-        for i, (low, high) in enumerate(state.vectors[:8]):
-            least = names['FLOATS_SOME'] if i < names['FLOATS_SOME'] else names['FLOATS_ALL']
-            state.claim(f'E1: xmm{i}', Implies(UGE(self.floats, least), low == self.slot(self.float[i])))
-            state.claim(f'E1: upper xmm{i}', Implies(self.floats == names['FLOATS_VECTORS'],
-                                                     high == self.slot(self.float[i] + 8)))
-        self.stack(state)
-
-    def stack(self, state):
-        """Any stack word, and the return pointer."""
-        if self.name not in ('fixed', 'variable'):
-            return
-        frame, bottom = self.regions['rsp'], self.regions['rsp'].bottom(state)
-        state.claim('the areas end below what is saved', bottom + 8 * self.words + self.area <= self.end_of_areas)
-        carries = lambda index: And(ULT(index, self.words), 8 * index != self.word)
-        if self.name == 'fixed':
-            for index in map(word, range(self.names['FIXED_WORDS'])):
-                found = frame.find(state, simplify(bottom + 8 * index), 8, len(state.log))
-                state.claim('E1: stack words', Implies(carries(index), found == self.slot(wide(self.list(index)))))
-            return
-        for condition, offset, value in self.checked(bottom, carries):
-            other = state.copy()
-            other.assumed.append(condition)
-            other.claims = []
-            if other.check(True):
-                found = frame.find(other, simplify(offset), 8, len(other.log))
-                other.same('E1: stack words', found, value)
-                other.prove()
-
-    def checked(self, bottom, carries):
-        index = fresh('any')
-        yield carries(index), bottom + 8 * index, self.slot(wide(self.list(index)))
-        pointer = And(self.spills != 0, self.register == 0)
-        yield pointer, bottom + self.word, BitVec('rsp', 64) + bottom + 8 * self.words
-
-    end_of_areas = word(-8)
-
-    def after_call(self, state):
-        """R3: target may have written to its argument area, to the return area, and below."""
-        bottom = self.regions['rsp'].bottom(state)
-        end = simplify(bottom + 8 * self.words + self.area)
-        state.log = [write for write in state.log if state.certain(write[0] >= end)]
-        start = simplify(bottom + 8 * self.words)
-        self.returned = Function('returned', BitVecSort(64), BitVecSort(64))
-        state.ranges = [(start, end, lambda state, offset, size: self.from_area(offset - start, size))]
-        state.ghost.update(rax=state.registers['rax'], xmm0=state.vectors[0], stored=word(0))
-
-    def from_area(self, offset, size):
-        parts = [self.returned(simplify(offset + 8 * i)) for i in range((size + 7) // 8)]
-        return Extract(8 * size - 1, 0, Concat(*reversed(parts)) if len(parts) > 1 else parts[0])
-
-    # ---- at the end
-
-    def unchanged(self, state, popped):
-        for name in KEPT:
-            state.same(f'E4: {name}', state.registers[name], BitVec(name, 64))
-        state.same('E4: rsp', state.registers['rsp'], BitVec('rsp', 64) + popped)
-
-    def returns(self, state):
-        self.unchanged(state, 8)
-        state.claim('E1: target is called once', state.calls == 1 or 'rax' in state.ghost)
-        if 'rax' not in state.ghost:
-            raise Refuted('E1: target is not called')
-        self.done(state)
-
-    def done(self, state):
-        self.in_registers(state)
-        state.claim('E2: slots', len(state.writes) == 0)
-
-    def in_registers(self, state):
-        (low, _), (before, _) = state.vectors[0], state.ghost['xmm0']
-        state.claim('E2: rax', Implies(self.scalar, state.registers['rax'] == state.ghost['rax']))
-        state.claim('E2: xmm0', Implies(self.scalar, low == before))
+        return [self.params == 0, self.results == 0]
 
 
-class Storing(Enter):
-    """The two functions behind thunks that store result 0."""
+class ShortCut(Enter):
+    tail = True
 
-    def __init__(self, name, stride, names):
-        super().__init__(name, stride, names)
-        if name == 'storing':
-            self.before = {names['BODY_BEFORE']: BitVec('body', 64)}
-            self.target = BitVec('body', 64)
-
-    def arguments(self, state):
-        if self.name != 'storing':
-            return super().arguments(state)
-        for name in ('rdi', 'rsi', 'rdx', 'rcx', 'r8'):
-            state.same(f'{name} for the body', state.registers[name], BitVec(name, 64))
-
-    def after_call(self, state):
-        if self.name == 'storing':  # the body returns, with nothing of ours changed
-            words, area = self.words, self.area
-            self.words = self.area = word(0)
-            super().after_call(state)
-            self.words, self.area = words, area
-        else:
-            super().after_call(state)
-
-    def done(self, state):
-        low, _ = state.ghost['xmm0']
-        value = If(self.result == self.names['RESULT_FLOAT'], low, state.ghost['rax']) & self.mask
-        self.exactly(state, [(word(0), 8, value)])
-
-    def exactly(self, state, expected):
-        state.claim('E7: slots', len(state.writes) == len(expected))
-        for (at, size, value), (offset, length, should) in zip(state.writes, expected):
-            state.claim('E7: slots', And(at == offset, size == length) if size == length else False)
-            if size == length:
-                state.same('E7: value', value, should)
+    def shape(self):
+        """R4: what this shape or a shorter one serves."""
+        return [self.spills == 0, z3.Not(self.vector), self.array > 0, self.words == 0]
 
 
-BODIES = {'bare': Enter, 'short_cut': Enter, 'fixed': Enter, 'storing_short_cut': Storing, 'storing': Storing}
+class Fixed(Enter):
+    def shape(self):
+        return [self.spills == 0, z3.Not(self.vector), self.array > 0, self.words <= H['FIXED_WORDS']]
+
+    def claimed_words(self):
+        return [bits(index) for index in range(H['FIXED_WORDS'])]
+
+    def target_wrote(self, state, top):
+        """The argument area is the target's."""
+        super().target_wrote(state, top + 8 * H['FIXED_WORDS'])
+
+
+class StoringShortCut(Enter):
+    """E7, for what a pointer calls if it needs no stack words."""
+
+    def shape(self):
+        """R4 and R5."""
+        return [self.words == 0, self.spills == 0, self.scalar]
+
+    def results_are_there(self, state):
+        value = z3.If(self.result == H['RESULT_INTEGER'], self.result_in, low(self.float_in))
+        stored = state.memory['slots'].load(state, ZERO, 8)
+        state.claim(stored == value & self.header('D_RESULT_MASK', 8), 'E7: result 0')
+
+
+class Storing(StoringShortCut):
+    """The same, where the body whose address is before the descriptor makes the call."""
+
+    def shape(self):
+        return [self.scalar]
+
+    def load_descriptor(self, state, offset, width):
+        if number(offset) == -H['BODY_BEFORE'] and width == 8:
+            return z3.BitVec('body', 64)
+        return super().load_descriptor(state, offset, width)
+
+    def call(self, state, target):
+        self.target, to_target = z3.BitVec('body', 64), self.target
+        super().call(state, target)
+        self.target = to_target
+
+    def arguments(self, state, top):
+        """R1 to R3 of the body."""
+        for name in ('callee', 'caller', 'slots', 'descriptor'):
+            state.claim(state[getattr(self.port, name)] == getattr(self, name), f'R1 to R3: {name}')
+        state.claim(state[self.port.target] == z3.BitVec('target', 64), 'R3: target')
+
+
+ENTER = {'bare': Bare, 'short_cut': ShortCut, 'fixed': Fixed, 'storing_short_cut': StoringShortCut, 'storing': Storing}

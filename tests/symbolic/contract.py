@@ -1,0 +1,187 @@
+"""What the functions' contracts have in common: the own frame, what is kept, and cuts."""
+import re
+from pathlib import Path
+
+import z3
+
+from machine import State
+from memory import Memory, Unproved, bits, fresh, inside, wide
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+H = {name: int(value, 0) for name, value in
+     re.findall(r'^#define (\w+) (\w+)$', (ROOT / 'asm/descriptor.h').read_text(), re.M)}
+ZERO = bits(0)
+STACK = 1 << 20     # bytes that there are at least below the stack pointer
+
+COUNT = 16          # bits of a count, as of the fields that counts begin with
+
+
+class Fields:
+    """A structure whose bytes are unknown: fields by name, loads at any offset."""
+
+    def __init__(self, prefix, start, end):
+        self.start, self.end = start, end
+        self.bytes = [z3.BitVec(f'{prefix}{i:x}', 8) for i in range(start, end)]
+
+    def load(self, offset, width):
+        part = self.bytes[offset - self.start:offset - self.start + width]
+        return z3.Concat(*reversed(part)) if width > 1 else part[0]
+
+    def __call__(self, name, width=2, index=0):
+        """A field as a number of 64 bits."""
+        return wide(self.load(H[name] + width * index, width))
+
+
+class Cut:
+    """A place where paths meet, and what holds whenever one comes by. If it is the head
+    of a loop, a register counts down to the end.
+    """
+    counter, called = None, False
+    ahead = 0       # so many bytes below the stack pointer may be touched next
+
+    def __init__(self, contract):
+        self.contract, self.port = contract, contract.port
+
+    def facts(self, count):
+        return []
+
+    def stored(self, count):
+        return []
+
+    def everything(self, count):
+        """Registers, and what is stored: memory, offset, value and condition."""
+        registers, stored = self.contract.always()
+        return {**registers, **self.registers(count)}, stored + self.stored(count)
+
+    def check(self, state):
+        """Claims it of a state; the count."""
+        def claim(condition, what):
+            state.claim(condition, f'{self.name}: {what}')
+
+        count = state[self.counter] if self.counter else ZERO
+        registers, stored = self.everything(count)
+        claim(state.called == self.called, 'the call')
+        claim(z3.And(z3.ULT(count, 1 << COUNT), *self.facts(count)), 'count')
+        for register, term in registers.items():
+            claim(state[register] == term, register)
+        claim(self.called or self.contract.near(state, self.ahead), 'E5')
+        state.claim_stored(stored, self.name)
+        return count
+
+    def state(self, machine, pc):
+        """Any state of which it holds."""
+        count = wide(z3.BitVec(f'{self.name}_count', COUNT))
+        state = State(machine, pc, (self, count))
+        registers, stored = self.everything(count)
+        state.unknown, state.called, state.touched = self.name, self.called, fresh('touched')
+        for register, term in registers.items():
+            state[register] = term
+        state.path += [*self.facts(count), self.contract.near(state, self.ahead)]
+        state.memory = self.contract.memory(self.called)
+        for memory, offset, value, guard in stored:
+            state.memory[memory].store(offset, value, guard)
+        return state
+
+
+class Contract:
+    """Accesses to the own frame, and the registers that are kept."""
+    cuts, returned = (), None
+
+    def __init__(self, port):
+        self.port, self.sp = port, port.sp
+        self.entry, self.returns = z3.BitVecs('stack return_address', 64)
+        self.bases = {self.entry.get_id(): 'stack'}
+
+    def base(self, name):
+        term = z3.BitVec(name, 64)
+        self.bases[term.get_id()] = name
+        return term
+
+    def split(self, state, address):
+        """Base and offset."""
+        terms = address.children() if z3.is_app_of(address, z3.Z3_OP_BADD) else [address]
+        for term in terms:
+            if z3.is_app_of(term, z3.Z3_OP_ITE):
+                condition, a, b = term.children()
+                chosen = a if state.decide(condition) else b
+                return self.split(state, z3.simplify(z3.substitute(address, (term, chosen))))
+        bases = [term for term in terms if term.get_id() in self.bases]
+        if len(bases) != 1:
+            raise Unproved(f'address {address}, at {state.pc:#x}')
+        return self.bases[bases[0].get_id()], z3.simplify(address - bases[0])
+
+    def assumed(self):
+        """Of the stack: aligned, and not at an end of the address space."""
+        return [self.entry & 15 == 16 - self.port.pushed, z3.ULT(STACK, self.entry), z3.ULT(self.entry, 1 << 63)]
+
+    def begin(self, state):
+        state.memory = self.memory(False)
+        state.memory['stack'].store(ZERO, self.returns)
+        state[self.sp], state.touched = self.entry, ZERO
+        self.kept = {name: state[name] for name in [*self.port.kept, 'd']}
+
+    def memory(self, called):
+        return {'stack': Memory(lambda offset, width: fresh('unwritten', 8 * width))}
+
+    def always(self):
+        """Registers and what is stored, at every cut."""
+        return self.kept, [('stack', ZERO, self.returns, True)]
+
+    def offset(self, sp):
+        return z3.simplify(sp - self.entry)
+
+    def page(self, offset):
+        return z3.LShR(self.entry + offset, 12)
+
+    def touch(self, state, offset):
+        """E5: a page after the other. What is called touches those below."""
+        if state.called or state.holds(state.touched <= offset):
+            return
+        state.claim(self.page(state.touched) - self.page(offset) <= 1, 'E5: the next page is touched')
+        if state.holds(offset <= state.touched):
+            state.touched = offset
+
+    def near(self, state, ahead):
+        """E5: so many bytes below the stack pointer may be touched next."""
+        sp = self.offset(state[self.sp])
+        return z3.And(sp <= state.touched, state.touched <= 0, self.page(state.touched) - self.page(sp - ahead) <= 1)
+
+    def in_frame(self, state, offset, width, end):
+        """E3: from the stack pointer on, before the instruction or after."""
+        sps = [self.offset(state.lowest), self.offset(state[self.sp])]
+        state.claim(z3.Or(*(inside(offset, width, sp, bits(end)) for sp in sps)), 'E3: outside the frame')
+        self.touch(state, offset)
+
+    def load(self, state, address, width):
+        name, offset = self.split(state, address)
+        state.machine.claims += 1
+        return getattr(self, f'load_{name}')(state, offset, width)
+
+    def store(self, state, address, value):
+        name, offset = self.split(state, address)
+        state.machine.claims += 1
+        getattr(self, f'store_{name}')(state, offset, value)
+
+    def load_stack(self, state, offset, width):
+        self.in_frame(state, offset, width, self.port.pushed)
+        return state.memory['stack'].load(state, offset, width)
+
+    def store_stack(self, state, offset, value):
+        state.claim(not state.called, 'the frame is written after the call')
+        self.in_frame(state, offset, value.size() // 8, 0)
+        state.memory['stack'].store(offset, value)
+
+    def after_call(self, state, sp):
+        """The callee may have changed all registers but those that are kept."""
+        state.claim(self.page(state.touched) - self.page(self.offset(sp)) <= 1, 'E5: the next page is touched')
+        kept = {name: state[name] for name in [*self.port.kept, 'd']}
+        state.registers, state.unknown, state.called = {}, 'called', True
+        for name, term in kept.items():
+            state[name] = term
+        state[self.sp] = sp
+
+    def left(self, state, pushed):
+        """E4, at the end."""
+        for name, term in self.kept.items():
+            state.claim(state[name] == term, f'E4: {name}')
+        state.claim(state[self.sp] == self.entry + pushed, f'E4: {self.sp}')

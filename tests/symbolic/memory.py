@@ -1,0 +1,104 @@
+"""Terms of z3, and memory at offsets that are such terms."""
+import z3
+
+
+class Unproved(Exception):
+    """A claim that the solver cannot decide, or something that is not understood."""
+
+
+class Refuted(Unproved):
+    """A claim to which the solver has found an exception."""
+
+
+def bits(value, width=64):
+    return z3.BitVecVal(value, width)
+
+
+def wide(term, width=64):
+    """Zero-extended."""
+    return z3.ZeroExt(width - term.size(), term) if term.size() < width else term
+
+
+def low(term, width=64):
+    return z3.Extract(width - 1, 0, term)
+
+
+def fresh(name, width=64):
+    return z3.FreshConst(z3.BitVecSort(width), name)
+
+
+def number(term):
+    """The value, signed, of a term that is a constant; None of any other."""
+    term = z3.simplify(term)
+    return term.as_signed_long() if z3.is_bv_value(term) else None
+
+
+def inside(offset, width, first, end):
+    """All bytes of an access are between two offsets."""
+    return z3.And(first <= offset, offset <= end - width)
+
+
+class Bytes:
+    """Memory that nobody writes to: something for every offset and width. That loads of
+    different widths agree is not known, which can only leave a claim unproved.
+    """
+
+    def __init__(self, name):
+        self.functions = {width: z3.Function(f'{name}_{width}', z3.BitVecSort(64), z3.BitVecSort(8 * width))
+                          for width in (1, 2, 4, 8)}
+
+    def __call__(self, offset, width):
+        if width == 16:
+            return z3.Concat(self(offset + 8, 8), self(offset, 8))
+        return self.functions[width](z3.simplify(offset))
+
+
+class Memory:
+    """What was written at which offsets, latest last, over what was there before."""
+
+    def __init__(self, before, log=()):
+        self.before, self.log = before, list(log)
+
+    def copy(self):
+        return Memory(self.before, self.log)
+
+    def store(self, offset, value, guard=True):
+        """With a guard: this is there if the guard holds."""
+        for i in range(0, value.size() // 8, 8):
+            part = z3.Extract(min(value.size(), 8 * i + 64) - 1, 8 * i, value)
+            self.log.append((z3.simplify(offset + i), part.size() // 8, z3.simplify(part), guard))
+
+    def forget(self, end, what):
+        """Below this offset there is something else now."""
+        self.log.append((z3.simplify(end), None, what, True))
+
+    def load(self, state, offset, width):
+        if width > 8:
+            return z3.Concat(self.load(state, offset + 8, width - 8), self.load(state, offset, 8))
+        value, chosen = None, []
+        for at, size, stored, guard in reversed(self.log):
+            if size is None:
+                if state.holds(offset + width <= at):
+                    value = stored(offset, width)
+                    break
+                if state.holds(at <= offset):
+                    continue
+                raise Unproved(f'load across the end of what is forgotten: {z3.simplify(offset)}')
+            distance = number(offset - at)
+            if distance is not None and 0 <= distance <= size - width and guard is True:
+                value = z3.Extract(8 * (distance + width) - 1, 8 * distance, stored)
+                break
+            apart = z3.Or(offset + width <= at, at + size <= offset, z3.Not(guard))
+            if state.holds(apart):
+                continue
+            if size != width or not state.holds(z3.Or(offset == at, apart)):
+                raise Unproved(f'load of a part of what was stored: {z3.simplify(offset)}')
+            chosen.append((z3.And(offset == at, guard), stored))
+            if state.holds(chosen[-1][0]):
+                value = stored
+                break
+        if value is None:
+            value = self.before(offset, width)
+        for condition, stored in reversed(chosen):
+            value = z3.If(condition, stored, value)
+        return z3.simplify(value)

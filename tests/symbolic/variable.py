@@ -1,0 +1,142 @@
+"""The body that makes any call, with its three loops; see enter.py."""
+import z3
+
+from contract import H, ZERO, Cut
+from enter import Enter
+from memory import bits, inside, wide
+
+
+class Variable(Enter):
+    def __init__(self, port, stride):
+        super().__init__(port, stride)
+        self.word, self.spill = z3.BitVecs('any_word any_spill', 64)
+        self.any_word = inside(self.word, 1, ZERO, self.words)
+        self.any_spill = inside(self.spill, 1, ZERO, self.spills)
+        self.returned = Returned(self)
+        self.cuts = [Pages(self), StackWords(self), self.returned, Spills(self)]
+
+    def assumed(self):
+        return super().assumed() + [self.listed(2 * self.word), self.listed(2 * (self.words + self.spill))]
+
+    def shape(self):
+        return []
+
+    def claimed_words(self):
+        return [self.word]
+
+    def argument_area(self):
+        return self.return_pointer() - 8 * self.words
+
+    def always(self):
+        """The frame record, and what is saved below it."""
+        registers, stored = super().always()
+        port, frame = self.port, self.entry + self.port.saved_frame
+        saved = {port.saved_frame: self.kept[port.frame], port.saved_slots: self.slots,
+                 port.saved_descriptor: self.descriptor}
+        return ({**registers, port.frame: frame},
+                stored + [('stack', bits(offset), value, True) for offset, value in saved.items()])
+
+    def area_saved(self):
+        return [('stack', bits(self.port.saved_area), self.return_pointer(), True)]
+
+    def loaded(self):
+        """Until the arguments are loaded."""
+        slots = z3.If(self.params == 0, self.descriptor, self.slots)
+        return {'rdi': self.callee, 'rsi': self.caller, 'rax': self.target, 'rcx': slots, 'r8': self.descriptor}
+
+    def returned_registers(self):
+        return {'rsp': self.argument_area(), 'rax': self.result_in, 'xmm0': self.float_in}
+
+    def call(self, state, target):
+        state.claim(state[self.sp] + self.port.pushed == self.argument_area(), 'the argument area meets the return area')
+        state.claim(self.return_pointer() & 15 == 0, 'the return area is aligned')
+        super().call(state, target)
+
+    def target_wrote(self, state, top):
+        """The argument area is the target's, and it has left results in the return area."""
+        state.memory['stack'].forget(self.offset(self.return_pointer() + self.return_area), self.from_area)
+
+    def from_area(self, offset, width):
+        return self.area(offset - self.offset(self.return_pointer()), width)
+
+    def memory(self, called):
+        memory = super().memory(called)
+        if called:
+            memory['stack'].before = self.from_area
+        return memory
+
+    def stored_results(self, done):
+        """Where results belong: 0 if it is a vector, and any other if it is done."""
+        entry, at = self.listing(2 * (self.words + self.spill)), self.scale(self.spill + 1)
+        is_4, is_16 = (entry & 3 == H[name] for name in ('SPILL_4', 'SPILL_16'))
+        low, high = (self.area(entry - H['SPILL_16'] + half, 8) for half in (0, 8))
+        scalar = z3.If(is_4, wide(self.area(entry - H['SPILL_4'], 4)), self.area(entry - H['SPILL_8'], 8))
+        done = z3.And(self.any_spill, done)
+        return [('slots', ZERO, self.float_in, self.vector), ('slots', at, z3.If(is_16, low, scalar), done),
+                ('slots', at + 8, high, z3.And(done, is_16))]
+
+    def results_are_there(self, state):
+        """E2."""
+        super().results_are_there(state)
+        state.claim_stored(self.stored_results(True), 'E2')
+
+
+class Pages(Cut):
+    """The return area, page by page: as many bytes as are left."""
+    name, counter, ahead = 'pages', 'r9', 4096
+
+    def facts(self, count):
+        return [z3.ULE(count, self.contract.return_area), count & 15 == 0]
+
+    def registers(self, count):
+        return {**self.contract.loaded(), 'r9': count, 'rsp': self.contract.return_pointer() + count}
+
+
+class StackWords(Cut):
+    """Stack words, last one first: as many as are left."""
+    name, counter, ahead = 'stack words', 'r9', 8
+
+    def facts(self, count):
+        return [z3.ULE(count, self.contract.words), count != 0]
+
+    def registers(self, count):
+        return {**self.contract.loaded(), 'r9': count, 'rsp': self.contract.argument_area() + 8 * count}
+
+    def stored(self, count):
+        contract = self.contract
+        pushed = z3.And(contract.any_word, z3.ULE(count, contract.word))
+        at = contract.offset(contract.argument_area() + 8 * contract.word)
+        return contract.area_saved() + [('stack', at, contract.stack_word(contract.word), pushed)]
+
+
+class Returned(Cut):
+    """After the call."""
+    name, called = 'returned', True
+
+    def registers(self, count):
+        return self.contract.returned_registers()
+
+    def stored(self, count):
+        return self.contract.area_saved()
+
+
+class Spills(Cut):
+    """Results from the return area, in order: as many as are left."""
+    name, counter, called = 'results', 'rcx', True
+
+    def facts(self, count):
+        return [z3.ULE(count, self.contract.spills), count != 0]
+
+    def registers(self, count):
+        contract = self.contract
+        done = contract.spills - count
+        return {**contract.returned_registers(), 'rcx': count, 'rsi': contract.return_pointer(), 'rdi': contract.stride,
+                'r10': contract.slots + contract.scale(done),
+                'r11': contract.descriptor + H['D_LISTS'] + 2 * (contract.words + done)}
+
+    def stored(self, count):
+        contract = self.contract
+        return contract.stored_results(z3.ULT(contract.spill, contract.spills - count))
+
+
+VARIABLE = {'variable': Variable}

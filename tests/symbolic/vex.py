@@ -1,0 +1,179 @@
+"""Instructions, as pyvex reads them: VEX is the intermediate language of valgrind. Of its
+operations these functions use some thirty; any other is refused.
+"""
+import re
+
+import pyvex
+import z3
+from elftools.elf.elffile import ELFFile
+
+from memory import Unproved, bits, fresh, number, wide
+
+
+class Code:
+    """A linked file: bytes, and where the functions are."""
+
+    def __init__(self, file, arch):
+        elf = ELFFile(file)
+        self.arch, self.lifted = arch, {}
+        self.sections = [(section['sh_addr'], section.data()) for section in elf.iter_sections()
+                         if section['sh_flags'] & 4]
+        prefix = re.compile(r'^vmtrampoline_\d+_\d+_\d+_')
+        self.symbols = {prefix.sub('', symbol.name): symbol['st_value']
+                        for symbol in elf.get_section_by_name('.symtab').iter_symbols()}
+
+    def instruction(self, pc):
+        if pc not in self.lifted:
+            data = next((data[pc - start:pc - start + 16] for start, data in self.sections
+                         if start <= pc < start + len(data)), None)
+            if not data:
+                raise Unproved(f'jump out of the code, to {pc:#x}')
+            self.lifted[pc] = pyvex.lift(data, pc, self.arch, max_inst=1, opt_level=0)
+        return self.lifted[pc]
+
+    def following(self, pc):
+        """Where it goes on after an instruction, as far as one can see from it."""
+        block = self.instruction(pc)
+        yield from (s.dst.value for s in block.statements if s.tag == 'Ist_Exit')
+        puts = [s.data for s in block.statements if s.tag == 'Ist_Put' and s.offset == block.offsIP]
+        if block.jumpkind == 'Ijk_Call' or block.jumpkind == 'Ijk_Boring' and not puts:
+            yield pc + block.size
+        elif block.jumpkind == 'Ijk_Boring' and puts[-1].tag == 'Iex_Const':
+            yield puts[-1].con.value
+
+    def loops(self, entry):
+        """Where a path from here comes by twice first, in the order of addresses."""
+        heads, done, todo = set(), set(), [(entry, frozenset())]
+        while todo:
+            pc, path = todo.pop()
+            if pc in path:
+                heads.add(pc)
+            if pc not in done:
+                done.add(pc)
+                todo += [(other, path | {pc}) for other in self.following(pc)]
+        return sorted(heads)
+
+
+class Step:
+    """One instruction: what it does to a state, and whether the path goes on."""
+
+    def __init__(self, state):
+        self.state, self.machine = state, state.machine
+        self.contract, self.block = self.machine.contract, self.machine.code.instruction(state.pc)
+        self.temporaries = {}
+
+    def refuse(self, what):
+        raise Unproved(f'{what}, at {self.state.pc:#x}')
+
+    def run(self):
+        state, block = self.state, self.block
+        if block.size == 0 or block.jumpkind not in ('Ijk_Boring', 'Ijk_Call', 'Ijk_Ret'):
+            self.refuse('not an instruction of ours')
+        state.lowest, after = state[self.contract.sp], state.pc + block.size
+        following = bits(after)
+        for statement in block.statements:
+            tag = statement.tag
+            if tag == 'Ist_WrTmp':
+                self.temporaries[statement.tmp] = self.value(statement.data)
+            elif tag == 'Ist_Put' and statement.offset == block.offsIP:
+                following = self.value(statement.data)
+            elif tag == 'Ist_Put':
+                state.put(statement.offset, self.value(statement.data))
+            elif tag == 'Ist_Store':
+                self.contract.store(state, z3.simplify(self.value(statement.addr)), self.value(statement.data))
+            elif tag == 'Ist_Exit':
+                if state.decide(self.value(statement.guard) == 1):
+                    state.pc = statement.dst.value
+                    return True
+            elif tag not in ('Ist_IMark', 'Ist_AbiHint', 'Ist_NoOp'):
+                self.refuse(tag)
+        following = z3.simplify(following)
+        if z3.is_bv_value(following):
+            state.pc = following.as_long()
+            return True
+        if block.jumpkind == 'Ijk_Call':
+            self.contract.call(state, following)
+            state.pc = after
+            return True
+        self.contract.exit(state, following)
+        return False
+
+    def value(self, e):
+        tag, value = e.tag, self.value
+        if tag == 'Iex_Const':
+            return bits(e.con.value, e.con.size)
+        if tag == 'Iex_RdTmp':
+            return self.temporaries[e.tmp]
+        if tag == 'Iex_Get':
+            return self.state.get(e.offset, pyvex.const.get_type_size(e.ty) // 8)
+        if tag == 'Iex_Load':
+            width = pyvex.const.get_type_size(e.ty) // 8
+            return self.contract.load(self.state, z3.simplify(value(e.addr)), width)
+        if tag == 'Iex_ITE':
+            return z3.If(value(e.cond) == 1, value(e.iftrue), value(e.iffalse))
+        if tag == 'Iex_CCall':
+            return self.flags(e.callee.name, [value(arg) for arg in e.args])
+        if tag == 'Iex_Unop':
+            return self.unary(e.op[4:], value(e.args[0]))
+        if tag == 'Iex_Binop':
+            return self.binary(e.op[4:], value(e.args[0]), value(e.args[1]))
+        self.refuse(tag)
+
+    def unary(self, op, a):
+        widening = re.fullmatch(r'(\d+)([US])to(\d+)', op)
+        narrowing = re.fullmatch(r'(V?\d+)to(\d+)', op)
+        if widening:
+            extend = z3.ZeroExt if widening[2] == 'U' else z3.SignExt
+            return extend(int(widening[3]) - a.size(), a)
+        if narrowing:
+            return z3.Extract(int(narrowing[2]) - 1, 0, a)
+        if op.startswith('Reinterp'):
+            return a
+        if op.startswith('Not'):
+            return ~a
+        self.refuse(op)
+
+    def binary(self, op, a, b):
+        name = re.sub(r'\d+', '', op)
+        if name in ('Shl', 'Shr', 'Sar'):
+            b = wide(b, a.size())
+        table = {'Add': lambda: a + b, 'Sub': lambda: a - b, 'And': lambda: a & b, 'Or': lambda: a | b,
+                 'Xor': lambda: a ^ b, 'Shl': lambda: a << b, 'Shr': lambda: z3.LShR(a, b),
+                 'Sar': lambda: a >> b, 'HLtoV': lambda: z3.Concat(a, b)}
+        compare = {'CmpEQ': lambda: a == b, 'CmpNE': lambda: a != b, 'CmpLTU': lambda: z3.ULT(a, b)}
+        if name in table:
+            return table[name]()
+        if name in compare:
+            return z3.If(compare[name](), bits(1, 1), bits(0, 1))
+        self.refuse(op)
+
+    def flags(self, helper, arguments):
+        """A condition, as VEX keeps it: from the operation that made the flags."""
+        if helper == 'amd64g_calculate_rflags_c':  # for the flags of inc and dec
+            known = number(arguments[0]) is not None
+            return z3.If(self.x86(*arguments)[0], bits(1), bits(0)) if known else fresh('carry')
+        if helper != 'amd64g_calculate_condition':
+            self.refuse(helper)
+        carry, zero = self.x86(*arguments[1:])
+        condition, table = number(arguments[0]), {2: carry, 4: zero, 6: z3.Or(carry, zero)}
+        if condition is None or condition & ~1 not in table:
+            self.refuse(f'condition {condition}')
+        result = table[condition & ~1]
+        return z3.If(z3.Not(result) if condition & 1 else result, bits(1), bits(0))
+
+    def x86(self, operation, a, b, other):
+        """Carry and zero."""
+        operation = number(operation)
+        if operation is None or not 1 <= operation <= 28:
+            self.refuse('flags of an unknown operation')
+        kind, size = divmod(operation - 1, 4)
+        a, b = (z3.Extract((8 << size) - 1, 0, term) for term in (a, b))
+        if kind == 0:       # add
+            return z3.ULT(a + b, a), a + b == 0
+        if kind == 1:       # sub, cmp
+            return z3.ULT(a, b), a == b
+        if kind == 4:       # and, or, xor, test
+            return z3.BoolVal(False), a == 0
+        if kind in (5, 6):  # inc, dec
+            return z3.Extract(0, 0, other) == 1, a == 0
+        self.refuse(f'flags of operation {operation}')
