@@ -60,6 +60,7 @@ use crate::{
 /// - if the callback unwinds, which those made by [`new`](Self::new) never do, all
 ///   frames up to the one that catches it can be unwound through.
 pub struct Callback<'f> {
+    // Dropped before what its entry points to.
     thunk: ported::Thunk,
     bound: Arc<Bound<'f>>,
 }
