@@ -266,9 +266,10 @@ impl<S: Slot> Trampoline<S> {
 /// program is compiled there is [`c_trampoline!`](crate::c_trampoline).
 ///
 /// C types map to value types by their size and class: pointers and `long` are
-/// `i64`, `int` is `i32`, `double` is `f64`. Variadic functions, structures by
-/// value and `long double` cannot be called. Smaller results (`char`, `short`,
-/// `bool`) leave the upper bits of their `i32` undefined: mask them.
+/// `i64`, `int` is `i32`, `double` is `f64`; on s390x an `unsigned int`, which C
+/// zero-extends there, is an `i64`. Variadic functions, structures by value and
+/// `long double` cannot be called. Smaller results (`char`, `short`, `bool`) leave
+/// the upper bits of their `i32` undefined: mask them.
 ///
 /// ```
 /// use vmtrampoline::{CTrampoline, Signature, ValRaw};
