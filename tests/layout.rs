@@ -12,7 +12,7 @@ use common::{
 use proptest::prelude::*;
 use vmtrampoline::{
     Abi, Error, Layout, Location, Signature, ValType, Value,
-    private::{Shape, describe},
+    private::{Shape, describe, scatter},
 };
 
 /// System V ABI, AMD64 supplement, figure 3.6 ("Register Allocation Example"),
@@ -171,9 +171,9 @@ proptest! {
     }
 }
 
-/// Each assumption of the symbolic proofs is missed where it does not hold.
+/// Each assumption of the symbolic proofs about descriptors is missed where it does not hold.
 #[test]
-fn what_the_proofs_assume_can_be_wrong() {
+fn what_the_proofs_assume_of_descriptors_can_be_wrong() {
     let abi = &Abi::X86_64_SYSV_VM;
     let breaks = [
         ("A1", ("D_PARAMS", 1, 4)),
@@ -199,4 +199,35 @@ fn what_the_proofs_assume_can_be_wrong() {
         }
     })
     .unwrap();
+}
+
+/// The same of scatters.
+#[test]
+fn what_the_proofs_assume_of_scatters_can_be_wrong() {
+    // By the index of a word of the scatter, or beyond them of the lists.
+    let breaks = [
+        ("B1", (8, 1001)),
+        ("B1", (9, 8)),
+        ("B2", (10, 1)),
+        ("B2", (12, 0)),
+        ("B3", (5, 4)),
+        ("B3", (13, 1000)),
+        ("B3", (21, 0)),
+        ("B4", (5, 0)),
+        ("B4", (13, 32)),
+        ("B4", (22, 16)),
+        ("B5", (24, 7)),
+        ("B5", (25, 0)),
+    ];
+    let signature = "(i64, f64, i64, i64, i64, i64, v128) -> (i64, i64, f64, f64)".parse().unwrap();
+    let made = scatter(&Abi::X86_64_SYSV_VM, &signature, Shape::Variable);
+    let (words, lists) = made.unwrap();
+    assumed::of_scatters(&words, &lists).unwrap();
+    for (name, (index, value)) in breaks {
+        let mut both = [&words[..], &lists].concat();
+        both[index] = value;
+        let (words, lists) = both.split_at(words.len());
+        let missed = assumed::of_scatters(words, lists).unwrap_err();
+        assert!(missed.starts_with(name), "{index}: {missed}, not {name}");
+    }
 }

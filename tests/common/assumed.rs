@@ -1,5 +1,5 @@
-//! What the symbolic proofs assume of every descriptor, by the names that
-//! `tests/symbolic/enter.py` gives it.
+//! What the symbolic proofs assume of every descriptor and of every scatter, by the names
+//! that `tests/symbolic/enter.py` and `tests/symbolic/host.py` give it.
 
 use vmtrampoline::{Abi, Descriptor};
 
@@ -76,4 +76,53 @@ pub(crate) fn broken(
     let mut bytes = Bytes::of(descriptor).0.to_vec();
     bytes[constant(field) + distance] = value;
     of_descriptors(&Bytes(&bytes), &Machine::of(abi))
+}
+
+/// Of a scatter, its words from the first on, and its lists.
+pub(crate) fn of_scatters(scatter: &[u16], lists: &[u16]) -> Result<(), String> {
+    let field = |name: &str| (constant(name) - constant("H_SCATTER")) / 2;
+    let word = |name: &str| usize::from(scatter[field(name)]);
+    let registers = |name: &str| scatter[field(name)..][..8].iter().map(|&to| usize::from(to));
+    let [slots, frame, words, spills] =
+        ["H_SLOTS", "H_FRAME", "H_STACK_WORDS", "H_SPILLS"].map(word);
+    let (end, scratch) = (16 * slots, frame.wrapping_sub(constant("SCRATCH_SIZE")));
+
+    let small = 16 * constant("SMALL_SLOTS");
+    ensure!(slots <= LIMIT && (scratch == end || scratch == small && end <= small), "B1");
+
+    let floats = word("H_FLOATS");
+    let most = 2 * LIMIT + constant("H_GROUP");
+    ensure!(words % constant("H_GROUP") == 0 && words <= most && floats <= 8, "B2");
+    let more = word("H_MORE") & constant("MORE_RESULTS") != 0;
+    ensure!(spills == 0 || spills < slots && more, "B2: results");
+
+    let listed = lists[..words].iter().map(|&to| usize::from(to));
+    let eight = |to| to % 8 == 0 && (to + 8 <= end || to == scratch || to == frame);
+    let sixteen = |to| to % 16 == 0 && (to + 16 <= end || to == scratch);
+    ensure!(registers("H_INTEGER").chain(listed.clone()).all(eight), "B3");
+    ensure!(registers("H_FLOAT").all(sixteen), "B3: vector registers");
+    ensure!(registers("H_FLOAT").skip(floats).all(|to| to == scratch), "B3: no vector registers");
+
+    let halves = registers("H_FLOAT").flat_map(|to| [to, to + 8]);
+    let mut places: Vec<_> = registers("H_INTEGER").chain(halves).chain(listed).collect();
+    places.retain(|to| *to + 8 <= end || *to == frame);
+    let count = places.len();
+    places.sort_unstable();
+    places.dedup();
+    ensure!(places.len() == count, "B4: a place with two sources");
+    ensure!(places.contains(&frame) == (spills > 0), "B4: the return pointer");
+
+    let bytes = |entry: u16| match usize::from(entry) {
+        entry if entry % 4 == constant("SPILL_4") => Some((entry - constant("SPILL_4"), 4)),
+        entry if entry % 4 == constant("SPILL_16") => Some((entry - constant("SPILL_16"), 16)),
+        entry if entry % 4 == constant("SPILL_8") => Some((entry, 8)),
+        _ => None,
+    };
+    let results: Option<Vec<_>> = lists[words..].iter().map(|&entry| bytes(entry)).collect();
+    let Some(mut results) = results else { return Err("B5: a width".to_owned()) };
+    results.sort_unstable();
+    let apart = results.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0);
+    let last = results.last().is_none_or(|(start, width)| start + width <= 16 * LIMIT);
+    ensure!(results.len() == spills && apart && last, "B5");
+    Ok(())
 }

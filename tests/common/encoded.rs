@@ -336,6 +336,9 @@ fn scatter_is(
     shape: Shape,
 ) -> Result<(), String> {
     let machine = Machine::of(abi);
+    if machine.unit == 8 && !machine.big_endian {
+        assumed::of_scatters(scatter, lists)?;
+    }
     let signature = layout.signature();
     let (params, results) = (signature.params(), signature.results());
     let field = |name: &str| (constant(name) - constant("H_SCATTER")) / 2;

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 H = {name: int(value, 0) for name, value in
      re.findall(r'^#define (\w+) (\w+)$', (ROOT / 'asm/descriptor.h').read_text(), re.M)}
 ZERO = bits(0)
+PAGE = 4096
 STACK = 1 << 20     # bytes that there are at least below the stack pointer
 
 COUNT = 16          # bits of a count, as of the fields that counts begin with
@@ -130,21 +131,22 @@ class Contract:
     def offset(self, sp):
         return z3.simplify(sp - self.entry)
 
-    def page(self, offset):
-        return z3.LShR(self.entry + offset, 12)
+    def line(self, offset):
+        """The 16 bytes of the stack that this offset is in, all in one page, begin here."""
+        return offset - (offset + 16 - self.port.pushed & 15)
 
     def touch(self, state, offset):
         """E5: a page after the other. What is called touches those below."""
         if state.called or state.holds(state.touched <= offset):
             return
-        state.claim(self.page(state.touched) - self.page(offset) <= 1, 'E5: the next page is touched')
+        state.claim(self.line(state.touched) - offset <= PAGE, 'E5: a page is skipped')
         if state.holds(offset <= state.touched):
             state.touched = offset
 
     def near(self, state, ahead):
         """E5: so many bytes below the stack pointer may be touched next."""
         sp = self.offset(state[self.sp])
-        return z3.And(sp <= state.touched, state.touched <= 0, self.page(state.touched) - self.page(sp - ahead) <= 1)
+        return z3.And(sp <= state.touched, state.touched <= 0, self.line(state.touched) - (sp - ahead) <= PAGE)
 
     def in_frame(self, state, offset, width, end):
         """E3: from the stack pointer on, before the instruction or after."""
@@ -173,7 +175,7 @@ class Contract:
 
     def after_call(self, state, sp):
         """The callee may have changed all registers but those that are kept."""
-        state.claim(self.page(state.touched) - self.page(self.offset(sp)) <= 1, 'E5: the next page is touched')
+        state.claim(self.line(state.touched) - self.offset(sp) <= PAGE, 'E5: a page is skipped')
         kept = {name: state[name] for name in [*self.port.kept, 'd']}
         state.registers, state.unknown, state.called = {}, 'called', True
         for name, term in kept.items():

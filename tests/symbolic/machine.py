@@ -135,8 +135,8 @@ class Machine:
         offset, size = self.arch.registers[name]
         return offset, min(size, 16)
 
-    def run(self, name):
-        entry, contract = self.code.symbols[name], self.contract
+    def run(self, name, distance=0):
+        entry, contract = self.code.symbols[name] + distance, self.contract
         heads, loops = self.code.loops(entry), [cut for cut in contract.cuts if cut.counter]
         if len(heads) != len(loops):
             raise Unproved(f'{len(heads)} loops, not {len(loops)}')

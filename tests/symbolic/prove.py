@@ -23,16 +23,29 @@ from pathlib import Path
 
 from contract import ROOT
 from enter import ENTER
+from host import HOST, Host
 from machine import Machine
 from memory import Refuted, Unproved
 from ports import X86_64
+from thunks import THUNKS, Thunk
 from variable import VARIABLE
 from vex import Code
 
-CONTRACTS = {**ENTER, **VARIABLE}
-STRIDES = [16, 8]
-# A part of others: those that refute its mutants.
-CALLERS = {'all_floats': ['short_cut']}
+PORT = X86_64
+BODIES = {**VARIABLE, **ENTER}
+NAMES = [*BODIES, *HOST, *THUNKS]
+# A part of others: the one that refutes its mutants.
+CALLERS = {'all_floats': 'short_cut'}
+
+
+def cases(name):
+    """What is proved of a function: contracts, and how far into it each begins."""
+    if name in BODIES:
+        return {f'slots of {stride}': [(BODIES[name](PORT, stride), 0)] for stride in (16, 8)}
+    if name in HOST:
+        return {'': [(Host(PORT, *HOST[name]), 0)]}
+    *row, count, size = THUNKS[name]
+    return {f'{count} of them': ((Thunk(PORT, *row, index), index * size) for index in range(count))}
 
 
 def mutants_module():
@@ -44,54 +57,57 @@ def mutants_module():
     return module
 
 
-def linked(port, text):
+def linked(text):
     """The code that this assembly is; None if it is none."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / 'body.s').write_text(text)
-        command = [port.cc, '-shared', '-nostdlib', '-Wl,-Bsymbolic', 'body.s', '-o', 'body.so']
+        command = [PORT.cc, '-shared', '-nostdlib', '-Wl,-Bsymbolic', 'body.s', '-o', 'body.so']
         if subprocess.run(command, cwd=folder, capture_output=True).returncode:
             return None
         with open(Path(folder) / 'body.so', 'rb') as file:
-            return Code(file, port.arch)
+            return Code(file, PORT.arch)
 
 
-def prove(text, name, stride, assumed=True):
-    """What it took, or the Unproved."""
-    start, machine = time.process_time(), Machine(linked(X86_64, text), CONTRACTS[name](X86_64, stride))
-    machine.solver.add(assumed)
+def prove(text, name, case, assumed=True):
+    """Paths, claims and seconds; or the Unproved."""
+    start, code, paths, claims = time.process_time(), linked(text), 0, 0
     try:
-        machine.run(name)
+        for contract, distance in cases(name)[case]:
+            machine = Machine(code, contract)
+            machine.solver.add(assumed)
+            machine.run(name, distance)
+            paths, claims = paths + machine.paths, claims + machine.claims
     except Unproved as unproved:
         return unproved
-    return machine.paths, machine.claims, time.process_time() - start
+    return paths, claims, time.process_time() - start
 
 
-def refute(text, names):
-    """Why these functions are not proved of a mutant; None if they are."""
-    if not linked(X86_64, text):
+def refute(text, name):
+    """Why this function is not proved of a mutant; None if it is."""
+    if not linked(text):
         return 'assembler'
-    whys = (prove(text, name, stride) for name in names for stride in STRIDES)
+    whys = (prove(text, name, case) for case in cases(name))
     return next((why for why in whys if isinstance(why, Unproved)), None)
 
 
 def table(pool, text, names):
     """Whether all are proved."""
-    rows = [(name, stride) for name in names for stride in STRIDES]
+    rows = [(name, case) for name in names for case in cases(name)]
     results = pool.map(prove, [text] * len(rows), *zip(*rows))
-    print(f'{"function":20}{"slots of":>10}{"paths":>8}{"claims":>8}{"seconds":>9}')
+    print(f'{"function":34}{"paths":>8}{"claims":>8}{"seconds":>9}')
     proved = True
-    for (name, stride), result in zip(rows, results):
+    for row, result in zip(rows, results):
         if isinstance(result, Unproved):
             proved, text = False, f'  NOT PROVED: {result}'
         else:
             text = '{:8}{:8}{:9.1f}'.format(*result)
-        print(f'{name:20}{stride:10}{text}', flush=True)
+        print('{:20}{:14}'.format(*row) + text, flush=True)
     return proved
 
 
 def vacuous(text):
     """Whether a contradiction proves anything: if it does, so may what is assumed."""
-    return not isinstance(prove(text, 'bare', 16, assumed=False), Unproved)
+    return not isinstance(prove(text, 'bare', 'slots of 16', assumed=False), Unproved)
 
 
 def control(pool, module, bench, options):
@@ -100,12 +116,12 @@ def control(pool, module, bench, options):
     for mutant in module.mutants(bench.statements):
         name = mutant.name.split(':')[0].split()[0]
         directive = any(word in mutant.name for word in ('.cfi_', '.hidden', 'endbr64'))
-        if (name in CONTRACTS or name in CALLERS) and fnmatch.fnmatchcase(name, options.only) and not directive:
-            todo.append((mutant, CALLERS.get(name, [name])))
+        if name in [*NAMES, *CALLERS] and fnmatch.fnmatchcase(name, options.only) and not directive:
+            todo.append((mutant, CALLERS.get(name, name)))
     todo = todo[options.mutants // 2::options.mutants]
     texts = [bench.source(mutant) for mutant, _ in todo]
     counts, patterns = collections.Counter(), module.equivalents()
-    for (mutant, names), why in zip(todo, pool.map(refute, texts, [names for _, names in todo])):
+    for (mutant, _), why in zip(todo, pool.map(refute, texts, [name for _, name in todo])):
         if options.verbose:
             print(f'{mutant.name}\n    {why!r}', flush=True)
         if why:
@@ -130,8 +146,8 @@ def main():
     context = multiprocessing.get_context('spawn')
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool, \
             tempfile.TemporaryDirectory() as folder:
-        bench = module.Bench(ROOT / X86_64.file, None, Path(folder), False)
-        good = table(pool, bench.source(None), [name for name in CONTRACTS if fnmatch.fnmatchcase(name, options.only)])
+        bench = module.Bench(ROOT / PORT.file, None, Path(folder), False)
+        good = table(pool, bench.source(None), [name for name in NAMES if fnmatch.fnmatchcase(name, options.only)])
         good &= not vacuous(bench.source(None))
         if options.mutants:
             good &= control(pool, module, bench, options)
