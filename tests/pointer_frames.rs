@@ -1,164 +1,18 @@
-//! What function pointers leave on the stack: panics cross it, walkers of frame
-//! pointers find their way through it, longjmp abandons it.
+//! What function pointers leave on the stack: walkers of frame pointers find their way
+//! through it, longjmp abandons it.
 
 #![cfg(all(vmtrampoline_port, unix))]
 
 mod common;
 
-use std::{
-    arch::global_asm,
-    backtrace::Backtrace,
-    ffi::c_void,
-    mem::transmute,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    ptr::null_mut,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::{arch::global_asm, ffi::c_void, mem::transmute};
 
 use common::{
     c::{Compiled, Values},
-    case::{Vector, signature},
+    case::Vector,
+    pointers::{Pointer, SLOT, of_the_pool, typed},
 };
-use vmtrampoline::{
-    Signature, Trampoline, TypedSignature, VMContext, VMFunctionBody, VMOpaqueContext,
-    VMTrampolineUnwind, ValRaw, pointer_unwind,
-    private::{Convention, Shape},
-};
-
-type Contexts = (*mut VMOpaqueContext, *mut VMContext);
-
-/// A pointer, and what it is.
-struct Pointer {
-    name: String,
-    function: VMTrampolineUnwind,
-    /// Whether a target finds a frame record of the pointer's, if that is certain.
-    framed: Option<bool>,
-}
-
-const SIGNATURES: [&str; 8] = [
-    "()",
-    "(i32) -> i32",
-    "(f64, v128) -> f32",
-    "(f32, f32, f32, f32, f32) -> f32",
-    "(i64, i64, i64, i64, i64, i64, i64)",
-    "(i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> i64",
-    "(i32) -> (i32, i64, v128)",
-    "(v128, v128, v128, v128, v128, v128, v128, v128, v128, v128, v128, v128, v128) -> v128",
-];
-
-/// Pointers made at run time, of every body that there is.
-fn of_the_pool() -> impl Iterator<Item = Pointer> {
-    SIGNATURES.iter().flat_map(|text| {
-        let signature = signature(Convention::Vm, text);
-        Shape::ALL.map(|shape| {
-            let trampoline = Trampoline::with_shape(&signature, shape).unwrap();
-            // On riscv64 no body jumps to its target; on s390x and Windows `storing` is
-            // before every body.
-            let framed =
-                cfg!(any(target_arch = "riscv64", target_arch = "s390x", vmtrampoline_windows));
-            let jumps =
-                trampoline.shape() < Shape::Fixed && signature.results().is_empty() && !framed;
-            Pointer {
-                name: format!("{text}, {shape:?}"),
-                function: trampoline.pointer_unwind().unwrap(),
-                framed: Some(!jumps),
-            }
-        })
-    })
-}
-
-/// One made at compile time.
-fn typed<F: TypedSignature>() -> Pointer {
-    let compiler_knows = cfg!(any(target_arch = "x86_64", target_vendor = "apple"));
-    Pointer {
-        name: Signature::of::<F>().to_string(),
-        function: const { pointer_unwind::<F>() },
-        framed: compiler_knows.then_some(true),
-    }
-}
-
-impl Pointer {
-    /// Calls with 16 slots, which is enough for all of these.
-    ///
-    /// # Safety
-    ///
-    /// `target` may be called with these contexts and this pointer's signature.
-    unsafe fn call(&self, (callee, caller): Contexts, target: *const c_void) {
-        let mut slots = [SLOT; 16];
-        // SAFETY: our own condition.
-        unsafe { (self.function)(callee, caller, target.cast(), slots.as_mut_ptr()) };
-    }
-}
-
-const SLOT: ValRaw = ValRaw::v128(0x1234_5678_9abc_def0 << 40);
-const NOBODY: Contexts = (null_mut(), null_mut());
-
-static DROPPED: AtomicUsize = AtomicUsize::new(0);
-
-struct Counted;
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        DROPPED.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Throws, over a destructor on either side of the pointer.
-fn thrown(pointer: &Pointer, target: *const c_void) {
-    let before = DROPPED.load(Ordering::Relaxed);
-    let caught = catch_unwind(AssertUnwindSafe(|| {
-        let _counted = Counted;
-        // SAFETY: the target never looks at its arguments and never returns.
-        unsafe { pointer.call(NOBODY, target) }
-    }));
-    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "thrown", "{}", pointer.name);
-    assert_eq!(DROPPED.load(Ordering::Relaxed), before + 2, "{}", pointer.name);
-}
-
-fn throw() -> ! {
-    let _counted = Counted;
-    // No hook: its message would only be noise.
-    resume_unwind(Box::new("thrown"))
-}
-
-#[test]
-fn panics_cross_every_pointer() {
-    type Callee = *mut VMOpaqueContext;
-    type Caller = *mut VMContext;
-    extern "C-unwind" fn nothing(_: Callee, _: Caller) {
-        throw()
-    }
-    extern "C-unwind" fn one(_: Callee, _: Caller, _: i32) -> i32 {
-        throw()
-    }
-    extern "C-unwind" fn two(_: Callee, _: Caller, _: f32, _: f64, _: *mut f32) -> i64 {
-        throw()
-    }
-    for pointer in of_the_pool() {
-        thrown(&pointer, nothing as *const c_void);
-    }
-    thrown(&typed::<fn()>(), nothing as *const c_void);
-    thrown(&typed::<fn(i32) -> i32>(), one as *const c_void);
-    thrown(&typed::<fn(f32, f64) -> (i64, f32)>(), two as *const c_void);
-    thrown(&typed::<fn(Vector) -> Vector>(), nothing as *const c_void);
-}
-
-#[test]
-fn backtraces_cross_every_pointer() {
-    extern "C-unwind" fn target(seen: *mut VMOpaqueContext, _: *mut VMContext) {
-        let backtrace = Backtrace::force_capture().to_string();
-        // SAFETY: the callee context is this flag.
-        unsafe { *seen.cast::<bool>() = backtrace.contains("backtraces_cross_every_pointer") };
-    }
-    for pointer in of_the_pool().chain([typed::<fn()>(), typed::<fn(Vector)>()]) {
-        let mut seen = false;
-        let contexts = ((&raw mut seen).cast(), null_mut());
-        // SAFETY: the target takes no notice of parameters. Of results, which it does
-        // not have, any bits are good.
-        unsafe { pointer.call(contexts, target as *const c_void) };
-        assert!(seen, "{}", pointer.name);
-    }
-}
+use vmtrampoline::{VMFunctionBody, VMOpaqueContext, VMTrampolineUnwind, ValRaw};
 
 // `vmtrampoline_test_enter(pointer, callee, target, slots)` calls the pointer, from a
 // frame whose record is at the stack pointer of the call, and returns the record's

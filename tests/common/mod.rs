@@ -13,6 +13,7 @@
 //!   route, and judged by its layout.
 //! - [`hosted`]: host functions that judge what they are given.
 //! - [`paths`]: calls that take every path through the assembly.
+//! - [`pointers`]: function pointers of every kind.
 //! - [`guarded`]: memory with a page on both sides that nobody can touch.
 
 #![allow(dead_code)] // no test uses all of it
@@ -51,6 +52,8 @@ pub(crate) mod naive;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod paths;
 pub(crate) mod placed;
+#[cfg(vmtrampoline_port)]
+pub(crate) mod pointers;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod recorder;
 pub(crate) mod strategies;
