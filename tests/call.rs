@@ -14,12 +14,12 @@ use common::{
     native,
     paths::every_path,
     recorder::checked,
-    strategies::passes,
+    strategies::{passes, signatures},
 };
 use proptest::prelude::*;
 use vmtrampoline::{
-    CTrampoline, Error, Layout, Signature, Trampoline, VMContext, VMOpaqueContext, ValRaw, ValType,
-    Value, c_trampoline,
+    CTrampoline, Error, Signature, Trampoline, VMContext, VMOpaqueContext, ValRaw, ValType, Value,
+    c_trampoline,
     private::{Convention, Shape},
     trampoline,
 };
@@ -56,26 +56,11 @@ proptest! {
 /// Every list of up to two parameters by every list of up to two results.
 #[test]
 fn small_signatures() {
-    let lists = |most: u32| {
-        let kinds = [ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::V128];
-        (0..=most).flat_map(move |len| {
-            (0..5usize.pow(len)).map(move |n| {
-                (0..len).map(move |i| kinds[n / 5usize.pow(i) % 5]).collect::<Vec<_>>()
-            })
-        })
-    };
-    let mut calls = 0;
-    for params in lists(2) {
-        for results in lists(2) {
-            let signature = Signature::new(params.clone(), results.clone()).unwrap();
-            for convention in [Convention::Vm, Convention::C] {
-                if Layout::new(&signature, abi(convention)).is_ok() {
-                    calls += check(convention, &signature).len();
-                }
-            }
+    for (convention, results) in [(Convention::Vm, 2), (Convention::C, 1)] {
+        for signature in signatures(abi(convention), 2, results) {
+            check(convention, &signature);
         }
     }
-    assert!(calls > 21 * 21);
 }
 
 /// How much each body can do.

@@ -7,12 +7,12 @@ mod common;
 use std::iter::repeat_n;
 
 use common::{
-    case::{Case, Ground, Route, Subject, abi, signature},
+    case::{Case, Ground, Route, Subject, abi, cases, signature},
     guarded::Edge,
-    strategies::{passes, types_of},
+    strategies::passes,
 };
 use proptest::prelude::*;
-use vmtrampoline::{Abi, Signature, Trampoline, VMTrampoline, ValType, private::Convention};
+use vmtrampoline::{Signature, Trampoline, VMTrampoline, ValType, private::Convention};
 
 fn trampoline(text: &str) -> Trampoline {
     Trampoline::new(&text.parse().expect(text)).unwrap()
@@ -45,8 +45,7 @@ fn one_pointer_for_signatures_that_move_the_same_bytes() {
 
 /// Calls by function pointers of every shape that can take the signature, with
 /// the slots at both edges of the memory.
-fn check(signature: Signature, seed: u64) -> Result<(), String> {
-    let case = Case::new(Convention::Vm, signature, seed);
+fn check(case: &Case) -> Result<(), String> {
     let (layout, ground) = (case.layout(), Ground::new());
     for subject in Subject::all(Convention::Vm, &case.signature) {
         let Subject::Vm(trampoline) = &subject else { unreachable!("that was the convention") };
@@ -58,29 +57,24 @@ fn check(signature: Signature, seed: u64) -> Result<(), String> {
     Ok(())
 }
 
-fn signatures(params: usize, results: usize) -> impl Strategy<Value = Signature> {
-    let abi = Abi::HOST_VM.unwrap();
-    (types_of(abi, params), types_of(abi, results))
-        .prop_map(|(params, results)| Signature::new(params, results).unwrap())
-}
-
 proptest! {
     // Every signature takes as many thunks as it has shapes.
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn short_signatures(signature in signatures(6, 1), seed: u64) {
-        check(signature, seed).map_err(TestCaseError::fail)?;
+    fn short_signatures(case in cases(Convention::Vm, 6, 1)) {
+        check(&case).map_err(TestCaseError::fail)?;
     }
 
     #[test]
-    fn long_signatures(signature in signatures(30, 8), seed: u64) {
-        check(signature, seed).map_err(TestCaseError::fail)?;
+    fn long_signatures(case in cases(Convention::Vm, 30, 8)) {
+        check(&case).map_err(TestCaseError::fail)?;
     }
 }
 
 #[test]
 fn edge_cases() {
+    let check = |signature| check(&Case::new(Convention::Vm, signature, 3)).unwrap();
     for text in [
         "()",
         "() -> i32",
@@ -91,9 +85,9 @@ fn edge_cases() {
         "(v128, i64, i64, i64, i64, i64, v128, i32) -> f64",
         "(i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> f32",
     ] {
-        check(signature(Convention::Vm, text), 3).unwrap();
+        check(signature(Convention::Vm, text));
     }
     for ty in ValType::ALL.into_iter().filter(|ty| passes(abi(Convention::Vm), *ty)) {
-        check(Signature::new(repeat_n(ty, 1000), repeat_n(ty, 1000)).unwrap(), 3).unwrap();
+        check(Signature::new(repeat_n(ty, 1000), repeat_n(ty, 1000)).unwrap());
     }
 }

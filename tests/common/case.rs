@@ -12,6 +12,7 @@ use vmtrampoline::{
 
 use super::{
     guarded::{Edge, Guarded},
+    placed::ensure,
     recorder::{self, Recording, checked, record},
     strategies::{passes, types_of},
 };
@@ -238,14 +239,6 @@ fn random(seed: u64, index: u64) -> u64 {
 /// The value of this type at the start of a slot.
 pub(crate) fn value(slot: u128, ty: ValType) -> u128 {
     slot & (u128::MAX >> (128 - 8 * ty.size()))
-}
-
-macro_rules! ensure {
-    ($condition:expr, $($message:tt)*) => {
-        if !$condition {
-            return Err(format!($($message)*));
-        }
-    };
 }
 
 /// Calls of at most so many parameters and results.
