@@ -33,12 +33,15 @@ type Body = unsafe extern "C" fn(
     *const c_void,
 ) -> u64;
 
-/// Instructions to copy: those up to the last body and more than it has.
+/// More instructions than the last body has.
+const LAST: usize = 180;
+
+/// Instructions to copy: those up to the last body, and it.
 fn bodies() -> &'static [u32] {
     let first = subject(Convention::Vm, Shape::Bare).body().cast::<u32>();
     let last = subject(Convention::Vm, Shape::Variable).body().cast::<u32>();
     // SAFETY: one object's code, in this order, and the code after it.
-    unsafe { slice::from_raw_parts(first, last.offset_from(first) as usize + 180) }
+    unsafe { slice::from_raw_parts(first, last.offset_from(first) as usize + LAST) }
 }
 
 fn subject(convention: Convention, shape: Shape) -> Subject {
@@ -94,6 +97,7 @@ fn is_illegal(run: impl FnOnce()) -> bool {
 fn enforced() -> bool {
     // SAFETY: always.
     let enforced = unsafe { libc::getauxval(libc::AT_HWCAP2) } & HWCAP2_BTI != 0;
+    assert!(enforced || std::env::var_os("VMTRAMPOLINE_RUNNER").is_none(), "emulators have BTI");
     if !enforced {
         println!("skipped: this processor has no BTI");
     }
