@@ -27,7 +27,7 @@ RED_ZONE = {'i386:x86-64': 128}  # bytes below the stack pointer that signal han
 OURS = re.compile(r'vmtrampoline_\d+_\d+_\d+_(\w+)')
 
 names = {}  # of the bodies, by address
-symbols = {}  # whether a pc is in the assembly, by pc
+symbols = {}  # the function of the assembly that a pc is in, or None, by pc
 seen, entered, wrong, steps = collections.Counter(), set(), [], 0
 ENOUGH = 40  # unwindings at an instruction
 
@@ -47,16 +47,22 @@ def run(command):
 
 
 def ours(address):
-    """Whether an address is in the assembly."""
+    """The function of the assembly that has this address, or None."""
     if address not in symbols:
-        symbols[address] = bool(OURS.match(run(f'info symbol {address}')))
+        match = OURS.match(run(f'info symbol {address}'))
+        symbols[address] = match and match[1]
     return symbols[address]
 
 
 def caller():
-    """What gdb knows of the caller of the newest frame; a body may have been called by another."""
-    frame = gdb.newest_frame().older()
-    while frame is not None and ours(number(frame.pc())):
+    """What gdb knows of the caller of the newest frame. A body may have been called by
+    another, but none calls itself.
+    """
+    frame, functions = gdb.newest_frame(), []
+    while frame is not None and (function := ours(number(frame.pc()))):
+        if function in functions:
+            return {}
+        functions.append(function)
         frame = frame.older()
     if frame is None:
         return {}
