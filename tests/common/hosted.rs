@@ -206,9 +206,9 @@ impl Case {
 
             let given: Vec<_> = self.slots(count);
             let params = self.signature.params();
-            let seen = std::sync::Mutex::new(Vec::new());
-            let host = Hosted::closure(self.convention, &self.signature, |_, slots| {
-                *seen.lock().unwrap() = slots.to_vec();
+            let seen = std::sync::Mutex::new((0, Vec::new()));
+            let host = Hosted::closure(self.convention, &self.signature, |caller, slots| {
+                *seen.lock().unwrap() = (caller as usize, slots.to_vec());
                 self.answer(slots);
             });
             let mut slots = before.clone();
@@ -217,7 +217,10 @@ impl Case {
             unsafe { subject.call(contexts, host.code(), &mut slots) }.expect("enough slots");
             compare("closure", &slots)?;
             drop(host);
-            let seen = seen.into_inner().unwrap();
+            let (caller, seen) = seen.into_inner().unwrap();
+            if self.convention == Convention::Vm && caller != contexts[1] {
+                return Err(format!("{}, closure: its caller is {caller:#x}", self.signature));
+            }
             for (i, (slot, given)) in seen.iter().zip(given).enumerate() {
                 let must = params.get(i).map_or(0, |&ty: &ValType| value(given, ty));
                 if slot.get_v128() != must {
