@@ -46,6 +46,7 @@ impl Array {
 
 /// Compares values one by one; `what` they are is for the message.
 pub fn compare(what: &str, expected: &[u128], found: &[u128]) -> Result<(), String> {
+    assert_eq!(expected.len(), found.len(), "{what}s");
     match expected.iter().zip(found).position(|(expected, found)| expected != found) {
         None => Ok(()),
         Some(i) => Err(format!("{what} {i} should be {:#x}, is {:#x}", expected[i], found[i])),

@@ -71,7 +71,9 @@ pub fn run(make: &Maker) -> Report {
         drop((expected, found));
         signatures.extend(script.subjects.into_keys());
     }
-    report.note(format!("{} signatures, {traps} traps, {prints} prints", signatures.len()));
+    let tried = format!("{} signatures, {traps} traps, {prints} prints", signatures.len());
+    report.check(traps > 0 && prints > 0, || format!("tried only {tried}"));
+    report.note(tried);
     report
 }
 
