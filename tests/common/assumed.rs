@@ -67,14 +67,17 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     Ok(())
 }
 
-/// The same of a copy in which a byte, counted from a field on, is another.
+/// The same of a copy in which a byte, counted from a field on as little-endian machines
+/// do, is another.
 pub(crate) fn broken(
     descriptor: &Descriptor,
     abi: &Abi,
     (field, distance, value): (&str, usize, u8),
 ) -> Result<(), String> {
     let mut bytes = Bytes::of(descriptor).0.to_vec();
-    bytes[constant(field) + distance] = value;
+    let word = !["D_RESULT", "D_FLOATS", "D_STRIDE", "D_RETURN_REGISTER"].contains(&field);
+    let swap = usize::from(word && cfg!(target_endian = "big"));
+    bytes[constant(field) + (distance ^ swap)] = value;
     of_descriptors(&Bytes(&bytes), &Machine::of(abi))
 }
 
