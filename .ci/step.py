@@ -10,7 +10,7 @@ What lies below the stack pointer, where a signal handler could be, is overwritt
 before each step. gdb, which reads the CFI by itself, must find the same caller at
 every instruction, the first times that it is reached.
 With COUNTED in the environment, it says how many instructions each call took.
-The last line counts; the exit code is 1 if anything was wrong or a body not entered.
+The last line counts; the exit code is 1 if anything was wrong or an instruction not reached.
 """
 import collections
 import os
@@ -27,8 +27,9 @@ RED_ZONE = {'i386:x86-64': 128}  # bytes below the stack pointer that signal han
 OURS = re.compile(r'vmtrampoline_\d+_\d+_\d+_(\w+)')
 
 names = {}  # of the bodies, by address
+instructions = {}  # of the bodies: where in which one, by address
 symbols = {}  # the function of the assembly that a pc is in, or None, by pc
-seen, entered, wrong, steps = collections.Counter(), set(), [], 0
+seen, wrong, steps = collections.Counter(), [], 0
 ENOUGH = 40  # unwindings at an instruction
 
 
@@ -94,7 +95,6 @@ def walk(name):
             continue
         steps += 1
         seen[pc()] += 1
-        entered.add(names.get(pc(), name))
         if seen[pc()] <= ENOUGH:
             overwrite()
             if caller() != expected:
@@ -112,6 +112,10 @@ for match in OURS.finditer(run('info functions ^vmtrampoline_[0-9]')):
     if 'thunks' not in match[0]:
         address = number(gdb.parse_and_eval(f'(long)&{match[0]}'))
         names[address] = match[1]
+        # Between parts that are aligned there are nops.
+        for at, offset in re.findall(r'^(?:=>)? *(0x\w+) <(.*)>:(?!\s*nop)', run(f'disassemble {address}'), re.M):
+            instructions[int(at, 16)] = match[1] + offset
+        assert address in instructions
         gdb.Breakpoint(f'*{address}', internal=True)
 run('continue')
 while gdb.selected_inferior().pid:
@@ -120,7 +124,7 @@ while gdb.selected_inferior().pid:
     run('continue')
 
 print('\n'.join(wrong[:20]))
-missed = [] if 'COUNTED' in os.environ else sorted(set(names.values()) - entered)
-print(f'{sum(min(n, ENOUGH) for n in seen.values())} unwindings at {len(seen)} instructions of {len(entered)} bodies, {len(wrong)} wrong,',
-      f"not entered: {', '.join(missed) or 'none'}")
+missed = [] if 'COUNTED' in os.environ else [instructions[at] for at in sorted(instructions.keys() - seen.keys())]
+print(f'{sum(min(n, ENOUGH) for n in seen.values())} unwindings at {len(seen)} instructions of {len(names)} bodies, {len(wrong)} wrong,',
+      f"not reached: {', '.join(missed) or 'none'}")
 run(f'quit {int(bool(wrong or missed or not steps))}')

@@ -18,6 +18,7 @@ use common::{
     case::{Case, abi, cases, signature},
     hosted::{Hosted, kept},
     native,
+    paths::wide,
     recorder::{checked, record},
     strategies::{passes, signatures},
 };
@@ -136,8 +137,7 @@ fn the_abi_is_kept() {
         ] {
             kept(Convention::Vm, text, shape, None).unwrap();
         }
-        let wide = format!("() -> (i32{})", ", v128".repeat(300));
-        keeps_wide(&wide, shape);
+        keeps_wide(&wide(), shape);
         for text in ["()", "(i64) -> i64", "(i64, i64) -> f64", "(i64, i64, i64, i64, i64) -> i32"]
         {
             kept(Convention::C, text, shape, None).unwrap();

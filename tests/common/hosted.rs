@@ -11,7 +11,7 @@ use vmtrampoline::{
 use super::{
     case::{Bytes, Case, Subject, abi, signature, value},
     guarded::{Edge, Guarded},
-    paths::HOST_SIGNATURES,
+    paths::{HOST_SIGNATURES, wide},
     recorder::{POISON, checked, native, record},
 };
 
@@ -348,9 +348,11 @@ pub(crate) fn every_host_path(
 ) {
     let integers = Layout::new(&"(i64, i64, i64, i64, i64)".parse().unwrap(), abi(Convention::C));
     let integers = integers.unwrap();
-    let mut area = vec![0u128; 400];
-    let wide = format!("() -> (i32{})", ", v128".repeat(300));
-    for text in HOST_SIGNATURES.into_iter().chain([&*wide]) {
+    // On the stack, where parameters are read that nobody has passed.
+    let mut area = [0u128; 400];
+    let wide = wide();
+    let many = format!("({})", ["i64"; 300].join(", "));
+    for text in HOST_SIGNATURES.into_iter().chain([&*wide, &*many]) {
         for convention in [Convention::Vm, Convention::C] {
             let signature = signature(convention, text);
             let Ok(layout) = Layout::new(&signature, abi(convention)) else { continue };

@@ -2,9 +2,9 @@
 
 use vmtrampoline::private::Convention;
 
-use super::case::{Case, Route, Subject, signature};
+use super::case::{Case, Route, Subject, Vector, signature};
 
-const SIGNATURES: [&str; 13] = [
+const SIGNATURES: [&str; 15] = [
     "()",
     "() -> i32",
     "(i32) -> i64",
@@ -15,8 +15,10 @@ const SIGNATURES: [&str; 13] = [
     "(v128) -> v128",
     "(f32, f32, f32, f32, f32) -> (i32, v128, i32, v128, i64)",
     "(i64) -> (f32, v128, f32)",
+    "(i64, i64) -> (i32, i32)",
     "(i64, i64, i64) -> (f32, i64)",
     "(i64, i64, i64, i64) -> (i32, v128)",
+    "(i64, i64, i64, i64, i64) -> (i64, i32)",
     "(i64, i64, i64, i64, i64, i64) -> (i32, v128)",
 ];
 
@@ -42,13 +44,18 @@ pub(crate) const HOST_SIGNATURES: [&str; 18] = [
     "(v128, v128, v128, v128, v128, v128, v128, v128, v128, v128, i32, i32, i32, i32, i32, i32, i64)",
 ];
 
+/// A return area of more than a page, whatever becomes of a v128.
+pub(crate) fn wide() -> String {
+    format!("() -> (i32{})", ", v128".repeat(4800 / size_of::<Vector>()))
+}
+
 /// Hands over these calls, by every body and function pointer that can make them.
 pub(crate) fn every_path(mut take: impl FnMut(&Case, &Subject, Route)) {
     // From one stack word to as many as `fixed` takes, whatever a word is.
     let integers = [(7, ""), (10, " -> i64"), (12, ""), (14, " -> i64")];
     let integers =
         integers.map(|(n, results)| format!("({}){results}", ["i64"; 14][..n].join(", ")));
-    let wide = format!("() -> (i32{})", ", v128".repeat(300));
+    let wide = wide();
     for text in SIGNATURES.into_iter().chain(integers.iter().map(|text| &**text)).chain([&*wide]) {
         for convention in [Convention::Vm, Convention::C] {
             let signature = signature(convention, text);
