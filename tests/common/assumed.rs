@@ -29,13 +29,17 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     ensure!(stride == 16 || floats != vectors && result != vector, "A2: vectors");
     ensure!(params > 0 || floats == 0 && words == 0, "A2: without parameters");
 
-    ensure!(words % group == 0 && words <= 2 * LIMIT + constant("VECTOR_WORDS") + group, "A3");
-    // On s390x the stack is aligned to 8.
-    let alignment = if machine.big_endian { 8 } else { 16 };
+    // On s390x, the big-endian one, vectors have words of their own, and the stack is
+    // aligned to 8.
+    let (more, alignment) =
+        if machine.big_endian { (constant("VECTOR_WORDS"), 8) } else { (0, 16) };
+    ensure!(words % group == 0 && words <= 2 * LIMIT + more + group, "A3");
     ensure!(area % alignment == 0 && area <= 16 * LIMIT, "A4");
 
     let end = first + unit * words;
-    ensure!(register == 0 || register.is_power_of_two() && spills > 0, "A5: a register");
+    let after_contexts = 2..machine.registers.integer.len();
+    let known = after_contexts.map(|i| 1 << i).any(|bit| bit == register);
+    ensure!(register == 0 || known && spills > 0, "A5: a register");
     ensure!(return_word % unit == 0 && return_word <= end, "A5: a word");
     ensure!(spills == 0 || register != 0 || return_word < end, "A5: neither");
 

@@ -34,7 +34,7 @@ pub(super) fn constant(name: &str) -> usize {
 
 /// What the conventions of a machine ask for, besides places.
 pub(super) struct Machine {
-    registers: Registers,
+    pub(super) registers: Registers,
     /// The offset of the first stack slot, and the unit of stack words.
     pub(super) first_slot: u32,
     pub(super) unit: u32,

@@ -35,9 +35,9 @@ class Fields:
 
 class Cut:
     """A place where paths meet, and what holds whenever one comes by. If it is the head
-    of a loop, a register counts down to the end.
+    of a loop, `left` of a state is a count that falls to the end.
     """
-    counter, called = None, False
+    left, called = None, False
     ahead = 0       # so many bytes below the stack pointer may be touched next
 
     def __init__(self, contract):
@@ -59,7 +59,7 @@ class Cut:
         def claim(condition, what):
             state.claim(condition, f'{self.name}: {what}')
 
-        count = state[self.counter] if self.counter else ZERO
+        count = self.left(state) if self.left else ZERO
         registers, stored = self.everything(count)
         claim(state.called == self.called, 'the call')
         claim(z3.And(z3.ULT(count, 1 << COUNT), *self.facts(count)), 'count')
@@ -113,27 +113,30 @@ class Contract:
 
     def assumed(self):
         """Of the stack: aligned, and not at an end of the address space."""
-        return [self.entry & 15 == 16 - self.port.pushed, z3.ULT(STACK, self.entry), z3.ULT(self.entry, 1 << 63)]
+        return [self.entry + self.port.pushed & 15 == 0, z3.ULT(STACK, self.entry), z3.ULT(self.entry, 1 << 63)]
 
     def begin(self, state):
         state.memory = self.memory(False)
-        state.memory['stack'].store(ZERO, self.returns)
         state[self.sp], state.touched = self.entry, ZERO
-        self.kept = {name: state[name] for name in [*self.port.kept, 'd']}
+        if self.port.pushed:
+            state.memory['stack'].store(ZERO, self.returns)
+        else:
+            state[self.port.link] = self.returns
+        self.kept = {name: state[name] for name in self.port.kept}
 
     def memory(self, called):
         return {'stack': Memory(lambda offset, width: fresh('unwritten', 8 * width))}
 
     def always(self):
         """Registers and what is stored, at every cut."""
-        return self.kept, [('stack', ZERO, self.returns, True)]
+        return self.kept, [('stack', bits(self.port.saved_link), self.returns, True)]
 
     def offset(self, sp):
         return z3.simplify(sp - self.entry)
 
     def line(self, offset):
         """The 16 bytes of the stack that this offset is in, all in one page, begin here."""
-        return offset - (offset + 16 - self.port.pushed & 15)
+        return offset - (offset - self.port.pushed & 15)
 
     def touch(self, state, offset):
         """E5: a page after the other. What is called touches those below."""
@@ -176,7 +179,7 @@ class Contract:
     def after_call(self, state, sp):
         """The callee may have changed all registers but those that are kept."""
         state.claim(self.line(state.touched) - self.offset(sp) <= PAGE, 'E5: a page is skipped')
-        kept = {name: state[name] for name in [*self.port.kept, 'd']}
+        kept = {name: state[name] for name in self.port.kept}
         state.registers, state.unknown, state.called = {}, 'called', True
         for name, term in kept.items():
             state[name] = term

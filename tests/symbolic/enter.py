@@ -41,7 +41,7 @@ class Enter(Contract):
 
     def assumed(self):
         vectors, at_most = H['FLOATS_VECTORS'], LIMIT * 2 + H['GROUP']
-        registers = [0] + [1 << i for i in range(2, 6)]
+        registers = [0] + [1 << i for i in range(2, len(self.port.integers))]
         return super().assumed() + [
             # A1: the counts, and kinds of what is counted.
             z3.And(self.params <= LIMIT, self.results <= LIMIT),
@@ -85,7 +85,8 @@ class Enter(Contract):
         spill = [entry & 3 != 3]
         for mark, width in SPILLS:
             start = entry - mark
-            fits = z3.And(start & min(width, 8) - 1 == 0, inside(start, width, ZERO, self.return_area), self.stride >= width)
+            fits = inside(start, width, ZERO, self.return_area)
+            fits = z3.And(start & min(width, 8) - 1 == 0, fits, self.stride >= width)
             spill.append(z3.Implies(entry & 3 == mark, fits))
         return z3.And(z3.Implies(inside(offset, 2, ZERO, words), self.from_parameter(entry)),
                       z3.Implies(inside(offset, 2, words, words + 2 * self.spills), z3.And(*spill)))
@@ -148,7 +149,8 @@ class Enter(Contract):
         if self.tail:
             state.claim(following == self.target, 'E1: target')
             self.left(state, 0)
-            returns = state.memory['stack'].load(state, ZERO, self.port.pushed)
+            on_stack = self.port.pushed and state.memory['stack'].load(state, ZERO, self.port.pushed)
+            returns = on_stack if self.port.pushed else state[self.port.link]
             state.claim(returns == self.returns, 'the return address is there')
             return self.arguments(state, bits(self.port.pushed))
         state.claim(state.called, 'E1: target is called')
@@ -161,7 +163,8 @@ class Enter(Contract):
         port, claim, area = self.port, state.claim, self.return_pointer()
         claim(state[port.callee] == self.callee, 'E1: callee context')
         claim(state[port.caller] == self.caller, 'E1: caller context')
-        claim(state['d'] == self.kept['d'], 'E1: direction flag')
+        if 'd' in self.kept:
+            claim(state['d'] == self.kept['d'], 'E1: direction flag')
         for i, name in list(enumerate(port.integers))[2:]:
             slot = self.slot(self.register(state, 'D_INTEGER', i), 8)
             argument = z3.Or(self.params == 0, state[name] == slot)
@@ -169,13 +172,13 @@ class Enter(Contract):
         for i, name in enumerate(port.floats):
             offset = self.register(state, 'D_FLOAT', i)
             claim(z3.Or(self.floats <= i, low(state[name]) == self.slot(offset, 8)), f'E1: {name}')
-            claim(z3.Or(self.floats != H['FLOATS_VECTORS'], state[name] == self.slot(offset, 16)), f'E1: vector {name}')
-        stack = state.memory['stack']
-        state.claim_if(z3.And(self.spills != 0, self.return_register == 0), lambda case: case.claim(
-            stack.load(case, z3.simplify(top + self.return_word), 8) == area, 'E1: return pointer'))
+            vector = state[name] == self.slot(offset, 16)
+            claim(z3.Or(self.floats != H['FLOATS_VECTORS'], vector), f'E1: vector {name}')
+        on_stack = z3.And(self.spills != 0, self.return_register == 0)
+        state.claim_stored([('stack', top + self.return_word, area, on_stack)], 'E1: return pointer')
         for index in self.claimed_words():
-            state.claim_if(z3.And(inside(index, 1, ZERO, self.words), 8 * index != self.return_word), lambda case: case.claim(
-                stack.load(case, z3.simplify(top + 8 * index), 8) == self.stack_word(index), 'E1: a stack word'))
+            carries = z3.And(inside(index, 1, ZERO, self.words), 8 * index != self.return_word)
+            state.claim_stored([('stack', top + 8 * index, self.stack_word(index), carries)], 'E1: a stack word')
 
     def stack_word(self, index):
         return self.slot(self.listing(2 * index), 8)
@@ -262,4 +265,5 @@ class Storing(StoringShortCut):
         state.claim(state[self.port.target] == z3.BitVec('target', 64), 'R3: target')
 
 
-ENTER = {'bare': Bare, 'short_cut': ShortCut, 'fixed': Fixed, 'storing_short_cut': StoringShortCut, 'storing': Storing}
+ENTER = {'bare': Bare, 'short_cut': ShortCut, 'fixed': Fixed,
+         'storing_short_cut': StoringShortCut, 'storing': Storing}

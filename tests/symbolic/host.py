@@ -9,7 +9,7 @@ a parameter. That each such place has one source, a register or a stack word, is
 """
 import z3
 
-from contract import H, ZERO, Contract, Cut, Fields
+from contract import H, PAGE, ZERO, Contract, Cut, Fields
 from enter import LIMIT, SPILLS
 from memory import Bytes, Memory, Unproved, bits, fresh, inside, low, number, wide
 
@@ -25,7 +25,7 @@ class Place:
 
 
 class Host(Contract):
-    """With `small` in a frame of constant size, with `plain` for plain C."""
+    """One of x86-64: with `small` in a frame of constant size, with `plain` for plain C."""
 
     def __init__(self, port, small, plain):
         super().__init__(port)
@@ -51,8 +51,8 @@ class Host(Contract):
     def goes_somewhere(self, entry, width):
         """B3: to a slot, to the scratch bytes, or to where the return pointer is kept."""
         slot = inside(entry, width, ZERO, SLOT * self.slots)
-        return z3.And(entry & (7 if width == 8 else 15) == 0,
-                      z3.Or(slot, entry == self.frame - H['SCRATCH_SIZE'], entry == self.frame if width == 8 else False))
+        scratch, pointer = entry == self.frame - H['SCRATCH_SIZE'], z3.And(entry == self.frame, width == 8)
+        return z3.And(entry & width - 1 == 0, z3.Or(slot, scratch, pointer))
 
     def integer(self, index):
         return self.scatter('H_INTEGER', 2, index)
@@ -108,11 +108,12 @@ class Host(Contract):
 
     def assumed(self):
         place, pointer = self.places
-        facts = super().assumed() + [
+        size = lambda slots: SLOT * slots + H['SCRATCH_SIZE']
+        most = H['SMALL_SLOTS'] if self.small else LIMIT
+        least = size(most if self.small else self.slots)
+        return super().assumed() + [
             # B1: the frame; a small one has room for more.
-            z3.And(self.slots <= (H['SMALL_SLOTS'] if self.small else LIMIT), self.frame & 15 == 0),
-            self.frame == SLOT * H['SMALL_SLOTS'] + H['SCRATCH_SIZE'] if self.small else
-            z3.And(self.frame >= SLOT * self.slots + H['SCRATCH_SIZE'], self.frame <= SLOT * LIMIT + H['SCRATCH_SIZE']),
+            z3.And(self.slots <= most, self.frame & 15 == 0, inside(self.frame, 0, least, size(most))),
             # B2: counts.
             z3.And(self.words & H['H_GROUP'] - 1 == 0, self.words <= 2 * LIMIT + H['H_GROUP'], self.floats <= 8),
             z3.Or(self.spills == 0, z3.And(self.spills < self.slots, self.more & H['MORE_RESULTS'] != 0)),
@@ -129,7 +130,6 @@ class Host(Contract):
             # B5
             self.spill_fits(self.spill),
         ]
-        return facts
 
     # ---- accesses
 
@@ -252,7 +252,10 @@ class Host(Contract):
 
 class Pages(Cut):
     """The frame, page by page: as many bytes as are left."""
-    name, counter, ahead = 'pages', 'rax', 4096
+    name, ahead = 'pages', PAGE
+
+    def left(self, state):
+        return state['rax']
 
     def facts(self, count):
         return [z3.ULE(count, self.contract.frame), count & 15 == 0]
@@ -263,14 +266,18 @@ class Pages(Cut):
 
 class Words(Cut):
     """Stack words, two at a time, last ones first: as many as are left."""
-    name, counter, ahead = 'words', 'rcx', 8
+    name, ahead = 'words', 8
+
+    def left(self, state):
+        return state['rcx']
 
     def facts(self, count):
         return [z3.ULE(count, self.contract.words), count != 0, count & H['H_GROUP'] - 1 == 0]
 
     def registers(self, count):
         contract = self.contract
-        return {'rdi': contract.context, 'rsi': contract.caller, 'rcx': count, 'r8': contract.lists, 'rsp': contract.top}
+        return {'rdi': contract.context, 'rsi': contract.caller, 'rcx': count, 'r8': contract.lists,
+                'rsp': contract.top}
 
     def stored(self, count):
         contract = self.contract
@@ -291,7 +298,10 @@ class Returned(Cut):
 
 class Spills(Cut):
     """Results for the return area, in order: as many as are left."""
-    name, counter, called = 'results', 'rcx', True
+    name, called = 'results', True
+
+    def left(self, state):
+        return state['rcx']
 
     def facts(self, count):
         contract = self.contract

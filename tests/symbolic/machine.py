@@ -98,7 +98,7 @@ class State:
         """Memory, offset, value, and under which condition it is there."""
         for memory, offset, value, guard in stored:
             self.claim_if(guard, lambda case: case.claim(
-                case.memory[memory].load(case, offset, value.size() // 8) == value, f'{what}: {memory}'))
+                case.memory[memory].load(case, z3.simplify(offset), value.size() // 8) == value, f'{what}: {memory}'))
 
     def decide(self, condition):
         if self.holds(condition):
@@ -137,7 +137,7 @@ class Machine:
 
     def run(self, name, distance=0):
         entry, contract = self.code.symbols[name] + distance, self.contract
-        heads, loops = self.code.loops(entry), [cut for cut in contract.cuts if cut.counter]
+        heads, loops = self.code.loops(entry), [cut for cut in contract.cuts if cut.left]
         if len(heads) != len(loops):
             raise Unproved(f'{len(heads)} loops, not {len(loops)}')
         self.cuts, self.begun = dict(zip(heads, loops)), set()

@@ -1,17 +1,44 @@
-"""A row for each port: its names for what the reference text speaks of."""
+"""A row for each port: its names for what the reference text speaks of, and the roles of its
+registers at the heads of loops, c being the contract.
+"""
 from types import SimpleNamespace
 
 import archinfo
+import z3
+
+from contract import H
 
 X86_64 = SimpleNamespace(
-    file='asm/x86_64_sysv.S', cc='cc', arch=archinfo.ArchAMD64(), sp='rsp', frame='rbp',
+    file='asm/x86_64_sysv.S', triple='x86_64-unknown-linux-gnu', cc='cc', arch=archinfo.ArchAMD64(),
     callee='rdi', caller='rsi', target='rdx', slots='rcx', descriptor='r8',
     integers='rdi rsi rdx rcx r8 r9'.split(), floats=[f'xmm{i}' for i in range(8)],
-    result='rax', float_result='xmm0', kept='rbx rbp r12 r13 r14 r15'.split(),
-    pushed=8,       # bytes that a call pushes
-    plain_context='r10',
-    # `host`, from the stack pointer at entry down: the end of the frame, and the context.
-    host_frame=-24, host_context=-16,
-    # `variable`, from the stack pointer at entry down.
-    saved_frame=-8, saved_area=-16, saved_descriptor=-24, saved_slots=-32, saved=-40,
+    result='rax', float_result='xmm0', plain_context='r10',
+    sp='rsp', frame='rbp', kept='rbx rbp r12 r13 r14 r15 d'.split(),    # d is the direction flag
+    # Bytes that a call pushes; then, from the stack pointer at entry on: the return address
+    # and the frame record,
+    pushed=8, saved_link=0, saved_frame=-8,
+    # what `variable` saves, and the end of that; the context of `host`, and where its frame ends.
+    saved_area=-16, saved_descriptor=-24, saved_slots=-32, saved=-40, host_context=-16, host_frame=-24,
+    # The loops of `variable`.
+    target_moved='rax', pages_left='r9',
+    words_at_once=1, words_left=lambda c, state: state['r9'], words=lambda c, left: {'r9': left},
+    spills_left='rcx', spills=lambda c, left, lists, slots: {
+        'rcx': left, 'rsi': c.return_pointer(), 'rdi': c.stride, 'r10': slots, 'r11': lists + H['D_LISTS']},
 )
+
+AARCH64 = SimpleNamespace(
+    file='asm/aarch64.S', triple='aarch64-unknown-linux-gnu', cc='aarch64-linux-gnu-gcc',
+    arch=archinfo.ArchAArch64(), callee='x0', caller='x1', target='x2', slots='x3', descriptor='x4',
+    integers=[f'x{i}' for i in range(8)], floats=[f'q{i}' for i in range(8)], result='x0', float_result='q0',
+    sp='sp', frame='x29', link='x30',
+    kept=[f'x{i}' for i in range(19, 30)] + [f'd{i}' for i in range(8, 16)],
+    pushed=0, saved_link=-8, saved_frame=-16,
+    saved_area=-24, saved_descriptor=-32, saved_slots=-40, saved=-48,
+    target_moved='x16', pages_left='x9',
+    words_at_once=4, words_left=lambda c, state: z3.LShR(state['x13'] - c.descriptor, 1),
+    words=lambda c, left: {'x13': c.descriptor + 2 * left},
+    spills_left='x9', spills=lambda c, left, lists, slots: {
+        'x9': left, 'x10': slots, 'x11': lists, 'x12': c.return_pointer(), 'x13': c.stride},
+)
+
+PORTS = {'x86_64': X86_64, 'aarch64': AARCH64}

@@ -1,7 +1,7 @@
 """Proves functions of the assembly for every signature, and refutes copies that are
 broken on purpose; asm/README.md says what that means.
 
-    prove.py [--mutants N] [--only PATTERN] [--verbose]
+    prove.py [--port NAME] [--mutants N] [--only PATTERN] [--verbose]
 
 Prints a table of the functions. With --mutants, tries every Nth mutant of .ci/mutants
 that breaks an instruction of theirs: none may be proved, but those that are listed as
@@ -26,26 +26,30 @@ from enter import ENTER
 from host import HOST, Host
 from machine import Machine
 from memory import Refuted, Unproved
-from ports import X86_64
+from ports import PORTS
 from thunks import THUNKS, Thunk
 from variable import VARIABLE
 from vex import Code
 
-PORT = X86_64
 BODIES = {**VARIABLE, **ENTER}
-NAMES = [*BODIES, *HOST, *THUNKS]
 # A part of others: the one that refutes its mutants.
 CALLERS = {'all_floats': 'short_cut'}
 
 
-def cases(name):
+def names(port):
+    """The functions that are proved."""
+    return [*BODIES, *HOST, *THUNKS] if port == 'x86_64' else [*BODIES]
+
+
+def cases(port, name):
     """What is proved of a function: contracts, and how far into it each begins."""
+    port = PORTS[port]
     if name in BODIES:
-        return {f'slots of {stride}': [(BODIES[name](PORT, stride), 0)] for stride in (16, 8)}
+        return {f'slots of {stride}': [(BODIES[name](port, stride), 0)] for stride in (16, 8)}
     if name in HOST:
-        return {'': [(Host(PORT, *HOST[name]), 0)]}
+        return {'': [(Host(port, *HOST[name]), 0)]}
     *row, count, size = THUNKS[name]
-    return {f'{count} of them': ((Thunk(PORT, *row, index), index * size) for index in range(count))}
+    return {f'{count} of them': ((Thunk(port, *row, index), index * size) for index in range(count))}
 
 
 def mutants_module():
@@ -57,22 +61,22 @@ def mutants_module():
     return module
 
 
-def linked(text):
+def linked(port, text):
     """The code that this assembly is; None if it is none."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / 'body.s').write_text(text)
-        command = [PORT.cc, '-shared', '-nostdlib', '-Wl,-Bsymbolic', 'body.s', '-o', 'body.so']
+        command = [port.cc, '-shared', '-nostdlib', '-Wl,-Bsymbolic', 'body.s', '-o', 'body.so']
         if subprocess.run(command, cwd=folder, capture_output=True).returncode:
             return None
         with open(Path(folder) / 'body.so', 'rb') as file:
-            return Code(file, PORT.arch)
+            return Code(file, port.arch)
 
 
-def prove(text, name, case, assumed=True):
+def prove(port, text, name, case, assumed=True):
     """Paths, claims and seconds; or the Unproved."""
-    start, code, paths, claims = time.process_time(), linked(text), 0, 0
+    start, code, paths, claims = time.process_time(), linked(PORTS[port], text), 0, 0
     try:
-        for contract, distance in cases(name)[case]:
+        for contract, distance in cases(port, name)[case]:
             machine = Machine(code, contract)
             machine.solver.add(assumed)
             machine.run(name, distance)
@@ -82,18 +86,18 @@ def prove(text, name, case, assumed=True):
     return paths, claims, time.process_time() - start
 
 
-def refute(text, name):
+def refute(port, text, name):
     """Why this function is not proved of a mutant; None if it is."""
-    if not linked(text):
+    if not linked(PORTS[port], text):
         return 'assembler'
-    whys = (prove(text, name, case) for case in cases(name))
+    whys = (prove(port, text, name, case) for case in cases(port, name))
     return next((why for why in whys if isinstance(why, Unproved)), None)
 
 
-def table(pool, text, names):
+def table(pool, port, text, names):
     """Whether all are proved."""
-    rows = [(name, case) for name in names for case in cases(name)]
-    results = pool.map(prove, [text] * len(rows), *zip(*rows))
+    rows = [(name, case) for name in names for case in cases(port, name)]
+    results = pool.map(prove, [port] * len(rows), [text] * len(rows), *zip(*rows))
     print(f'{"function":34}{"paths":>8}{"claims":>8}{"seconds":>9}')
     proved = True
     for row, result in zip(rows, results):
@@ -105,9 +109,9 @@ def table(pool, text, names):
     return proved
 
 
-def vacuous(text):
+def vacuous(port, text):
     """Whether a contradiction proves anything: if it does, so may what is assumed."""
-    return not isinstance(prove(text, 'bare', 'slots of 16', assumed=False), Unproved)
+    return not isinstance(prove(port, text, 'bare', 'slots of 16', assumed=False), Unproved)
 
 
 def control(pool, module, bench, options):
@@ -116,16 +120,19 @@ def control(pool, module, bench, options):
     for mutant in module.mutants(bench.statements):
         name = mutant.name.split(':')[0].split()[0]
         directive = any(word in mutant.name for word in ('.cfi_', '.hidden', 'endbr64'))
-        if name in [*NAMES, *CALLERS] and fnmatch.fnmatchcase(name, options.only) and not directive:
+        if name in [*names(options.port), *CALLERS] and fnmatch.fnmatchcase(name, options.only) and not directive:
             todo.append((mutant, CALLERS.get(name, name)))
     todo = todo[options.mutants // 2::options.mutants]
     texts = [bench.source(mutant) for mutant, _ in todo]
     counts, patterns = collections.Counter(), module.equivalents()
-    for (mutant, _), why in zip(todo, pool.map(refute, texts, [name for _, name in todo])):
+    results = pool.map(refute, [options.port] * len(todo), texts, [name for _, name in todo])
+    for (mutant, _), why in zip(todo, results):
         if options.verbose:
             print(f'{mutant.name}\n    {why!r}', flush=True)
-        if why:
-            counts['assembler' if why == 'assembler' else 'refuted' if isinstance(why, Refuted) else 'not understood'] += 1
+        if why == 'assembler':
+            counts[why] += 1
+        elif why:
+            counts['refuted' if isinstance(why, Refuted) else 'not understood'] += 1
         elif any(fnmatch.fnmatchcase(mutant.name, pattern) for pattern in patterns):
             counts['equivalent'] += 1
         else:
@@ -137,18 +144,21 @@ def control(pool, module, bench, options):
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument('--port', choices=PORTS, default='x86_64')
     parser.add_argument('--mutants', type=int, default=0)
     parser.add_argument('--only', default='*')
     parser.add_argument('--verbose', action='store_true')
     options = parser.parse_args()
-    module = mutants_module()
+    module, port = mutants_module(), PORTS[options.port]
+    os.environ.setdefault(f"CC_{port.triple.replace('-', '_')}", port.cc)
     # Terms of z3 do not survive a fork.
     context = multiprocessing.get_context('spawn')
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool, \
             tempfile.TemporaryDirectory() as folder:
-        bench = module.Bench(ROOT / PORT.file, None, Path(folder), False)
-        good = table(pool, bench.source(None), [name for name in NAMES if fnmatch.fnmatchcase(name, options.only)])
-        good &= not vacuous(bench.source(None))
+        bench = module.Bench(ROOT / port.file, port.triple, Path(folder), False)
+        text = bench.source(None)
+        wanted = [name for name in names(options.port) if fnmatch.fnmatchcase(name, options.only)]
+        good = table(pool, options.port, text, wanted) and not vacuous(options.port, text)
         if options.mutants:
             good &= control(pool, module, bench, options)
     sys.exit(not good)

@@ -1,7 +1,7 @@
 """The body that makes any call, with its three loops; see enter.py."""
 import z3
 
-from contract import H, ZERO, Cut
+from contract import H, PAGE, ZERO, Cut
 from enter import Enter
 from memory import bits, inside, wide
 
@@ -42,13 +42,17 @@ class Variable(Enter):
     def loaded(self):
         """Until the arguments are loaded."""
         slots = z3.If(self.params == 0, self.descriptor, self.slots)
-        return {'rdi': self.callee, 'rsi': self.caller, 'rax': self.target, 'rcx': slots, 'r8': self.descriptor}
+        port = self.port
+        return {port.callee: self.callee, port.caller: self.caller, port.target_moved: self.target,
+                port.slots: slots, port.descriptor: self.descriptor}
 
     def returned_registers(self):
-        return {'rsp': self.argument_area(), 'rax': self.result_in, 'xmm0': self.float_in}
+        port = self.port
+        return {port.sp: self.argument_area(), port.result: self.result_in, port.float_result: self.float_in}
 
     def call(self, state, target):
-        state.claim(state[self.sp] + self.port.pushed == self.argument_area(), 'the argument area meets the return area')
+        sp = state[self.sp] + self.port.pushed
+        state.claim(sp == self.argument_area(), 'the argument area meets the return area')
         state.claim(self.return_pointer() & 15 == 0, 'the return area is aligned')
         super().call(state, target)
 
@@ -83,24 +87,36 @@ class Variable(Enter):
 
 class Pages(Cut):
     """The return area, page by page: as many bytes as are left."""
-    name, counter, ahead = 'pages', 'r9', 4096
+    name, ahead = 'pages', PAGE
+
+    def left(self, state):
+        return state[self.port.pages_left]
 
     def facts(self, count):
         return [z3.ULE(count, self.contract.return_area), count & 15 == 0]
 
     def registers(self, count):
-        return {**self.contract.loaded(), 'r9': count, 'rsp': self.contract.return_pointer() + count}
+        port = self.port
+        return {**self.contract.loaded(), port.pages_left: count, port.sp: self.contract.return_pointer() + count}
 
 
 class StackWords(Cut):
     """Stack words, last one first: as many as are left."""
-    name, counter, ahead = 'stack words', 'r9', 8
+    name = 'stack words'
+
+    def __init__(self, contract):
+        super().__init__(contract)
+        self.ahead = 8 * self.port.words_at_once
+
+    def left(self, state):
+        return self.port.words_left(self.contract, state)
 
     def facts(self, count):
-        return [z3.ULE(count, self.contract.words), count != 0]
+        return [z3.ULE(count, self.contract.words), count != 0, count & self.port.words_at_once - 1 == 0]
 
     def registers(self, count):
-        return {**self.contract.loaded(), 'r9': count, 'rsp': self.contract.argument_area() + 8 * count}
+        contract, port = self.contract, self.port
+        return {**contract.loaded(), **port.words(contract, count), port.sp: contract.argument_area() + 8 * count}
 
     def stored(self, count):
         contract = self.contract
@@ -122,7 +138,10 @@ class Returned(Cut):
 
 class Spills(Cut):
     """Results from the return area, in order: as many as are left."""
-    name, counter, called = 'results', 'rcx', True
+    name, called = 'results', True
+
+    def left(self, state):
+        return state[self.port.spills_left]
 
     def facts(self, count):
         return [z3.ULE(count, self.contract.spills), count != 0]
@@ -130,9 +149,9 @@ class Spills(Cut):
     def registers(self, count):
         contract = self.contract
         done = contract.spills - count
-        return {**contract.returned_registers(), 'rcx': count, 'rsi': contract.return_pointer(), 'rdi': contract.stride,
-                'r10': contract.slots + contract.scale(done),
-                'r11': contract.descriptor + H['D_LISTS'] + 2 * (contract.words + done)}
+        lists = contract.descriptor + 2 * (contract.words + done)
+        slots = contract.slots + contract.scale(done)
+        return {**contract.returned_registers(), **self.port.spills(contract, count, lists, slots)}
 
     def stored(self, count):
         contract = self.contract

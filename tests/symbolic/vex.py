@@ -7,7 +7,8 @@ import pyvex
 import z3
 from elftools.elf.elffile import ELFFile
 
-from memory import Unproved, bits, fresh, number, wide
+from flags import HELPERS
+from memory import Unproved, bits, wide
 
 
 class Code:
@@ -112,7 +113,8 @@ class Step:
         if tag == 'Iex_ITE':
             return z3.If(value(e.cond) == 1, value(e.iftrue), value(e.iffalse))
         if tag == 'Iex_CCall':
-            return self.flags(e.callee.name, [value(arg) for arg in e.args])
+            found = HELPERS.get(e.callee.name, lambda *args: None)(*(value(arg) for arg in e.args))
+            return self.refuse(e.callee.name) if found is None else found
         if tag == 'Iex_Unop':
             return self.unary(e.op[4:], value(e.args[0]))
         if tag == 'Iex_Binop':
@@ -146,34 +148,3 @@ class Step:
         if name in compare:
             return z3.If(compare[name](), bits(1, 1), bits(0, 1))
         self.refuse(op)
-
-    def flags(self, helper, arguments):
-        """A condition, as VEX keeps it: from the operation that made the flags."""
-        if helper == 'amd64g_calculate_rflags_c':  # for the flags of inc and dec
-            known = number(arguments[0]) is not None
-            return z3.If(self.x86(*arguments)[0], bits(1), bits(0)) if known else fresh('carry')
-        if helper != 'amd64g_calculate_condition':
-            self.refuse(helper)
-        carry, zero = self.x86(*arguments[1:])
-        condition, table = number(arguments[0]), {2: carry, 4: zero, 6: z3.Or(carry, zero)}
-        if condition is None or condition & ~1 not in table:
-            self.refuse(f'condition {condition}')
-        result = table[condition & ~1]
-        return z3.If(z3.Not(result) if condition & 1 else result, bits(1), bits(0))
-
-    def x86(self, operation, a, b, other):
-        """Carry and zero."""
-        operation = number(operation)
-        if operation is None or not 1 <= operation <= 28:
-            self.refuse('flags of an unknown operation')
-        kind, size = divmod(operation - 1, 4)
-        a, b = (z3.Extract((8 << size) - 1, 0, term) for term in (a, b))
-        if kind == 0:       # add
-            return z3.ULT(a + b, a), a + b == 0
-        if kind == 1:       # sub, cmp
-            return z3.ULT(a, b), a == b
-        if kind == 4:       # and, or, xor, test
-            return z3.BoolVal(False), a == 0
-        if kind in (5, 6):  # inc, dec
-            return z3.Extract(0, 0, other) == 1, a == 0
-        self.refuse(f'flags of operation {operation}')
