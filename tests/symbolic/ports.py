@@ -24,6 +24,10 @@ X86_64 = SimpleNamespace(
     words_at_once=1, words_left=lambda c, state: state['r9'], words=lambda c, left: {'r9': left},
     spills_left='rcx', spills=lambda c, left, lists, slots: {
         'rcx': left, 'rsi': c.return_pointer(), 'rdi': c.stride, 'r10': slots, 'r11': lists + H['D_LISTS']},
+    # Table, registers and distance of a thunk; how many there are, and how many bytes each has.
+    thunks={
+        'pointer_thunks': ('pointer_table', 'r8', 'r8', -H['CALL_BEFORE'], H['POINTERS'], H['THUNK_SIZE_X86_64']),
+        'callback_thunks': ('callback_table', 'r10', 'r10', H['H_CODE'], H['CALLBACKS'], H['CALLBACK_SIZE_X86_64'])},
 )
 
 AARCH64 = SimpleNamespace(
@@ -39,6 +43,9 @@ AARCH64 = SimpleNamespace(
     words=lambda c, left: {'x13': c.descriptor + 2 * left},
     spills_left='x9', spills=lambda c, left, lists, slots: {
         'x9': left, 'x10': slots, 'x11': lists, 'x12': c.return_pointer(), 'x13': c.stride},
+    thunks={
+        'pointer_thunks': ('pointer_table', 'x4', 'x16', -H['CALL_BEFORE'], H['POINTERS'], H['THUNK_SIZE_AARCH64']),
+        'callback_thunks': ('callback_table', 'x16', 'x17', H['H_CODE'], H['CALLBACKS'], H['CALLBACK_SIZE_AARCH64'])},
 )
 
 PORTS = {'x86_64': X86_64, 'aarch64': AARCH64}

@@ -27,7 +27,7 @@ from host import HOST, Host
 from machine import Machine
 from memory import Refuted, Unproved
 from ports import PORTS
-from thunks import THUNKS, Thunk
+from thunks import Thunk
 from variable import VARIABLE
 from vex import Code
 
@@ -38,7 +38,8 @@ CALLERS = {'all_floats': 'short_cut'}
 
 def names(port):
     """The functions that are proved."""
-    return [*BODIES, *HOST, *THUNKS] if port == 'x86_64' else [*BODIES]
+    host = HOST if port == 'x86_64' else []
+    return [*BODIES, *host, *PORTS[port].thunks]
 
 
 def cases(port, name):
@@ -48,7 +49,7 @@ def cases(port, name):
         return {f'slots of {stride}': [(BODIES[name](port, stride), 0)] for stride in (16, 8)}
     if name in HOST:
         return {'': [(Host(port, *HOST[name]), 0)]}
-    *row, count, size = THUNKS[name]
+    *row, count, size = port.thunks[name]
     return {f'{count} of them': ((Thunk(port, *row, index), index * size) for index in range(count))}
 
 
@@ -119,7 +120,7 @@ def control(pool, module, bench, options):
     todo = []
     for mutant in module.mutants(bench.statements):
         name = mutant.name.split(':')[0].split()[0]
-        directive = any(word in mutant.name for word in ('.cfi_', '.hidden', 'endbr64'))
+        directive = any(word in mutant.name for word in ('.cfi_', '.hidden', 'LANDING_PAD'))
         if name in [*names(options.port), *CALLERS] and fnmatch.fnmatchcase(name, options.only) and not directive:
             todo.append((mutant, CALLERS.get(name, name)))
     todo = todo[options.mutants // 2::options.mutants]

@@ -3,15 +3,24 @@ it in a register, and jumps to the address that is there; see R5 and R6.
 """
 import z3
 
-from contract import H, Contract
+from contract import Contract
 from memory import Unproved, number
 
 
 class Thunk(Contract):
-    def __init__(self, port, table, register, distance, index):
+    """Of this table, leaving what it finds in a register; the address is so far from there,
+    and may go through another register.
+    """
+
+    def __init__(self, port, table, register, scratch, distance, index):
         super().__init__(port)
-        self.table, self.register, self.distance, self.index = table, register, distance, index
+        self.table, self.register, self.scratch = table, register, scratch
+        self.distance, self.index = distance, index
         self.found, self.code = self.base('found'), z3.BitVec('code', 64)
+
+    def begin(self, state):
+        super().begin(state)
+        self.given = dict(state.registers)
 
     def load(self, state, address, width):
         if width == 8 and number(address) == state.machine.code.symbols[self.table] + 8 * self.index:
@@ -29,15 +38,8 @@ class Thunk(Contract):
     def exit(self, state, following):
         state.claim(following == self.code, 'the jump')
         state.claim(state[self.register] == self.found, self.register)
-        changed = {state.machine.place(name)[0] for name in (self.register, self.sp, 'ip')}
+        changed = {state.machine.place(name)[0] for name in (self.register, self.scratch, self.sp, 'ip')}
         for offset in state.registers.keys() - changed:
-            state.claim(state.get(offset, 8) == z3.BitVec(f'entry_{offset}', 64), 'another register')
+            given = self.given.get(offset, z3.BitVec(f'entry_{offset}', 64))
+            state.claim(state.get(offset, 8) == given, 'another register')
         self.left(state, 0)
-
-
-# The table, where what is found goes, how far from it the address is, how many there are
-# and how many bytes each has.
-THUNKS = {
-    'pointer_thunks': ('pointer_table', 'r8', -H['CALL_BEFORE'], H['POINTERS'], H['THUNK_SIZE_X86_64']),
-    'callback_thunks': ('callback_table', 'r10', H['H_CODE'], H['CALLBACKS'], H['CALLBACK_SIZE_X86_64']),
-}
