@@ -171,6 +171,19 @@ proptest! {
     }
 }
 
+/// The largest signatures, which random ones are far from.
+#[test]
+fn the_largest_descriptors_say_what_layouts_say() {
+    for ty in [ValType::I32, ValType::F64, ValType::V128] {
+        for (abi, results) in Abi::ALL.iter().flat_map(|abi| [(abi, 1), (abi, 1000)]) {
+            let signature = Signature::new([ty; 1000], vec![ty; results]).unwrap();
+            let layout = placed::layout(&signature, abi).unwrap();
+            encoded::descriptors(&signature, abi, layout.as_ref()).unwrap();
+            encoded::scatters(&signature, abi, layout.as_ref()).unwrap();
+        }
+    }
+}
+
 /// Each assumption of the symbolic proofs about descriptors is missed where it does not hold.
 #[test]
 fn what_the_proofs_assume_of_descriptors_can_be_wrong() {

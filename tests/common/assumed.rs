@@ -33,7 +33,8 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     // aligned to 8.
     let (more, alignment) =
         if machine.big_endian { (constant("VECTOR_WORDS"), 8) } else { (0, 16) };
-    ensure!(words % group == 0 && words <= 2 * LIMIT + more + group, "A3");
+    let most = 16 / unit * LIMIT + more + group;
+    ensure!(words % group == 0 && words <= most, "A3");
     ensure!(area % alignment == 0 && area <= 16 * LIMIT, "A4");
 
     let end = first + unit * words;
