@@ -4,47 +4,20 @@
 
 mod common;
 
-use std::{
-    backtrace::Backtrace,
-    ffi::c_void,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    ptr::null_mut,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::{backtrace::Backtrace, ffi::c_void, ptr::null_mut};
 
 use common::{
     case::Vector,
     native,
     pointers::{NOBODY, Pointer, of_the_pool, typed},
+    thrown::{throw, thrown},
 };
 use vmtrampoline::{VMContext, VMOpaqueContext};
 
-static DROPPED: AtomicUsize = AtomicUsize::new(0);
-
-struct Counted;
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        DROPPED.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Throws, over a destructor on either side of the pointer.
-fn thrown(pointer: &Pointer, target: *const c_void) {
-    let before = DROPPED.load(Ordering::Relaxed);
-    let caught = catch_unwind(AssertUnwindSafe(|| {
-        let _counted = Counted;
-        // SAFETY: the target never looks at its arguments and never returns.
-        unsafe { pointer.call(NOBODY, target) }
-    }));
-    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "thrown", "{}", pointer.name);
-    assert_eq!(DROPPED.load(Ordering::Relaxed), before + 2, "{}", pointer.name);
-}
-
-fn throw() -> ! {
-    let _counted = Counted;
-    // No hook: its message would only be noise.
-    resume_unwind(Box::new("thrown"))
+/// The pointer is crossed by what its target throws.
+fn crossed(pointer: &Pointer, target: *const c_void) {
+    // SAFETY: the target never looks at its arguments and never returns.
+    thrown(&pointer.name, || unsafe { pointer.call(NOBODY, target) });
 }
 
 #[test]
@@ -67,12 +40,12 @@ fn panics_cross_every_pointer() {
         }
     }
     for pointer in of_the_pool() {
-        thrown(&pointer, nothing as *const c_void);
+        crossed(&pointer, nothing as *const c_void);
     }
-    thrown(&typed::<fn()>(), nothing as *const c_void);
-    thrown(&typed::<fn(i32) -> i32>(), one as *const c_void);
-    thrown(&typed::<fn(f32, f64) -> (i64, f32)>(), two as *const c_void);
-    thrown(&typed::<fn(Vector) -> Vector>(), nothing as *const c_void);
+    crossed(&typed::<fn()>(), nothing as *const c_void);
+    crossed(&typed::<fn(i32) -> i32>(), one as *const c_void);
+    crossed(&typed::<fn(f32, f64) -> (i64, f32)>(), two as *const c_void);
+    crossed(&typed::<fn(Vector) -> Vector>(), nothing as *const c_void);
 }
 
 #[test]

@@ -4,33 +4,21 @@
 
 mod common;
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    ptr::null_mut,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::ptr::null_mut;
 
-use common::{case::signature, native};
+use common::{
+    case::signature,
+    native,
+    thrown::{throw, thrown},
+};
 use vmtrampoline::{
     CTrampoline, Trampoline, VMContext, VMOpaqueContext, ValRaw,
     private::{Convention, Shape},
 };
 
-static DROPPED: AtomicUsize = AtomicUsize::new(0);
-
-struct Counted;
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        DROPPED.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 native! {
     fn c_callee() {
-        let _counted = Counted;
-        // No hook: its message would only be noise.
-        resume_unwind(Box::new("thrown"));
+        throw();
     }
 }
 
@@ -50,16 +38,6 @@ const SIGNATURES: [&str; 6] = [
     "(v128, v128, v128, v128, v128, v128, v128, v128, v128, v128, v128, v128, v128) -> v128",
 ];
 
-fn thrown(call: impl FnOnce()) {
-    let before = DROPPED.load(Ordering::Relaxed);
-    let caught = catch_unwind(AssertUnwindSafe(|| {
-        let _counted = Counted;
-        call();
-    }));
-    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "thrown");
-    assert_eq!(DROPPED.load(Ordering::Relaxed), before + 2);
-}
-
 #[test]
 fn panics_cross_every_body() {
     let slot = ValRaw::v128(0x1234_5678_9abc_def0 << 40);
@@ -67,9 +45,10 @@ fn panics_cross_every_body() {
         let vm = signature(Convention::Vm, text);
         let c = signature(Convention::C, text);
         for shape in Shape::ALL {
+            let name = format!("{text} {shape:?}");
             let mut slots = [slot; 16];
             let trampoline = Trampoline::with_shape(&vm, shape).unwrap();
-            thrown(|| {
+            thrown(&name, || {
                 // SAFETY: the callee takes no notice of its parameters, never
                 // returns a result, and is a C-unwind function.
                 unsafe {
@@ -77,11 +56,13 @@ fn panics_cross_every_body() {
                 }
                 .unwrap();
             });
-            assert!(slots.iter().all(|s| s.get_v128() == slot.get_v128()), "{text} {shape:?}");
+            assert!(slots.iter().all(|s| s.get_v128() == slot.get_v128()), "{name}");
             if c.results().len() < 2 {
                 let trampoline = CTrampoline::with_shape(&c, shape).unwrap();
-                // SAFETY: likewise.
-                thrown(|| unsafe { trampoline.call(c_callee as *const _, &mut slots) }.unwrap());
+                thrown(&name, || {
+                    // SAFETY: likewise.
+                    unsafe { trampoline.call(c_callee as *const _, &mut slots) }.unwrap()
+                });
             }
         }
     }

@@ -14,6 +14,7 @@
 //! - [`hosted`]: host functions that judge what they are given.
 //! - [`paths`]: calls that take every path through the assembly.
 //! - [`pointers`]: function pointers of every kind.
+//! - [`thrown`]: a panic that crosses something.
 //! - [`guarded`]: memory with a page on both sides that nobody can touch.
 
 #![allow(dead_code)] // no test uses all of it
@@ -58,3 +59,4 @@ pub(crate) mod pointers;
 pub(crate) mod recorder;
 pub(crate) mod strategies;
 pub(crate) mod text;
+pub(crate) mod thrown;
