@@ -8,10 +8,11 @@ fn main() {
     // of the package's files.
     println!("cargo::rerun-if-changed=asm");
     println!("cargo::rerun-if-env-changed=DOCS_RS");
-    println!("cargo::rustc-check-cfg=cfg(vmtrampoline_port)");
+    println!("cargo::rustc-check-cfg=cfg(vmtrampoline_port, vmtrampoline_mmap)");
 
     let cfg = |name: &str| env::var(format!("CARGO_CFG_{name}")).ok();
-    let Some(file) = port(cfg) else { return };
+    let target = env::var("TARGET").expect("Cargo tells the target");
+    let Some(file) = port(&target, cfg) else { return };
     if file == WINDOWS {
         println!("cargo::rustc-cfg=vmtrampoline_windows");
     }
@@ -19,19 +20,47 @@ fn main() {
     if cfg("MIRI").is_some() || env::var_os("DOCS_RS").is_some() {
         return;
     }
+    if let Some(sanitizer) = typed_calls(cfg) {
+        println!(
+            "cargo::error=-Zsanitizer={sanitizer} cannot be used with this crate: its functions are \
+             assembly, and those that it calls have types known only at run time"
+        );
+        return;
+    }
     println!("cargo::rustc-cfg=vmtrampoline_port");
+    if cfg("TARGET_OS").is_some_and(|os| maps(&os)) && file != WINDOWS {
+        println!("cargo::rustc-cfg=vmtrampoline_mmap");
+    }
 
     // Symbols carry the version, so that two versions fit in one program.
     let prefix = env::var("CARGO_MANIFEST_LINKS").expect("Cargo.toml has `links`") + "_";
     let mut build = cc::Build::new();
     build.file(file).define("SYMBOL_PREFIX", prefix.as_str());
+    // CFLAGS may ask for a language without line comments; this comes after them.
+    build.asm_flag("-std=gnu11");
     build.compile("vmtrampoline");
 }
 
 const WINDOWS: &str = "asm/x86_64_windows.S";
 
-/// The port of a target, by what Cargo says of it as `CARGO_CFG_…`.
-pub(crate) fn port(cfg: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
+/// Whether `src/native/mapping.rs` can map code again on this system, and may.
+fn maps(os: &str) -> bool {
+    const SYSTEMS: [&str; 7] = ["linux", "android", "macos", "ios", "tvos", "watchos", "visionos"];
+    env::var_os("CARGO_FEATURE_MMAP").is_some() && SYSTEMS.contains(&os)
+}
+
+/// A sanitizer that stops calls by function pointers of another type than the function's.
+pub(crate) fn typed_calls(cfg: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
+    let sanitizers = cfg("SANITIZE").unwrap_or_default();
+    ["cfi", "kcfi"].into_iter().find(|name| sanitizers.split(',').any(|one| one == *name))
+}
+
+/// The port of a target, by its name and what Cargo says of it as `CARGO_CFG_…`.
+pub(crate) fn port(target: &str, cfg: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
+    // Its function pointers are signed, those of the assembly are not.
+    if target.starts_with("arm64e-") {
+        return None;
+    }
     let is = |name: &str, value: &str| cfg(name).is_some_and(|is| is == value);
     // Microsoft's assembler has another language. The tests may pretend that another
     // system is Windows.

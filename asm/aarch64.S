@@ -16,8 +16,9 @@
 // their own size there, and a wider store would overwrite the neighbour. All
 // else that Apple does differently is in the layout.
 //
-// Ensures, besides: x18 is not touched; sp is a multiple of 16 all the time. E4
-// speaks of x19-x29, sp, d8-d15 and fpcr.
+// Ensures, besides: x18 is not touched; sp is a multiple of 16 all the time. E1
+// speaks of x0, x1 and x8 as they came, E2 of x0, x1 and v0-v3, E4 of x19-x29, sp,
+// d8-d15 and fpcr.
 //
 // Registers here, until the arguments are loaded:
 //   x16      target: `bti c` lets a jump in only if it is through x16 or x17
@@ -267,8 +268,8 @@ FUNCTION(variable)
     mov     x16, x2
     stp     x3, x4, [SAVED_SLOTS]
 
-    // Without parameters there may be no slot to read: the descriptor will do.
-    ldrh    w9, [x4, #D_PARAMS]
+    // There may be no slot to read: then the descriptor will do.
+    ldrh    w9, [x4, #D_SLOTS]
     cmp     w9, #0
     csel    x3, x4, x3, eq
 
@@ -357,6 +358,193 @@ FUNCTION(variable)
     b       8b
 END_FUNCTION(variable)
 
+//------------------------------------------------------- more for plain C ----
+//
+// Both take the body that makes the call as a sixth argument, in x5, which every body
+// overwrites:
+//
+//     hidden      x8, the address of a result in memory, then the body
+//     vectors     the body, then stores v0 to v3, in which up to four vectors come back:
+//                 rustc has no type that comes back so
+//
+// Requires R9 of x5, and more: for `hidden`, slots + HIDDEN is a slot that holds what x8 is
+// to be. For `vectors`, a seventh argument, in x6, points to 64 bytes, aligned to 16, that
+// may be written.
+//
+// Ensures E11 in this form: after `hidden`, x8 is that when target is called; `variable`
+// uses x8 only after the call. `vectors` has stored v0 to v3 there as the body left them.
+//
+// Frame of `vectors`, at the call:
+//
+//              | caller's frame           |
+//     x29 + 16 +--------------------------+ <- CFA; 16-aligned
+//     x29 +  8 | return address           |
+//     x29      | caller's x29             |    frame record
+//     x29 -  8 | pad                      |
+//     sp       | x6                       | <- 16-aligned
+//              +--------------------------+
+
+    .p2align 4
+FUNCTION(hidden)
+    ldrh    w9, [x4, #D_HIDDEN]
+    mov     x16, x5
+    ldr     x8, [x3, x9]
+    br      x16
+END_FUNCTION(hidden)
+
+    .p2align 4
+FUNCTION(vectors)
+    BEGIN_FRAME
+    str     x6, [sp, #-16]!
+    blr     x5
+    ldr     x9, [sp], #16
+    stp     q0, q1, [x9]
+    stp     q2, q3, [x9, #32]
+    END_FRAME
+END_FUNCTION(vectors)
+
+//--------------------------------------------------------- leaving a call ----
+//
+// R10 speaks of x5, R11 of x0 and sp, E13 of the registers of E4. A signal may come
+// where a branch through any register has just gone, so the pad of `landed` lets all
+// branches in.
+//
+// Frame of `leavable`, at the call:
+//
+//              | caller's frame           |
+//     x29 + 16 +--------------------------+ <- CFA; 16-aligned
+//     x29 +  8 | return address           |
+//     x29      | caller's x29             |    frame record
+//     sp + 112 | caller's d8 to d15       |    SAVED_FLOATS
+//     sp +  32 | caller's x19 to x28      |    SAVED_INTEGERS
+//     sp +  24 | pad                      |
+//     sp +  16 | shadow stack pointer     |    SAVED_GCSPR, if there is such a stack
+//     sp +   8 | fpcr                     |
+//     sp       | landing place            |    SAVED_LANDING, SAVED_FPCR; 16-aligned
+//              +--------------------------+
+
+#define SAVED_LANDING       sp
+#define SAVED_FPCR          sp, #8
+#define SAVED_GCSPR         sp, #16
+#define SAVED_INTEGERS      32
+#define SAVED_FLOATS        112
+#define LEAVABLE_SIZE       176
+#define GCSPR_EL0           s3_3_c2_c5_1
+
+// Where unwinders find the caller's registers, until RESTORED.
+.macro SAVED
+    .cfi_offset x19, -160
+    .cfi_offset x20, -152
+    .cfi_offset x21, -144
+    .cfi_offset x22, -136
+    .cfi_offset x23, -128
+    .cfi_offset x24, -120
+    .cfi_offset x25, -112
+    .cfi_offset x26, -104
+    .cfi_offset x27, -96
+    .cfi_offset x28, -88
+    .cfi_offset d8, -80
+    .cfi_offset d9, -72
+    .cfi_offset d10, -64
+    .cfi_offset d11, -56
+    .cfi_offset d12, -48
+    .cfi_offset d13, -40
+    .cfi_offset d14, -32
+    .cfi_offset d15, -24
+.endm
+
+.macro RESTORED
+    .cfi_restore x19
+    .cfi_restore x20
+    .cfi_restore x21
+    .cfi_restore x22
+    .cfi_restore x23
+    .cfi_restore x24
+    .cfi_restore x25
+    .cfi_restore x26
+    .cfi_restore x27
+    .cfi_restore x28
+    .cfi_restore d8
+    .cfi_restore d9
+    .cfi_restore d10
+    .cfi_restore d11
+    .cfi_restore d12
+    .cfi_restore d13
+    .cfi_restore d14
+    .cfi_restore d15
+.endm
+
+// The callee-saved registers: stp or ldp.
+.macro KEPT transfer
+    \transfer x19, x20, [sp, #SAVED_INTEGERS]
+    \transfer x21, x22, [sp, #SAVED_INTEGERS + 16]
+    \transfer x23, x24, [sp, #SAVED_INTEGERS + 32]
+    \transfer x25, x26, [sp, #SAVED_INTEGERS + 48]
+    \transfer x27, x28, [sp, #SAVED_INTEGERS + 64]
+    \transfer d8, d9, [sp, #SAVED_FLOATS]
+    \transfer d10, d11, [sp, #SAVED_FLOATS + 16]
+    \transfer d12, d13, [sp, #SAVED_FLOATS + 32]
+    \transfer d14, d15, [sp, #SAVED_FLOATS + 48]
+.endm
+
+// Goes on at `label` if there is no shadow stack. Changes x16.
+.macro WITHOUT_SHADOW_STACK label
+    mov     x16, #1
+    hint    #40                          // chkfeat x16, for every assembler
+    cbnz    x16, \label
+.endm
+
+    .p2align 5
+FUNCTION(leavable)
+    BEGIN_FRAME
+    sub     sp, sp, #LEAVABLE_SIZE
+    KEPT    stp
+    SAVED
+    mrs     x10, fpcr
+    stp     x5, x10, [SAVED_LANDING]
+    WITHOUT_SHADOW_STACK 1f
+    mrs     x9, GCSPR_EL0
+    str     x9, [SAVED_GCSPR]
+1:  mov     x9, sp
+    str     x9, [x5, #L_SP]
+    ldr     x9, [x5, #L_BODY]
+    blr     x9
+    ldr     x9, [SAVED_LANDING]
+    str     xzr, [x9, #L_SP]
+    add     sp, sp, #LEAVABLE_SIZE
+    RESTORED
+    END_FRAME
+END_FUNCTION(leavable)
+
+FUNCTION(leave)
+    mov     sp, x0
+END_FUNCTION(leave)                      // goes on in `landed`
+
+FUNCTIONS(landed)
+    .cfi_def_cfa sp, LEAVABLE_SIZE + 16
+    .cfi_offset x29, -16
+    .cfi_offset x30, -8
+    SAVED
+    hint    #38                          // bti jc, for every assembler
+    add     x29, sp, #LEAVABLE_SIZE
+    .cfi_def_cfa x29, 16
+    ldr     x9, [SAVED_FPCR]
+    msr     fpcr, x9
+
+    // The shadow stack, down to the return address of `leavable`.
+    WITHOUT_SHADOW_STACK 2f
+    ldr     x10, [SAVED_GCSPR]
+1:  mrs     x9, GCSPR_EL0
+    cmp     x9, x10
+    b.eq    2f
+    sysl    xzr, #3, c7, c7, #1          // gcspopm
+    b       1b
+2:  KEPT    ldp
+    add     sp, sp, #LEAVABLE_SIZE
+    RESTORED
+    END_FRAME
+END_FUNCTION(landed)
+
 //------------------------------------------------------ function pointers ----
 //
 // Frame of `storing` and `storing_short_cut`, at the call:
@@ -401,14 +589,15 @@ END_FUNCTION(storing)
 
 // Sections of their own: where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
-ZEROED(pointer_lock, 8)
 
 #if defined(__APPLE__)
 #define PAGE_OF(symbol)     symbol@PAGE
 #define OFFSET_OF(symbol)   symbol@PAGEOFF
+#define LARGEST_PAGE        0x4000
 #else
 #define PAGE_OF(symbol)     symbol
 #define OFFSET_OF(symbol)   :lo12:symbol
+#define LARGEST_PAGE        0x10000
 #endif
 
 #if defined(__ELF__)
@@ -430,7 +619,11 @@ END_FUNCTION(pointer_thunks)
 
 //----------------------------------------------- native code calls the host ----
 //
-// The context is in x0; in the entries with a c_, in x16.
+// The context is in x0; in the entries with a c_, in x16. x8, where C has the return
+// pointer, is kept where the VM convention's will be.
+//
+// Ensures E9, and more: for MORE_PAIR, bytes 8..16 of slot 0 are in x1, and slots 0 to 3,
+// or as much as the frame has in their place, in v0 to v3.
 //
 // Frame, at the call:
 //
@@ -442,8 +635,9 @@ END_FUNCTION(pointer_thunks)
 //     x29 - 16 | return pointer           |    SAVED_POINTER
 //              +--------------------------+ <- 16-aligned
 //              | scratch                  |    SCRATCH_SIZE bytes
+//              | places for Rust          |    if the scatter has a plan
 //              | slot n - 1               |
-//              ~   ...                    ~    n = SLOTS; SMALL_SLOTS if small
+//              ~   ...                    ~    n = SLOTS; with places 16 * SMALL_SLOTS if small
 //     sp       | slot 0                   | <- 16-aligned
 //              +--------------------------+
 
@@ -453,6 +647,10 @@ END_FUNCTION(pointer_thunks)
 #define SAVED_POINTER       x29, #-16
 #define ARGUMENTS           16
 #define SMALL_SIZE          (16 * SMALL_SLOTS + SCRATCH_SIZE)
+#define PAIR_BIT            3
+.if 1 << PAIR_BIT != MORE_PAIR
+    .error "PAIR_BIT is not the bit of MORE_PAIR"
+.endif
 
 // The frame of constant size.
 .macro SMALL_FRAME
@@ -513,7 +711,8 @@ END_FUNCTION(host)
     .p2align 5
 FUNCTION(host_small)
     SMALL_FRAME
-1:  ldrh    w9, [x0, #H_FLOATS]
+1:  stp     x8, x0, [SAVED_POINTER]
+    ldrh    w9, [x0, #H_FLOATS]
     cmp     w9, #FLOATS_FEW
     b.ls    2f
     FROM_FLOAT 7
@@ -530,7 +729,6 @@ FUNCTION(host_small)
     FROM_INTEGER 4
     FROM_INTEGER 3
     FROM_INTEGER 2
-    str     x0, [SAVED_CONTEXT]
 
     // The stack words, two at a time.
     ldrh    w9, [x0, #H_STACK_WORDS]
@@ -561,22 +759,22 @@ FUNCTION(host_small)
 
     // The other half of a vector, and the results of the return area.
     .cfi_restore_state
-6:  add     x10, sp, #8
-    ld1     {v0.d}[1], [x10]
-    ldrh    w10, [x9, #H_SPILLS]
-    cbz     w10, 5b
-    ldr     x11, [x9, #H_LISTS]
+6:  add     x11, sp, #8
+    ld1     {v0.d}[1], [x11]
+    ldrh    w11, [x9, #H_SPILLS]
+    cbz     w11, 11f
+    ldr     x10, [x9, #H_LISTS]
     ldrh    w12, [x9, #H_STACK_WORDS]
-    add     x11, x11, x12, lsl #1
+    add     x10, x10, x12, lsl #1
     ldr     x12, [SAVED_POINTER]
     mov     x13, sp
-7:  ldrh    w14, [x11], #2
+7:  ldrh    w14, [x10], #2
     ldr     x15, [x13, #16]!
     add     x16, x12, x14
     tst     w14, #SPILL_4 | SPILL_16
     b.ne    9f
     str     x15, [x16, #-SPILL_8]
-8:  subs    w10, w10, #1
+8:  subs    w11, w11, #1
     b.ne    7b
     b       5b
 9:  tst     w14, #SPILL_16
@@ -587,25 +785,46 @@ FUNCTION(host_small)
     ldr     x15, [x13, #8]
     stur    x15, [x16, #8 - SPILL_16]
     b       8b
+
+    // What only results of C come back in.
+11: tbz     w10, #PAIR_BIT, 5b
+    ldr     x1, [sp, #8]
+    ldp     q0, q1, [sp]
+    ldp     q2, q3, [sp, #32]
+    b       5b
 END_FUNCTION(host_small)
 
 // The function pointers of callbacks. Sections of their own: where nobody makes
 // one, the linker drops them.
 ZEROED(callback_table, (8 * CALLBACKS))
 
-#if defined(__ELF__)
-    .section .text.callback_thunks, "ax", %progbits
-#endif
-    .balign CALLBACK_SIZE_AARCH64
-FUNCTIONS(callback_thunks)
-    .set    .Lentry, 0
-    .rept   CALLBACKS
+.macro CALLBACK_THUNKS count, table, offset
+    .set    .Lentry, \offset
+    .rept   \count
     LANDING_PAD
-    adrp    x16, PAGE_OF(SYMBOL(callback_table)) + .Lentry
-    ldr     x16, [x16, OFFSET_OF(SYMBOL(callback_table)) + .Lentry]
+    adrp    x16, PAGE_OF(\table) + .Lentry
+    ldr     x16, [x16, OFFSET_OF(\table) + .Lentry]
     ldr     x17, [x16, #H_CODE]
     br      x17
     .balign CALLBACK_SIZE_AARCH64
     .set    .Lentry, .Lentry + 8
     .endr
+.endm
+
+#if defined(__ELF__)
+    .section .text.callback_thunks, "ax", %progbits
+#endif
+    .balign CALLBACK_SIZE_AARCH64
+FUNCTIONS(callback_thunks)
+    CALLBACK_THUNKS CALLBACKS, SYMBOL(callback_table), 0
 END_FUNCTION(callback_thunks)
+
+// Thunks that are never called here. src/native/mapping.rs maps their pages again, with
+// a table behind them: that is how there are more callbacks.
+#if defined(__ELF__)
+    .section .text.callback_block, "ax", %progbits
+#endif
+    .balign LARGEST_PAGE
+FUNCTIONS(callback_block)
+    CALLBACK_THUNKS (BLOCK_SIZE / CALLBACK_SIZE_AARCH64), SYMBOL(callback_block), BLOCK_SIZE
+END_FUNCTION(callback_block)

@@ -11,15 +11,20 @@
 #define D_SPILLS 0x2a
 #define D_RETURN_AREA 0x2c
 #define D_RETURN_WORD 0x2e
-#define D_PARAMS 0x30
-#define D_RETURN_REGISTER 0x32
-#define D_FLOATS 0x33
-#define D_RESULT 0x34
-#define D_SHAPE 0x35
-#define D_STRIDE 0x36
-#define D_CONTEXTS 0x37
+#define D_SLOTS 0x30
+#define D_HIDDEN 0x32
+#define D_SIGNATURE 0x34
+#define D_COPIES 0x36
+#define D_RETURN_REGISTER 0x38
+#define D_FLOATS 0x39
+#define D_RESULT 0x3a
+#define D_SHAPE 0x3b
+#define D_STRIDE 0x3c
+#define D_CONTEXTS 0x3d
+#define D_ENTRY 0x3e
+#define D_RETURNS 0x3f
 // The lists follow: stack words, then spills, both of 16-bit entries.
-#define D_LISTS 0x38
+#define D_LISTS 0x40
 
 // Added to the offset of a slot, where the convention says how a value of four
 // bytes fills its register or stack slot.
@@ -36,6 +41,8 @@
 #define RESULT_INTEGER 1
 #define RESULT_FLOAT 2
 #define RESULT_VECTOR 4
+#define RESULT_X87 8
+#define RESULT_X87_PAIR 16
 
 // An entry of the spills: offset in the return area plus one of these, for the width
 // of the value.
@@ -64,6 +71,11 @@
 #define CALL_BEFORE 8
 #define BODY_BEFORE 16
 
+// A landing place, where a call that can be left goes on: offsets in bytes of its fields.
+#define L_SP 0x00
+#define L_BODY 0x08
+#define L_WORD 0x10
+
 // The other direction: offsets in bytes of a context's fields. The first two
 // are those of Wasmtime's VMHostFuncContext.
 #define H_MAGIC 0x00
@@ -85,10 +97,20 @@
 
 // H_MORE: what there is to do besides, as bits. There is more to return than eight
 // bytes in a register; and, where the convention wants to know, result 0 has four
-// bytes, and vector registers carry something.
+// bytes, and vector registers carry something. The result of a C function comes back in
+// several registers of one class; in an integer and a float register; in one x87
+// register, or in two.
 #define MORE_RESULTS 1
 #define MORE_NARROW 2
 #define MORE_VECTORS 4
+#define MORE_PAIR 8
+#define MORE_BOTH 16
+#define MORE_X87 32
+#define MORE_X87_PAIR 64
+
+// Bytes from slot 0 on that registers are loaded from, at most, if a result of C comes
+// back in several.
+#define IMAGE_SIZE 64
 
 // The number of stack words is a multiple of this.
 #define H_GROUP 2
@@ -106,4 +128,6 @@
 #define CALLBACK_SIZE_X86_64 16
 #define CALLBACK_SIZE_AARCH64 32
 #define CALLBACK_SIZE_RISCV64 16
-#define CALLBACK_SIZE_S390X 16
+#define CALLBACK_SIZE_S390X 32
+// The block of their thunks that is mapped again: a multiple of every page size.
+#define BLOCK_SIZE 0x10000

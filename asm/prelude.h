@@ -12,8 +12,13 @@
 
 #define PASTE2(a, b) a##b
 #define PASTE(a, b) PASTE2(a, b)
-// A global symbol: the platform's prefix, the crate and its version, the name.
+// A global symbol: the platform's prefix, the crate and its version, the name. (Where the
+// platform has none, __USER_LABEL_PREFIX__ is empty, which C90 takes for no argument.)
+#if defined(__APPLE__)
 #define SYMBOL(name) PASTE(__USER_LABEL_PREFIX__, PASTE(SYMBOL_PREFIX, name))
+#else
+#define SYMBOL(name) PASTE(SYMBOL_PREFIX, name)
+#endif
 
 // A function that only this library sees, with its landing pad. Brackets, not
 // #defines: `;` does not separate statements in every assembler.
@@ -22,6 +27,10 @@
 // Many small functions under one name and one unwinding entry. Each begins with
 // its own LANDING_PAD.
 #define FUNCTIONS(name) BEGIN_FUNCTIONS SYMBOL(name)
+// One more name for the function that follows at once, with that one's landing pad
+// and unwinding entry. An entry of its own would be empty, and some linkers let an
+// empty entry hide the one that begins at the same address.
+#define ALIAS(name) NAME_FUNCTION SYMBOL(name)
 // Zeroed memory that only this library sees, aligned to 8.
 #define ZEROED(name, size) RESERVE SYMBOL(name), size
 
@@ -56,16 +65,25 @@
 #endif
 .endm
 
-.macro BEGIN_FUNCTIONS symbol
+.macro NAME_FUNCTION symbol
     BEGIN_SYMBOL \symbol
 #if defined(__ELF__)
     .type \symbol, %function
 #elif defined(_WIN32)
     .def \symbol; .scl 2; .type 32; .endef
-    .seh_proc \symbol
 #endif
 \symbol:
+.endm
+
+.macro BEGIN_FUNCTIONS symbol
+    NAME_FUNCTION \symbol
+    seh     proc \symbol
     cfi     startproc
+#if defined(__APPLE__) && defined(__x86_64__)
+    // Does nothing. Otherwise a frame record alone would become a compact encoding,
+    // by which an unwinder goes wrong at the first instructions.
+    cfi     escape 0
+#endif
 .endm
 
 .macro BEGIN_FUNCTION symbol
@@ -77,9 +95,8 @@
     cfi     endproc
 #if defined(__ELF__)
     .size \symbol, . - \symbol
-#elif defined(_WIN32)
-    .seh_endproc
 #endif
+    seh     endproc
 .endm
 
 .macro RESERVE symbol, size

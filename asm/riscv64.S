@@ -21,12 +21,12 @@
 // target.
 //
 // Ensures, besides: gp and tp are not touched; sp is a multiple of 16 all the
-// time. E4 speaks of s0-s11, sp, fs0-fs11 and frm; fs1 is as it came whatever
-// target does.
+// time. E2 speaks of a0, a1, fa0 and fa1, E4 of s0-s11, sp, fs0-fs11 and frm; fs1 is as
+// it came whatever target does.
 //
 // Registers here, until the arguments are loaded:
 //   t4     target
-//   t5     slots; the descriptor, if there are no parameters
+//   t5     slots; the descriptor, if there are no slots
 //   t6     descriptor
 //   t0     where `arguments` returns to: the register that the processor expects to
 //          hold a second return address
@@ -173,9 +173,7 @@ END_FUNCTION(bare)
 //------------------------------------------------------------------ fixed ----
 
     .p2align 4
-FUNCTION(short_cut)
-END_FUNCTION(short_cut)                  // falls through
-
+ALIAS(short_cut)
 FUNCTION(fixed)
     BEGIN_BODY
     jal     t0, .Larguments
@@ -235,8 +233,8 @@ FUNCTION(variable)
     sd      t5, SAVED_SLOTS
     sd      t6, SAVED_DESCRIPTOR
 
-    // Without parameters there may be no slot to read: the descriptor will do.
-    lhu     t1, D_PARAMS(t6)
+    // There may be no slot to read: then the descriptor will do.
+    lhu     t1, D_SLOTS(t6)
     bnez    t1, 1f
     mv      t5, t6
 1:
@@ -299,12 +297,151 @@ FUNCTION(variable)
     j       7b
 END_FUNCTION(variable)
 
+//--------------------------------------------------------- leaving a call ----
+//
+// R10 speaks of a5, R11 of a0 and sp, E13 of the registers of E4.
+//
+// Frame of `leavable`, at the call:
+//
+//              | caller's frame           |
+//     s0 + 16  +--------------------------+ <- CFA; 16-aligned
+//     s0 +  8  | return address           |
+//     s0       | caller's s0              |    frame record
+//     s0 -  8  | caller's fs1             |
+//     s0 - 16  | landing place            |    SAVED_LANDING
+//     sp + 112 | caller's fs2 to fs11     |    SAVED_FLOATS + 8 * 2
+//     sp + 104 | caller's fs0             |
+//     sp +  16 | caller's s1 to s11       |    SAVED_INTEGERS + 8 * 1
+//     sp +  8  | pad                      |
+//     sp       | frm                      |    SAVED_FRM; 16-aligned
+//              +--------------------------+
+
+#define SAVED_LANDING       -16(s0)
+#define SAVED_FRM           (sp)
+#define SAVED_INTEGERS      8
+#define SAVED_FLOATS        96
+#define LEAVABLE_SIZE       192
+#define DWARF_FS0           40
+#define DWARF_FS2           50
+
+// Where unwinders find the caller's registers, until RESTORED.
+.macro SAVED
+    .cfi_offset s1, -208
+    .cfi_offset s2, -200
+    .cfi_offset s3, -192
+    .cfi_offset s4, -184
+    .cfi_offset s5, -176
+    .cfi_offset s6, -168
+    .cfi_offset s7, -160
+    .cfi_offset s8, -152
+    .cfi_offset s9, -144
+    .cfi_offset s10, -136
+    .cfi_offset s11, -128
+    .cfi_offset DWARF_FS0, -120
+    .cfi_offset DWARF_FS2, -112
+    .cfi_offset DWARF_FS2 + 1, -104
+    .cfi_offset DWARF_FS2 + 2, -96
+    .cfi_offset DWARF_FS2 + 3, -88
+    .cfi_offset DWARF_FS2 + 4, -80
+    .cfi_offset DWARF_FS2 + 5, -72
+    .cfi_offset DWARF_FS2 + 6, -64
+    .cfi_offset DWARF_FS2 + 7, -56
+    .cfi_offset DWARF_FS2 + 8, -48
+    .cfi_offset DWARF_FS2 + 9, -40
+.endm
+
+.macro RESTORED
+    .cfi_restore s1
+    .cfi_restore s2
+    .cfi_restore s3
+    .cfi_restore s4
+    .cfi_restore s5
+    .cfi_restore s6
+    .cfi_restore s7
+    .cfi_restore s8
+    .cfi_restore s9
+    .cfi_restore s10
+    .cfi_restore s11
+    .cfi_restore DWARF_FS0
+    .cfi_restore DWARF_FS2
+    .cfi_restore DWARF_FS2 + 1
+    .cfi_restore DWARF_FS2 + 2
+    .cfi_restore DWARF_FS2 + 3
+    .cfi_restore DWARF_FS2 + 4
+    .cfi_restore DWARF_FS2 + 5
+    .cfi_restore DWARF_FS2 + 6
+    .cfi_restore DWARF_FS2 + 7
+    .cfi_restore DWARF_FS2 + 8
+    .cfi_restore DWARF_FS2 + 9
+.endm
+
+// The callee-saved registers but those of BEGIN_FRAME: stores or loads, as s or l.
+.macro KEPT transfer
+    \transfer\()d s1, SAVED_INTEGERS + 8 * 1(sp)
+    \transfer\()d s2, SAVED_INTEGERS + 8 * 2(sp)
+    \transfer\()d s3, SAVED_INTEGERS + 8 * 3(sp)
+    \transfer\()d s4, SAVED_INTEGERS + 8 * 4(sp)
+    \transfer\()d s5, SAVED_INTEGERS + 8 * 5(sp)
+    \transfer\()d s6, SAVED_INTEGERS + 8 * 6(sp)
+    \transfer\()d s7, SAVED_INTEGERS + 8 * 7(sp)
+    \transfer\()d s8, SAVED_INTEGERS + 8 * 8(sp)
+    \transfer\()d s9, SAVED_INTEGERS + 8 * 9(sp)
+    \transfer\()d s10, SAVED_INTEGERS + 8 * 10(sp)
+    \transfer\()d s11, SAVED_INTEGERS + 8 * 11(sp)
+    f\transfer\()d fs0, SAVED_FLOATS + 8(sp)
+    f\transfer\()d fs2, SAVED_FLOATS + 8 * 2(sp)
+    f\transfer\()d fs3, SAVED_FLOATS + 8 * 3(sp)
+    f\transfer\()d fs4, SAVED_FLOATS + 8 * 4(sp)
+    f\transfer\()d fs5, SAVED_FLOATS + 8 * 5(sp)
+    f\transfer\()d fs6, SAVED_FLOATS + 8 * 6(sp)
+    f\transfer\()d fs7, SAVED_FLOATS + 8 * 7(sp)
+    f\transfer\()d fs8, SAVED_FLOATS + 8 * 8(sp)
+    f\transfer\()d fs9, SAVED_FLOATS + 8 * 9(sp)
+    f\transfer\()d fs10, SAVED_FLOATS + 8 * 10(sp)
+    f\transfer\()d fs11, SAVED_FLOATS + 8 * 11(sp)
+.endm
+
+    .p2align 4
+FUNCTION(leavable)
+    BEGIN_FRAME
+    addi    sp, sp, -LEAVABLE_SIZE
+    KEPT    s
+    SAVED
+    frrm    t1
+    sd      t1, SAVED_FRM
+    sd      a5, SAVED_LANDING
+    sd      sp, L_SP(a5)
+    ld      t1, L_BODY(a5)
+    jalr    t1
+    ld      t1, SAVED_LANDING
+    sd      zero, L_SP(t1)
+    RESTORED
+    END_FRAME
+END_FUNCTION(leavable)
+
+FUNCTION(leave)
+    mv      sp, a0
+END_FUNCTION(leave)                      // goes on in `landed`
+
+FUNCTIONS(landed)
+    .cfi_def_cfa sp, LEAVABLE_SIZE + 32
+    .cfi_offset ra, -8
+    .cfi_offset s0, -16
+    .cfi_offset DWARF_FS1, -24
+    SAVED
+    addi    s0, sp, LEAVABLE_SIZE + 16
+    .cfi_def_cfa s0, 16
+    ld      t1, SAVED_FRM
+    fsrm    t1
+    KEPT    l
+    RESTORED
+    END_FRAME
+END_FUNCTION(landed)
+
 //------------------------------------------------------ function pointers ----
 
     .p2align 4
-FUNCTION(storing_short_cut)
-END_FUNCTION(storing_short_cut)          // falls through
-
+ALIAS(storing_short_cut)
 FUNCTION(storing)
     BEGIN_BODY
     addi    sp, sp, -SAVED_SIZE
@@ -327,7 +464,6 @@ END_FUNCTION(storing)
 
 // Sections of their own: where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
-ZEROED(pointer_lock, 8)
 
     .section .text.pointer_thunks, "ax", %progbits
     .balign THUNK_SIZE_RISCV64
@@ -350,7 +486,8 @@ END_FUNCTION(pointer_thunks)
 // VM convention that is the scratch bytes.
 //
 // Ensures, besides E9: an i32 in a0 is sign-extended, an f32 in fa0 in ones up to 64
-// bits, as MORE_NARROW says.
+// bits, as MORE_NARROW says. Bytes 8..16 of slot 0 are in a1 and fa1 (MORE_PAIR), in a1
+// and fa0 (MORE_BOTH).
 //
 // Registers: t6 context, t5 caller.
 //
@@ -363,6 +500,7 @@ END_FUNCTION(pointer_thunks)
 //     s0 - 32  | return pointer           |    SAVED_POINTER
 //              +--------------------------+ <- 16-aligned
 //              | scratch                  |    SCRATCH_SIZE bytes
+//              | places for Rust          |    if the scatter has a plan
 //              | slot n - 1               |
 //              ~   ...                    ~    n = SLOTS
 //     sp       | slot 0                   | <- 16-aligned
@@ -461,25 +599,26 @@ FUNCTION(host)
     fld     fa0, (sp)
 
     // The others, to the return area.
-6:  andi    t0, t0, MORE_RESULTS
+6:  andi    t0, t0, ~MORE_NARROW
     beqz    t0, 9f
-    lhu     t0, H_SPILLS(t6)
-    lhu     t1, H_STACK_WORDS(t6)
-    slli    t1, t1, 1
+    lhu     t1, H_SPILLS(t6)
+    beqz    t1, 12f
+    lhu     t0, H_STACK_WORDS(t6)
+    slli    t0, t0, 1
     ld      t2, H_LISTS(t6)
-    add     t2, t2, t1
-    ld      t1, SAVED_POINTER
+    add     t2, t2, t0
+    ld      t0, SAVED_POINTER
     mv      t5, sp
 7:  lhu     t3, (t2)
     addi    t2, t2, 2
     addi    t5, t5, 16
     ld      t4, (t5)
     andi    t6, t3, SPILL_4
-    add     t3, t3, t1
+    add     t3, t3, t0
     bnez    t6, 11f
     sd      t4, -SPILL_8(t3)
-8:  addi    t0, t0, -1
-    bnez    t0, 7b
+8:  addi    t1, t1, -1
+    bnez    t1, 7b
 9:  .cfi_remember_state
     END_FRAME
 
@@ -489,22 +628,42 @@ FUNCTION(host)
     j       6b
 11: sw      t4, -SPILL_4(t3)
     j       8b
+
+    // What only results of C come back in.
+12: ld      a1, 8(sp)
+    fld     fa1, 8(sp)
+    andi    t0, t0, MORE_BOTH
+    beqz    t0, 9b
+    fld     fa0, 8(sp)
+    j       9b
 END_FUNCTION(host)
 
 // The function pointers of callbacks. Sections of their own: where nobody makes
 // one, the linker drops them.
 ZEROED(callback_table, (8 * CALLBACKS))
 
-    .section .text.callback_thunks, "ax", %progbits
-    .balign CALLBACK_SIZE_RISCV64
-FUNCTIONS(callback_thunks)
+.macro CALLBACK_THUNKS count, table
     .set    .Lentry, 0
-    .rept   CALLBACKS
-1:  auipc   t6, %pcrel_hi(SYMBOL(callback_table) + .Lentry)
+    .rept   \count
+1:  auipc   t6, %pcrel_hi(\table + .Lentry)
     ld      t6, %pcrel_lo(1b)(t6)
     ld      t1, H_CODE(t6)
     jr      t1
     .balign CALLBACK_SIZE_RISCV64
     .set    .Lentry, .Lentry + 8
     .endr
+.endm
+
+    .section .text.callback_thunks, "ax", %progbits
+    .balign CALLBACK_SIZE_RISCV64
+FUNCTIONS(callback_thunks)
+    CALLBACK_THUNKS CALLBACKS, SYMBOL(callback_table)
 END_FUNCTION(callback_thunks)
+
+// Thunks that are never called here. src/native/mapping.rs maps their pages again, with
+// a table behind them: that is how there are more callbacks.
+    .section .text.callback_block, "ax", %progbits
+    .balign PAGE_SIZE
+FUNCTIONS(callback_block)
+    CALLBACK_THUNKS (BLOCK_SIZE / CALLBACK_SIZE_RISCV64), (SYMBOL(callback_block) + BLOCK_SIZE)
+END_FUNCTION(callback_block)

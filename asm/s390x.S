@@ -27,13 +27,13 @@
 // and none but that jumps to its target. Saving r6 saves all registers from there on
 // by the same instruction: they hold what has to survive the call.
 //
-// Ensures, besides: r15 is a multiple of 8 all the time. E4 speaks of r6-r13, r15,
-// f8-f15 and fpc, and no vector register is touched unless a vector is passed or
+// Ensures, besides: r15 is a multiple of 8 all the time. E2 speaks of r2 and f0, E4 of
+// r6-r13, r15, f8-f15 and fpc, and no vector register is touched unless a vector is passed or
 // returned: a machine without them will do for all else.
 //
 // Registers here:
 //   r10          target
-//   r12          slots; the descriptor, if there are no parameters
+//   r12          slots; the descriptor, if there are no slots
 //   r13          descriptor
 //   r11          stack pointer at entry
 //   r9           return area
@@ -115,9 +115,8 @@
 6:
 .endm
 
-// The frame; from here to END_FRAME the CFA is r11 + 160.
-.macro BEGIN_FRAME
-    stmg    %r6, %r15, SAVED_R6(%r15)
+// Where unwinders find the caller's registers, until END_FRAME.
+.macro SAVED_INTEGERS
     .cfi_offset %r6, -112
     .cfi_offset %r7, -104
     .cfi_offset %r8, -96
@@ -128,6 +127,12 @@
     .cfi_offset %r13, -56
     .cfi_offset %r14, -48
     .cfi_offset %r15, -40
+.endm
+
+// The frame; from here to END_FRAME the CFA is r11 + 160.
+.macro BEGIN_FRAME
+    stmg    %r6, %r15, SAVED_R6(%r15)
+    SAVED_INTEGERS
     lgr     %r11, %r15
     .cfi_def_cfa_register %r11
 .endm
@@ -166,9 +171,7 @@ END_FUNCTION(bare)
 //------------------------------------------------------------------ fixed ----
 
     .p2align 4
-FUNCTION(short_cut)
-END_FUNCTION(short_cut)                  // falls through
-
+ALIAS(short_cut)
 FUNCTION(fixed)
     BEGIN_BODY
     brasl   %r8, .Larguments
@@ -220,8 +223,8 @@ FUNCTION(variable)
     BEGIN_BODY
     lgr     %r7, %r5
 
-    // Without parameters there may be no slot to read: the descriptor will do.
-    llgh    %r1, D_PARAMS(%r13)
+    // There may be no slot to read: then the descriptor will do.
+    llgh    %r1, D_SLOTS(%r13)
     cgijne  %r1, 0, 1f
     lgr     %r12, %r13
 1:
@@ -288,6 +291,98 @@ FUNCTION(variable)
     j       8b
 END_FUNCTION(variable)
 
+//--------------------------------------------------------- leaving a call ----
+//
+// R10 speaks of the sixth argument, which is on the stack, R11 of r2 and r15, E13 of the
+// registers of E4. r13 is the landing place.
+//
+// Frame of `leavable`, at the call:
+//
+//              | landing place            |    PARAM_LANDING
+//     r11 + 160+--------------------------+ <- CFA
+//              | caller's r6 to r15       |    where the convention has them
+//     r11      | caller's backchain       |
+//              +--------------------------+
+//     r15 + 224| fpc                      |    SAVED_FPC
+//     r15 + 160| caller's f8 to f15       |    SAVED_FLOATS
+//              +--------------------------+
+//              | space for the body       |
+//     r15      | r11                      |    backchain
+//              +--------------------------+
+
+#define PARAM_LANDING       SAVE_AREA(%r11)
+#define SAVED_FLOATS        SAVE_AREA
+#define SAVED_FPC           SAVED_FLOATS + 8 * 8
+#define LEAVABLE_SIZE       (SAVED_FPC + 8)
+
+// Where unwinders find the caller's registers, until RESTORED.
+.macro SAVED
+    .cfi_offset %f8, -232
+    .cfi_offset %f9, -224
+    .cfi_offset %f10, -216
+    .cfi_offset %f11, -208
+    .cfi_offset %f12, -200
+    .cfi_offset %f13, -192
+    .cfi_offset %f14, -184
+    .cfi_offset %f15, -176
+.endm
+
+.macro RESTORED
+    .cfi_restore %f8
+    .cfi_restore %f9
+    .cfi_restore %f10
+    .cfi_restore %f11
+    .cfi_restore %f12
+    .cfi_restore %f13
+    .cfi_restore %f14
+    .cfi_restore %f15
+.endm
+
+// The callee-saved float registers: std or ld.
+.macro KEPT transfer
+    \transfer %f8, SAVED_FLOATS + 8 * 0(%r15)
+    \transfer %f9, SAVED_FLOATS + 8 * 1(%r15)
+    \transfer %f10, SAVED_FLOATS + 8 * 2(%r15)
+    \transfer %f11, SAVED_FLOATS + 8 * 3(%r15)
+    \transfer %f12, SAVED_FLOATS + 8 * 4(%r15)
+    \transfer %f13, SAVED_FLOATS + 8 * 5(%r15)
+    \transfer %f14, SAVED_FLOATS + 8 * 6(%r15)
+    \transfer %f15, SAVED_FLOATS + 8 * 7(%r15)
+.endm
+
+    .p2align 4
+FUNCTION(leavable)
+    BEGIN_FRAME
+    aghi    %r15, -LEAVABLE_SIZE
+    stg     %r11, 0(%r15)
+    KEPT    std
+    SAVED
+    stfpc   SAVED_FPC(%r15)
+    lg      %r13, PARAM_LANDING
+    stg     %r15, L_SP(%r13)
+    lg      %r1, L_BODY(%r13)
+    basr    %r14, %r1
+    mvghi   L_SP(%r13), 0
+    RESTORED
+    END_FRAME
+END_FUNCTION(leavable)
+
+FUNCTION(leave)
+    lgr     %r15, %r2
+END_FUNCTION(leave)                      // goes on in `landed`
+
+FUNCTIONS(landed)
+    .cfi_def_cfa %r15, LEAVABLE_SIZE + 160
+    SAVED_INTEGERS
+    SAVED
+    la      %r11, LEAVABLE_SIZE(%r15)
+    .cfi_def_cfa %r11, 160
+    lfpc    SAVED_FPC(%r15)
+    KEPT    ld
+    RESTORED
+    END_FRAME
+END_FUNCTION(landed)
+
 //------------------------------------------------------ function pointers ----
 //
 // The descriptor, as a fifth argument, would go in r6, which is our caller's and
@@ -295,9 +390,7 @@ END_FUNCTION(variable)
 // frame to keep r6 in, and stores nothing if there is nothing to store.
 
     .p2align 4
-FUNCTION(storing_short_cut)
-END_FUNCTION(storing_short_cut)          // falls through
-
+ALIAS(storing_short_cut)
 FUNCTION(storing)
     BEGIN_BODY
     lgr     %r13, %r1
@@ -323,7 +416,6 @@ END_FUNCTION(storing)
 
 // Sections of their own: where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
-ZEROED(pointer_lock, 8)
 
     .section .text.pointer_thunks, "ax", %progbits
     .balign THUNK_SIZE_S390X
@@ -361,6 +453,7 @@ END_FUNCTION(pointer_thunks)
 //              | pad                      |    8 or 16 bytes
 //              | return pointer           |    at slots + FRAME
 //              | scratch                  |    SCRATCH_SIZE bytes
+//              | places for Rust          |    if the scatter has a plan
 //              | slot n - 1               |
 //              ~   ...                    ~    n = SLOTS
 //     r12      | slot 0                   | <- 16-aligned
@@ -399,7 +492,7 @@ END_FUNCTION(pointer_thunks)
     .p2align 4
 FUNCTION(c_host)
     BEGIN_FRAME
-    lgr     %r13, %r1
+    lgr     %r13, %r0
     lghi    %r10, 0
     j       1f
 END_FUNCTION(c_host)
@@ -508,14 +601,29 @@ END_FUNCTION(host)
 // one, the linker drops them.
 ZEROED(callback_table, (8 * CALLBACKS))
 
-    .section .text.callback_thunks, "ax", %progbits
-    .balign CALLBACK_SIZE_S390X
-FUNCTIONS(callback_thunks)
+// A branch goes by no register but r1, so the context is passed in r0.
+.macro CALLBACK_THUNKS count, table
     .set    .Lentry, 0
-    .rept   CALLBACKS
-    lgrl    %r1, SYMBOL(callback_table) + .Lentry
-    jg      SYMBOL(c_host)
+    .rept   \count
+    lgrl    %r1, \table + .Lentry
+    lgr     %r0, %r1
+    lg      %r1, H_CODE(%r1)
+    br      %r1
     .balign CALLBACK_SIZE_S390X
     .set    .Lentry, .Lentry + 8
     .endr
+.endm
+
+    .section .text.callback_thunks, "ax", %progbits
+    .balign CALLBACK_SIZE_S390X
+FUNCTIONS(callback_thunks)
+    CALLBACK_THUNKS CALLBACKS, SYMBOL(callback_table)
 END_FUNCTION(callback_thunks)
+
+// Thunks that are never called here. src/native/mapping.rs maps their pages again, with
+// a table behind them: that is how there are more callbacks.
+    .section .text.callback_block, "ax", %progbits
+    .balign PAGE_SIZE
+FUNCTIONS(callback_block)
+    CALLBACK_THUNKS (BLOCK_SIZE / CALLBACK_SIZE_S390X), (SYMBOL(callback_block) + BLOCK_SIZE)
+END_FUNCTION(callback_block)

@@ -42,9 +42,9 @@
 // Requires (src/native/ proves each, by the same name):
 //   R1  descriptor points to a descriptor that Source::encode has made, header
 //       and lists, and nobody writes to it during the call.
-//   R2  slots points to max(parameters, results) value slots, aligned to 8, that
-//       nobody else writes to or reads until this returns or unwinds. If that
-//       is no slot at all, slots may be anything.
+//   R2  slots points to SLOTS value slots, aligned to 8, that nobody else writes to
+//       or reads until this returns or unwinds. If that is no slot at all, slots
+//       may be anything.
 //   R3  target follows this ABI, with the signature and convention that the
 //       descriptor was made for. In plain C, callee and caller are what its first
 //       two integer registers are to hold.
@@ -53,11 +53,13 @@
 //
 // Ensures:
 //   E1  target is called once, after every argument has been read, with every
-//       value where the layout says, rdi and rsi as they came, rsp a multiple
+//       value where the layout says, rdi, rsi and rax as they came, rsp a multiple
 //       of 16 and the direction flag as it was.
 //   E2  result 0, if it is a scalar, is in rax or xmm0 as target left it. Every
 //       other result is in its slot: a scalar in bytes 0..8, zero-extended, a
-//       vector in bytes 0..16.
+//       vector in bytes 0..16. If there is none but result 0, all registers that
+//       results of C come back in are as target left them: rax, rdx, xmm0, xmm1 and
+//       those of x87.
 //   E3  of memory, only the slots, the descriptor and the own frame are read;
 //       only result slots and the own frame are written.
 //   E4  rbx, rbp, rsp, r12-r15, mxcsr and the x87 control word are as they came,
@@ -68,9 +70,10 @@
 //       frame may be abandoned at the call by unwinding or by longjmp.
 //
 // Registers here, until the arguments are loaded:
-//   rax      target
+//   r11      target, but in `variable`
 //   rcx, r8  slots, descriptor: loaded last, as they are argument registers
-//   r9-r11   scratch
+//   r9, r10  scratch
+//   rax      as it came: `hidden` has al in it
 //
 // Frame of `variable`, at the call; that of `fixed` has only the argument area:
 //
@@ -81,7 +84,9 @@
 //     rbp -  8 | address of return area   |    SAVED_AREA
 //     rbp - 16 | descriptor               |    SAVED_DESCRIPTOR
 //     rbp - 24 | slots                    |    SAVED_SLOTS
-//     rbp - 32 | pad                      |    for RETURN_WORD without an area
+//     rbp - 32 | pad                      |
+//     rbp - 40 | target                   |    SAVED_TARGET
+//     rbp - 48 | pad                      |    for RETURN_WORD without an area
 //              +--------------------------+ <- 16-aligned
 //              | results 1..              |    return area, RETURN_AREA bytes
 //              +--------------------------+ <- 16-aligned
@@ -109,7 +114,8 @@
 #define SAVED_SLOTS         rbp - 24
 #define SAVED_DESCRIPTOR    rbp - 16
 #define SAVED_AREA          rbp - 8
-#define SAVED_SIZE          32
+#define SAVED_TARGET        rbp - 40
+#define SAVED_SIZE          48
 #define FIXED_SIZE          (8 * FIXED_WORDS)
 #define PAGE_SIZE           4096
 
@@ -153,8 +159,8 @@
     INTEGER 2, rdx, edx
     INTEGER 5, r9, r9d
     movzx   r10d, word ptr [r8 + D_INTEGER + 2 * 3]
-    movzx   r11d, word ptr [r8 + D_INTEGER + 2 * 4]
-    mov     r8, [rcx + r11]
+    movzx   r8d, word ptr [r8 + D_INTEGER + 2 * 4]
+    mov     r8, [rcx + r8]
     mov     rcx, [rcx + r10]
 .endm
 
@@ -236,9 +242,9 @@ FUNCTION(short_cut)
     cmp     byte ptr [r8 + D_FLOATS], FLOATS_SOME
     ja      3f
 1:  SOME_FLOATS
-2:  mov     rax, rdx
+2:  mov     r11, rdx
     LOAD_INTEGERS
-    jmp     rax
+    jmp     r11
 3:  cmp     byte ptr [r8 + D_FLOATS], FLOATS_ALL
     ja      4f
     MORE_FLOATS
@@ -253,7 +259,7 @@ END_FUNCTION(short_cut)
 FUNCTION(fixed)
     BEGIN_FRAME
     sub     rsp, FIXED_SIZE
-    mov     rax, rdx
+    mov     r11, rdx
 
     // Groups of four stack words; fewer than four is none.
     cmp     word ptr [r8 + D_STACK_WORDS], GROUP
@@ -272,7 +278,7 @@ FUNCTION(fixed)
     ja      4f
     SOME_FLOATS
 3:  LOAD_INTEGERS
-    call    rax
+    call    r11
 
     add     rsp, FIXED_SIZE
     pop     rbp
@@ -290,12 +296,12 @@ END_FUNCTION(fixed)
 FUNCTION(variable)
     BEGIN_FRAME
     sub     rsp, SAVED_SIZE
-    mov     rax, rdx
+    mov     [SAVED_TARGET], rdx
     mov     [SAVED_SLOTS], rcx
     mov     [SAVED_DESCRIPTOR], r8
 
-    // Without parameters there may be no slot to read: the descriptor will do.
-    cmp     word ptr [r8 + D_PARAMS], 0
+    // There may be no slot to read: then the descriptor will do.
+    cmp     word ptr [r8 + D_SLOTS], 0
     cmove   rcx, r8
 
     // The return area, touched page by page.
@@ -332,7 +338,7 @@ FUNCTION(variable)
     RETURN_POINTER 5, r9
     movzx   r11d, word ptr [r11 + D_RETURN_WORD]
     mov     [rsp + r11], r10
-    call    rax
+    call    [SAVED_TARGET]
 
     // Result 0, if it is a vector.
     mov     r10, [SAVED_SLOTS]
@@ -378,6 +384,178 @@ FUNCTION(variable)
     jmp     8b
 END_FUNCTION(variable)
 
+//------------------------------------------------------- more for plain C ----
+//
+// What no list of arguments has, and what no type of Rust comes back in. Both take the
+// body that makes the call as a sixth argument, in r9, where no body but `bare` leaves it:
+//
+//     hidden      al, for variadic functions, then the body
+//     x87         the same, and stores what the target leaves in st0 and st1
+//
+// Requires, for these two:
+//   R9  r9 is the body that R4 asks for. For `x87`, RESULT is RESULT_X87 or
+//       RESULT_X87_PAIR, as target leaves one or two values in x87 registers; slots has
+//       room for 10 or 26 bytes.
+//
+// Ensures, besides:
+//   E11 al is the low byte of HIDDEN when target is called. `hidden` returns as the body
+//       does. `x87` has stored st0 at slots, st1 16 bytes behind, if there is one, and
+//       left the x87 registers empty.
+//
+// The frame of `x87` is that of `storing`, below.
+
+    .p2align 4
+FUNCTION(hidden)
+    movzx   eax, byte ptr [r8 + D_HIDDEN]
+    jmp     r9
+END_FUNCTION(hidden)
+
+    .p2align 4
+FUNCTION(x87)
+    BEGIN_FRAME
+    push    rcx
+    push    r8
+    movzx   eax, byte ptr [r8 + D_HIDDEN]
+    call    r9
+    pop     r8
+    pop     rcx
+    fstp    tbyte ptr [rcx]
+    cmp     byte ptr [r8 + D_RESULT], RESULT_X87
+    je      1f
+    fstp    tbyte ptr [rcx + 16]
+1:  pop     rbp
+    END_FRAME
+END_FUNCTION(x87)
+
+//--------------------------------------------------------- leaving a call ----
+//
+// A call that can be left: a frame that code deep below goes back to at once, without
+// returning through what lies between. `leavable` is called like a body, with a landing
+// place as a sixth argument, in r9, and calls the body that the place names. `leave`, or
+// a signal handler that sets both registers of the context it has interrupted, puts L_SP
+// in rsp and goes on at `landed`, which returns to the caller of `leavable`.
+//
+// Requires, for these three:
+//   R10 r9 points to a landing place whose L_BODY is the body that R4 asks for, and that
+//       no other code but the functions here writes to until this returns or unwinds.
+//   R11 for `leave` and `landed`: rdi or rsp is L_SP of a landing place for which
+//       `leavable` has been called in this thread and has neither returned nor unwound.
+//       The frames between may be abandoned.
+//
+// Ensures E4 to E6, and:
+//   E12 while the body is called, L_SP is the place's stack pointer. If the body returns,
+//       it is null afterwards, and all registers that results come back in are as the
+//       body left them.
+//   E13 if the call is left, `leavable` returns with L_SP as it was, rbx, rbp, rsp,
+//       r12-r15, mxcsr and the x87 control word as they came, the direction flag clear,
+//       the x87 registers empty, and the shadow stack, if there is one, as at a return.
+//
+// Frame, at the call:
+//
+//              | caller's frame           |
+//     rbp + 16 +--------------------------+ <- CFA; 16-aligned
+//     rbp +  8 | return address           |
+//     rbp      | caller's rbp             |    frame record
+//     rbp -  8 | caller's rbx             |    SAVED_RBX
+//     rbp - 16 | caller's r12             |    SAVED_R12
+//     rbp - 24 | caller's r13             |    SAVED_R13
+//     rbp - 32 | caller's r14             |    SAVED_R14
+//     rbp - 40 | caller's r15             |    SAVED_R15
+//     rbp - 48 | landing place            |    SAVED_LANDING
+//     rbp - 56 | shadow stack pointer     |    SAVED_SSP; 0 if there is no such stack
+//     rbp - 60 | x87 control word         |    SAVED_X87
+//     rsp      | mxcsr                    |    SAVED_MXCSR; 16-aligned
+//              +--------------------------+
+
+#define SAVED_RBX           rbp - 8
+#define SAVED_R12           rbp - 16
+#define SAVED_R13           rbp - 24
+#define SAVED_R14           rbp - 32
+#define SAVED_R15           rbp - 40
+#define SAVED_LANDING       rbp - 48
+#define SAVED_SSP           rbp - 56
+#define SAVED_X87           rbp - 60
+#define SAVED_MXCSR         rbp - 64
+#define LEAVABLE_SIZE       64
+
+// Where unwinders find the caller's registers, until RESTORED.
+.macro SAVED
+    .cfi_offset rbx, -24
+    .cfi_offset r12, -32
+    .cfi_offset r13, -40
+    .cfi_offset r14, -48
+    .cfi_offset r15, -56
+.endm
+
+.macro RESTORED
+    .cfi_restore rbx
+    .cfi_restore r12
+    .cfi_restore r13
+    .cfi_restore r14
+    .cfi_restore r15
+.endm
+
+    .p2align 5
+FUNCTION(leavable)
+    BEGIN_FRAME
+    push    rbx
+    push    r12
+    push    r13
+    push    r14
+    push    r15
+    SAVED
+    push    r9
+    xor     eax, eax
+    rdsspq  rax                          // does nothing if there is none
+    push    rax
+    sub     rsp, 8
+    stmxcsr [SAVED_MXCSR]
+    fnstcw  [SAVED_X87]
+    mov     [r9 + L_SP], rsp
+    call    [r9 + L_BODY]
+    mov     r9, [SAVED_LANDING]
+    mov     qword ptr [r9 + L_SP], 0
+    leave
+    RESTORED
+    END_FRAME
+END_FUNCTION(leavable)
+
+FUNCTION(leave)
+    mov     rsp, rdi
+END_FUNCTION(leave)                      // goes on in `landed`
+
+FUNCTIONS(landed)
+    .cfi_def_cfa rsp, LEAVABLE_SIZE + 16
+    .cfi_offset rbp, -16
+    SAVED
+    LANDING_PAD
+    lea     rbp, [rsp + LEAVABLE_SIZE]
+    .cfi_def_cfa rbp, 16
+    cld
+    ldmxcsr [SAVED_MXCSR]
+    fninit                               // also drops exceptions that are pending
+    fldcw   [SAVED_X87]
+
+    // The shadow stack, down to the return address of `leavable`.
+    xor     eax, eax
+    rdsspq  rax
+    mov     rcx, [SAVED_SSP]
+    sub     rcx, rax
+    jz      2f
+    mov     eax, 1
+1:  incsspq rax
+    sub     rcx, 8
+    jnz     1b
+2:  mov     rbx, [SAVED_RBX]
+    mov     r12, [SAVED_R12]
+    mov     r13, [SAVED_R13]
+    mov     r14, [SAVED_R14]
+    mov     r15, [SAVED_R15]
+    leave
+    RESTORED
+    END_FRAME
+END_FUNCTION(landed)
+
 //------------------------------------------------------ function pointers ----
 //
 // A VMTrampoline has no fifth parameter: a thunk adds it and jumps to the body.
@@ -417,9 +595,9 @@ FUNCTION(storing_short_cut)
     cmp     byte ptr [r8 + D_FLOATS], FLOATS_SOME
     ja      2f
     SOME_FLOATS
-1:  mov     rax, rdx
+1:  mov     r11, rdx
     LOAD_INTEGERS
-    call    rax
+    call    r11
     STORE_RESULT
     .cfi_remember_state
     END_FRAME
@@ -439,10 +617,8 @@ FUNCTION(storing)
     END_FRAME
 END_FUNCTION(storing)
 
-// The table, and the lock that Rust holds while it sets an entry. Sections of their own:
-// where nobody makes pointers, the linker drops them.
+// Sections of their own: where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
-ZEROED(pointer_lock, 8)
 
 #if defined(__ELF__)
     .section .text.pointer_thunks, "ax", %progbits
@@ -468,7 +644,7 @@ END_FUNCTION(pointer_thunks)
 //         callee: *mut VMOpaqueContext,       // rdi: the context
 //         caller: *mut VMContext,             // rsi
 //         slots: *mut ValRaw,                 // rdx: in the frame of `host`
-//         count: usize,                       // rcx: max(parameters, results)
+//         count: usize,                       // rcx: how many slots values take
 //     )
 //
 // One function serves every signature, as the callee context, the first argument
@@ -482,8 +658,9 @@ END_FUNCTION(pointer_thunks)
 //     rax = xmm0 = slots[0];
 //     for (i = 1; i <= SPILLS; i++) area + lists[STACK_WORDS + i - 1] = slots[i];
 //
-// What carries nothing goes to the scratch bytes after the slots, and the return
-// pointer to a place of its own.
+// What carries nothing goes to the scratch bytes at the end, the return pointer to a
+// place of its own, and what Rust takes to its slot, as the plan of the scatter says, to
+// a place between the slots and the scratch bytes. Then FUNCTION is `planned`.
 //
 // `host_small` does the same in a frame of constant size, for up to SMALL_SLOTS
 // slots.
@@ -497,17 +674,23 @@ END_FUNCTION(pointer_thunks)
 //       shorter one, and that nobody writes to or frees before this returns or
 //       unwinds.
 //   R7  the caller follows this ABI, with the signature and convention that the
-//       context was made for: a return pointer points to a return area.
+//       context was made for: a return pointer points to a return area or to the
+//       memory of a result, the address of an argument to its value.
 //   R8  FUNCTION is a function of the type above.
 //
 // Ensures, besides E4 to E6:
 //   E8  FUNCTION is called once, with the direction flag as it was. slots is a
 //       multiple of 16 and points to SLOTS slots that nobody else touches.
-//       Parameter i is in slot i: a vector in bytes 0..16, a scalar in bytes
-//       0..8. Bytes 4..8 of an i32 or f32 are whatever register or stack word
-//       held above the value. All other bytes are what happened to be there.
+//       Each register and stack word that carries something is where the scatter
+//       says: of WebAssembly's types, parameter i is in slot i, a vector in bytes
+//       0..16, a scalar in bytes 0..8. Bytes 4..8 of an i32 or f32 are whatever
+//       register or stack word held above the value. All other bytes are what
+//       happened to be there.
 //   E9  result 0, from slot 0, is in rax and in xmm0; the others are in the return
-//       area, where exactly the bytes of their types are written.
+//       area, where exactly the bytes of their types are written. If MORE says
+//       so, bytes 8..16 of slot 0 are in rdx and xmm1 (MORE_PAIR), in rdx and xmm0
+//       (MORE_BOTH); slot 0 is in st0 (MORE_X87); slots 0 and 1 are in st0 and st1
+//       (MORE_X87_PAIR).
 //   E10 of memory, only the context, its lists, the argument area up to a multiple
 //       of 16 bytes, and the own frame are read; only the own frame and results
 //       in the return area are written.
@@ -522,8 +705,9 @@ END_FUNCTION(pointer_thunks)
 //     rbp - 16 | return pointer           |    SAVED_POINTER
 //              +--------------------------+ <- 16-aligned
 //              | scratch                  |    SCRATCH_SIZE bytes
+//              | places for Rust          |    if the scatter has a plan
 //              | slot n - 1               |
-//              ~   ...                    ~    n = SLOTS; SMALL_SLOTS if small
+//              ~   ...                    ~    n = SLOTS; with places 16 * SMALL_SLOTS if small
 //     rsp      | slot 0                   | <- 16-aligned
 //              +--------------------------+
 
@@ -630,8 +814,8 @@ FUNCTION(host_small)
     mov     rax, [rsp]
     movsd   xmm0, qword ptr [rsp]
     mov     rdi, [SAVED_CONTEXT]
-    cmp     word ptr [rdi + H_MORE], 0
-    jne     6f
+    cmp     word ptr [rdi + H_MORE], MORE_RESULTS
+    jae     6f
 5:  leave
     .cfi_remember_state
     END_FRAME
@@ -639,9 +823,9 @@ FUNCTION(host_small)
     // The other half of a vector, and the results of the return area.
     .cfi_restore_state
 6:  movhps  xmm0, qword ptr [rsp + 8]
+    ja      11f
     movzx   ecx, word ptr [rdi + H_SPILLS]
-    test    ecx, ecx
-    jz      5b
+    jrcxz   5b
     movzx   edx, word ptr [rdi + H_STACK_WORDS]
     mov     r8, [rdi + H_LISTS]
     lea     r8, [r8 + 2 * rdx]
@@ -665,23 +849,52 @@ FUNCTION(host_small)
     mov     r11, [r10 + 8]
     mov     [r9 + rdx - SPILL_16 + 8], r11
     jmp     8b
+
+    // What only results of C come back in.
+11: test    byte ptr [rdi + H_MORE], MORE_X87 | MORE_X87_PAIR
+    jnz     12f
+    mov     rdx, [rsp + 8]
+    movsd   xmm1, qword ptr [rsp + 8]
+    test    byte ptr [rdi + H_MORE], MORE_BOTH
+    jz      5b
+    movapd  xmm0, xmm1
+    jmp     5b
+12: test    byte ptr [rdi + H_MORE], MORE_X87
+    jnz     13f
+    fld     tbyte ptr [rsp + 16]
+13: fld     tbyte ptr [rsp]
+    jmp     5b
 END_FUNCTION(host_small)
 
 // The function pointers of callbacks. Sections of their own: where nobody makes
 // one, the linker drops them.
 ZEROED(callback_table, (8 * CALLBACKS))
 
+.macro CALLBACK_THUNKS count, table
+    .set    .Lentry, 0
+    .rept   \count
+    LANDING_PAD
+    mov     r10, [rip + \table + .Lentry]
+    jmp     [r10 + H_CODE]
+    .balign CALLBACK_SIZE_X86_64, 0xcc
+    .set    .Lentry, .Lentry + 8
+    .endr
+.endm
+
 #if defined(__ELF__)
     .section .text.callback_thunks, "ax", %progbits
 #endif
     .balign CALLBACK_SIZE_X86_64
 FUNCTIONS(callback_thunks)
-    .set    .Lentry, 0
-    .rept   CALLBACKS
-    LANDING_PAD
-    mov     r10, [rip + SYMBOL(callback_table) + .Lentry]
-    jmp     [r10 + H_CODE]
-    .balign CALLBACK_SIZE_X86_64, 0xcc
-    .set    .Lentry, .Lentry + 8
-    .endr
+    CALLBACK_THUNKS CALLBACKS, SYMBOL(callback_table)
 END_FUNCTION(callback_thunks)
+
+// Thunks that are never called here. src/native/mapping.rs maps their pages again, with
+// a table behind them: that is how there are more callbacks.
+#if defined(__ELF__)
+    .section .text.callback_block, "ax", %progbits
+#endif
+    .balign PAGE_SIZE
+FUNCTIONS(callback_block)
+    CALLBACK_THUNKS (BLOCK_SIZE / CALLBACK_SIZE_X86_64), (SYMBOL(callback_block) + BLOCK_SIZE)
+END_FUNCTION(callback_block)

@@ -22,7 +22,7 @@
 // Registers here, until the arguments are loaded:
 //   rax     target
 //   r10     descriptor
-//   r11     slots; the descriptor, if there are no parameters
+//   r11     slots; the descriptor, if there are no slots
 //   r8, r9  scratch: loaded last, as they are argument registers
 //
 // Frame of `variable`, at the call; that of `fixed` has below the frame record only
@@ -194,8 +194,8 @@ FUNCTION(variable)
     mov     r11, r9
     mov     [SAVED_SLOTS], r9
 
-    // Without parameters there may be no slot to read: the descriptor will do.
-    cmp     word ptr [r10 + D_PARAMS], 0
+    // There may be no slot to read: then the descriptor will do.
+    cmp     word ptr [r10 + D_SLOTS], 0
     cmove   r11, r10
 
     // The return area, touched page by page.
@@ -275,6 +275,175 @@ FUNCTION(variable)
     jmp     8b
 END_FUNCTION(variable)
 
+//--------------------------------------------------------- leaving a call ----
+//
+// R10 speaks of the sixth argument, which is on the stack, R11 of rcx and rsp, E13 of the
+// registers of E4.
+//
+// Frame of `leavable`, at the call:
+//
+//     rbp + 56 | landing place            |    PARAM_LANDING
+//     rbp + 48 | descriptor               |    PARAM_DESCRIPTOR
+//     rbp + 16 | our shadow space         |    CFA; 16-aligned
+//     rbp +  8 | return address           |
+//     rbp      | caller's rbp             |    frame record
+//     rbp - 56 | caller's r15 to r12, rdi,|
+//              |   rsi, rbx               |    SAVED_R15 to SAVED_RBX
+//     rbp - 64 | shadow stack pointer     |    SAVED_SSP; 0 if there is no such stack
+//     rbp - 68 | x87 control word         |    SAVED_X87
+//     rbp - 72 | mxcsr                    |    SAVED_MXCSR
+//     rbp - 80 | pad                      |
+//     rbp - 240| caller's xmm6 to xmm15   |    SAVED_VECTORS
+//     rsp + 40 | pad                      |
+//     rsp + 32 | descriptor               |    the body's fifth argument
+//     rsp      | the body's shadow space  | <- 16-aligned
+//              +--------------------------+
+//
+// The system's unwinder knows the frame of `landed` by rsp, which stays where it is.
+
+#define PARAM_LANDING       rbp + 56
+#define SAVED_RBX           rbp - 8
+#define SAVED_RSI           rbp - 16
+#define SAVED_RDI           rbp - 24
+#define SAVED_R12           rbp - 32
+#define SAVED_R13           rbp - 40
+#define SAVED_R14           rbp - 48
+#define SAVED_R15           rbp - 56
+#define SAVED_SSP           rbp - 64
+#define SAVED_X87           rbp - 68
+#define SAVED_MXCSR         rbp - 72
+#define SAVED_VECTORS       240
+#define LEAVABLE_SIZE       288
+
+// Where unwinders by .cfi_ find the caller's registers, until RESTORED.
+.macro SAVED
+    cfi     offset rbx, -24
+    cfi     offset rsi, -32
+    cfi     offset rdi, -40
+    cfi     offset r12, -48
+    cfi     offset r13, -56
+    cfi     offset r14, -64
+    cfi     offset r15, -72
+.endm
+
+.macro RESTORED
+    cfi     restore rbx
+    cfi     restore rsi
+    cfi     restore rdi
+    cfi     restore r12
+    cfi     restore r13
+    cfi     restore r14
+    cfi     restore r15
+.endm
+
+    .p2align 5
+FUNCTION(leavable)
+    BEGIN_FRAME
+    sub     rsp, LEAVABLE_SIZE
+    mov     [SAVED_RBX], rbx
+    mov     [SAVED_RSI], rsi
+    mov     [SAVED_RDI], rdi
+    mov     [SAVED_R12], r12
+    mov     [SAVED_R13], r13
+    mov     [SAVED_R14], r14
+    mov     [SAVED_R15], r15
+    movaps  [rbp - SAVED_VECTORS + 16 * 0], xmm6
+    movaps  [rbp - SAVED_VECTORS + 16 * 1], xmm7
+    movaps  [rbp - SAVED_VECTORS + 16 * 2], xmm8
+    movaps  [rbp - SAVED_VECTORS + 16 * 3], xmm9
+    movaps  [rbp - SAVED_VECTORS + 16 * 4], xmm10
+    movaps  [rbp - SAVED_VECTORS + 16 * 5], xmm11
+    movaps  [rbp - SAVED_VECTORS + 16 * 6], xmm12
+    movaps  [rbp - SAVED_VECTORS + 16 * 7], xmm13
+    movaps  [rbp - SAVED_VECTORS + 16 * 8], xmm14
+    movaps  [rbp - SAVED_VECTORS + 16 * 9], xmm15
+    SAVED
+    xor     eax, eax
+    rdsspq  rax                          // does nothing if there is none
+    mov     [SAVED_SSP], rax
+    stmxcsr [SAVED_MXCSR]
+    fnstcw  [SAVED_X87]
+    mov     r10, [PARAM_DESCRIPTOR]
+    mov     r11, [PARAM_LANDING]
+    mov     [rsp + SHADOW], r10
+    mov     [r11 + L_SP], rsp
+    call    [r11 + L_BODY]
+    mov     r11, [PARAM_LANDING]
+    mov     qword ptr [r11 + L_SP], 0
+    RESTORED
+    add     rsp, LEAVABLE_SIZE
+    END_FRAME
+END_FUNCTION(leavable)
+
+FUNCTION(leave)
+    seh     endprologue
+    mov     rsp, rcx
+END_FUNCTION(leave)                      // goes on in `landed`
+
+FUNCTIONS(landed)
+    seh     pushreg rbp
+    seh     stackalloc LEAVABLE_SIZE
+    seh     savereg rbx, LEAVABLE_SIZE - 8
+    seh     savereg rsi, LEAVABLE_SIZE - 16
+    seh     savereg rdi, LEAVABLE_SIZE - 24
+    seh     savereg r12, LEAVABLE_SIZE - 32
+    seh     savereg r13, LEAVABLE_SIZE - 40
+    seh     savereg r14, LEAVABLE_SIZE - 48
+    seh     savereg r15, LEAVABLE_SIZE - 56
+    seh     savexmm xmm6, LEAVABLE_SIZE - SAVED_VECTORS + 16 * 0
+    seh     savexmm xmm7, LEAVABLE_SIZE - SAVED_VECTORS + 16 * 1
+    seh     savexmm xmm8, LEAVABLE_SIZE - SAVED_VECTORS + 16 * 2
+    seh     savexmm xmm9, LEAVABLE_SIZE - SAVED_VECTORS + 16 * 3
+    seh     savexmm xmm10, LEAVABLE_SIZE - SAVED_VECTORS + 16 * 4
+    seh     savexmm xmm11, LEAVABLE_SIZE - SAVED_VECTORS + 16 * 5
+    seh     savexmm xmm12, LEAVABLE_SIZE - SAVED_VECTORS + 16 * 6
+    seh     savexmm xmm13, LEAVABLE_SIZE - SAVED_VECTORS + 16 * 7
+    seh     savexmm xmm14, LEAVABLE_SIZE - SAVED_VECTORS + 16 * 8
+    seh     savexmm xmm15, LEAVABLE_SIZE - SAVED_VECTORS + 16 * 9
+    seh     endprologue
+    cfi     def_cfa rsp, LEAVABLE_SIZE + 16
+    cfi     offset rbp, -16
+    SAVED
+    LANDING_PAD
+    lea     rbp, [rsp + LEAVABLE_SIZE]
+    cfi     def_cfa rbp, 16
+    cld
+    ldmxcsr [SAVED_MXCSR]
+    fninit                               // also drops exceptions that are pending
+    fldcw   [SAVED_X87]
+
+    // The shadow stack, down to the return address of `leavable`.
+    xor     eax, eax
+    rdsspq  rax
+    mov     rcx, [SAVED_SSP]
+    sub     rcx, rax
+    jz      2f
+    mov     eax, 1
+1:  incsspq rax
+    sub     rcx, 8
+    jnz     1b
+2:  mov     rbx, [SAVED_RBX]
+    mov     rsi, [SAVED_RSI]
+    mov     rdi, [SAVED_RDI]
+    mov     r12, [SAVED_R12]
+    mov     r13, [SAVED_R13]
+    mov     r14, [SAVED_R14]
+    mov     r15, [SAVED_R15]
+    movaps  xmm6, [rbp - SAVED_VECTORS + 16 * 0]
+    movaps  xmm7, [rbp - SAVED_VECTORS + 16 * 1]
+    movaps  xmm8, [rbp - SAVED_VECTORS + 16 * 2]
+    movaps  xmm9, [rbp - SAVED_VECTORS + 16 * 3]
+    movaps  xmm10, [rbp - SAVED_VECTORS + 16 * 4]
+    movaps  xmm11, [rbp - SAVED_VECTORS + 16 * 5]
+    movaps  xmm12, [rbp - SAVED_VECTORS + 16 * 6]
+    movaps  xmm13, [rbp - SAVED_VECTORS + 16 * 7]
+    movaps  xmm14, [rbp - SAVED_VECTORS + 16 * 8]
+    movaps  xmm15, [rbp - SAVED_VECTORS + 16 * 9]
+    RESTORED
+    add     rsp, LEAVABLE_SIZE
+    END_FRAME
+END_FUNCTION(landed)
+
 //------------------------------------------------------ function pointers ----
 //
 // A fifth argument is on the stack, where a thunk can put nothing. So it passes the
@@ -292,10 +461,7 @@ END_FUNCTION(variable)
 #define SAVED_DESCRIPTOR    rbp - 16
 
     .p2align 5
-FUNCTIONS(storing_short_cut)
-    seh     endprologue
-END_FUNCTION(storing_short_cut)          // falls through
-
+ALIAS(storing_short_cut)
 FUNCTION(storing)
     BEGIN_FRAME
     sub     rsp, 16 + SHADOW
@@ -319,7 +485,6 @@ END_FUNCTION(storing)
 
 // Sections of their own: where nobody makes pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
-ZEROED(pointer_lock, 8)
 
 #if defined(__ELF__)
     .section .text.pointer_thunks, "ax", %progbits
@@ -345,6 +510,10 @@ END_FUNCTION(pointer_thunks)
 // registers of the contexts go where the context says like all others: in the
 // VM convention that is the scratch bytes. In `c_host` the context is in rax.
 //
+// `c_host` goes on in `host` before either has a frame: the system's unwinder takes a
+// jump out of a function for the end of an epilogue, at which only the return address
+// is left on the stack.
+//
 // Frame, at the call:
 //
 //     rbp + 48 | stack words              |    ARGUMENTS
@@ -358,6 +527,7 @@ END_FUNCTION(pointer_thunks)
 //     rbp - 16 | return pointer           |    SAVED_POINTER
 //              +--------------------------+ <- 16-aligned
 //              | scratch                  |    SCRATCH_SIZE bytes
+//              | places for Rust          |    if the scatter has a plan
 //              | slot n - 1               |
 //              ~   ...                    ~    n = SLOTS
 //     rsp + 32 | slot 0                   | <- 16-aligned
@@ -369,6 +539,7 @@ END_FUNCTION(pointer_thunks)
 
 #define ARGUMENTS           rbp + 16 + SHADOW
 #define SAVED_CALLER        rbp + 24
+#define ENTRY_CALLER        rsp + 16     // the same place, before there is a frame
 #define SAVED_CONTEXT       rbp - 8
 #define SAVED_POINTER       rbp - 16
 
@@ -386,18 +557,18 @@ END_FUNCTION(pointer_thunks)
 
     .p2align 5
 FUNCTION(c_host)
-    BEGIN_FRAME
+    seh     endprologue
     mov     r10, rax
-    mov     qword ptr [SAVED_CALLER], 0
+    mov     qword ptr [ENTRY_CALLER], 0
     jmp     1f
 END_FUNCTION(c_host)
 
     .p2align 5
 FUNCTION(host)
-    BEGIN_FRAME
     mov     r10, rcx
-    mov     [SAVED_CALLER], rdx
-1:  sub     rsp, 16
+    mov     [ENTRY_CALLER], rdx
+1:  BEGIN_FRAME
+    sub     rsp, 16
     mov     [SAVED_CONTEXT], r10
 
     // The frame, touched page by page.

@@ -2,28 +2,58 @@
 //!
 //! ```text
 //! cargo run --example explain -- '(i32, f64, v128) -> (i32, i64)'
+//! cargo run --example explain -- --c '(ptr, {f64, i32}, ...f64) -> {f32, f32}'
+//! cargo run --example explain -- --abi all '({f32, f32}) -> {i64, i64, i64}'
 //! ```
 
-use std::{error::Error, process::ExitCode};
+use std::{
+    error::Error,
+    process::{ExitCode, exit},
+};
 
-use clap::Parser;
-use vmtrampoline::{Abi, Layout, Location, Signature};
+use lexopt::prelude::*;
+use vmtrampoline::{Abi, Layout, Signature};
 
-/// Print the layout table and the frame picture of a signature.
-#[derive(Parser)]
+const USAGE: &str = "\
+usage: explain [--c | --abi NAME] SIGNATURE
+
+Prints the layout table and the frame picture of a signature.
+
+  --c           plain C instead of the VM convention
+  --abi NAME    the convention by name, or `all` to see all of them side by side
+  SIGNATURE     such as '(i32, f64) -> (i64, f32)'";
+
+#[derive(Default)]
 struct Options {
-    /// Plain C instead of the VM convention.
-    #[arg(long, conflicts_with = "abi")]
     c: bool,
-    /// The convention by name, or `all` to see all of them side by side.
-    #[arg(long, value_name = "NAME")]
     abi: Option<String>,
-    /// The signature, such as '(i32, f64) -> (i64, f32)'.
     signature: String,
 }
 
+fn options() -> Result<Options, lexopt::Error> {
+    let mut options = Options::default();
+    let (mut parser, mut signature) = (lexopt::Parser::from_env(), None);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("c") => options.c = true,
+            Long("abi") => options.abi = Some(parser.value()?.string()?),
+            Short('h') | Long("help") => {
+                println!("{USAGE}");
+                exit(0);
+            }
+            Value(value) if signature.is_none() => signature = Some(value.string()?),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    options.signature = signature.ok_or("no signature; see --help")?;
+    if options.c && options.abi.is_some() {
+        return Err("--c and --abi exclude each other".into());
+    }
+    Ok(options)
+}
+
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
+    match options().map_err(Into::into).and_then(|options| run(&options)) {
         Ok(text) => {
             print!("{text}");
             ExitCode::SUCCESS
@@ -44,81 +74,60 @@ fn run(options: &Options) -> Result<String, Box<dyn Error>> {
             format!("no convention {name:?}; there are all, {}", names.join(", "))
         })?,
         None => {
-            let host = if options.c { Abi::HOST_C } else { Abi::HOST_VM };
+            // What the VM convention cannot pass is C.
+            let vm = Abi::HOST_VM.filter(|abi| !options.c && Layout::new(&signature, abi).is_ok());
+            let host = vm.or(Abi::HOST_C);
             host.ok_or("no convention is known for this machine; name one with --abi")?
         }
     };
-    let layout = Layout::new(&signature, abi)?;
-    Ok(format!("{layout}\n{}", frame(&layout)))
-}
-
-/// The stack at the call instruction, high addresses first.
-fn frame(layout: &Layout) -> String {
-    let line = "+------------------------+\n";
-    let mut text = String::from("the stack at the call\n\n");
-    let mut word = |offset: Option<u32>, name: String, line_after: bool| {
-        let label = offset.map_or(String::new(), |offset| format!("sp + {offset}"));
-        text += &format!("  {label:>10}  | {name:<22} |\n");
-        if line_after {
-            text += &format!("  {:>10}  {line}", "");
-        }
-    };
-    word(None, "caller's frame".into(), true);
-    if layout.return_area() > 0 {
-        let results = layout.results().iter().enumerate().rev();
-        for (i, location) in results {
-            if let Location::ReturnArea(offset) = location {
-                let ty = layout.signature().results()[i];
-                word(None, format!("r{i} {ty}, area + {offset}"), *offset == 0);
-            }
-        }
-    }
-    let params = layout.params().iter().zip(layout.signature().params()).enumerate();
-    let mut words: Vec<(u32, String)> = params
-        .filter_map(|(i, (location, ty))| match location {
-            Location::Stack(offset) => Some((*offset, format!("p{i} {ty}"))),
-            _ => None,
-        })
-        .collect();
-    if let Some(Location::Stack(offset)) = layout.return_pointer() {
-        words.push((offset, "return pointer".into()));
-    }
-    words.sort_by_key(|(offset, _)| std::cmp::Reverse(*offset));
-    for (offset, name) in words {
-        word(Some(offset), name, false);
-    }
-    text += &format!("  {:>10}  {line}", "sp");
-    text
+    Ok(format!("{:#}", Layout::new(&signature, abi)?))
 }
 
 /// A column per convention, a row per value.
 fn side_by_side(signature: &Signature) -> String {
     let layouts: Vec<_> = Abi::ALL.iter().map(|abi| (abi, Layout::new(signature, abi))).collect();
-    let names: String = Abi::ALL.iter().map(|abi| format!("  {:10}", abi.name())).collect();
-    let mut text = format!("{signature}\n\n{:16}{names}\n", "");
-    let mut row = |name: &str, cell: &dyn Fn(&Layout) -> String| {
-        let cells = layouts.iter().map(|(abi, layout)| {
-            let width = abi.name().len().max(10);
-            format!("  {:width$}", layout.as_ref().map_or_else(|_| "-".into(), cell))
-        });
-        let cells: String = cells.collect();
-        text += format!("{name:16}{cells}").trim_end();
-        text.push('\n');
+    // A column is as wide as what is in it.
+    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    let mut row = |name: String, cell: &dyn Fn(&Layout) -> String| {
+        let cell = |layout: &Result<Layout, _>| layout.as_ref().map_or_else(|_| "-".into(), cell);
+        rows.push((name, layouts.iter().map(|(_, layout)| cell(layout)).collect()));
     };
-    let value = |letter, i, ty| format!("{letter}{i} {ty}");
     for (i, ty) in signature.params().iter().enumerate() {
-        row(&value('p', i, ty), &|layout| layout.params()[i].to_string());
+        row(format!("p{i} {ty}"), &|layout| layout.params()[i].to_string());
     }
-    if signature.results().len() > 1 {
-        row("return pointer", &|layout| {
+    if layouts.iter().flat_map(|(_, layout)| layout).any(|layout| layout.return_pointer().is_some())
+    {
+        row("return pointer".into(), &|layout| {
             layout.return_pointer().map_or_else(String::new, |location| location.to_string())
         });
     }
     for (i, ty) in signature.results().iter().enumerate() {
-        row(&value('r', i, ty), &|layout| layout.results()[i].to_string());
+        row(format!("r{i} {ty}"), &|layout| layout.results()[i].to_string());
     }
-    row("argument area", &|layout| layout.argument_area().to_string());
-    row("return area", &|layout| layout.return_area().to_string());
+    if signature.named().is_some() {
+        row("vector registers".into(), &|layout| {
+            layout.vector_registers().map_or_else(String::new, |count| format!("{count} in al"))
+        });
+    }
+    row("argument area".into(), &|layout| layout.argument_area().to_string());
+    row("return area".into(), &|layout| layout.return_area().to_string());
+
+    let mut text = format!("{signature}\n\n");
+    let first = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut line = |name: &str, cells: &mut dyn Iterator<Item = &str>| {
+        let mut line = format!("{name:first$}");
+        for (i, cell) in cells.enumerate() {
+            let cells = rows.iter().map(|(_, cells)| cells[i].len());
+            let width = cells.chain([Abi::ALL[i].name().len(), 10]).max().unwrap_or(0);
+            line += &format!("  {cell:width$}");
+        }
+        text += line.trim_end();
+        text.push('\n');
+    };
+    line("", &mut Abi::ALL.iter().map(Abi::name));
+    for (name, cells) in &rows {
+        line(name, &mut cells.iter().map(String::as_str));
+    }
     for (abi, layout) in &layouts {
         if let Err(error) = layout {
             text += &format!("\n{abi}: {error}");

@@ -8,10 +8,15 @@
 //! Wasmtime 0.38 to 8.0.1 (`CallConv::WasmtimeSystemV`, `WasmtimeAppleAarch64`
 //! and `WasmtimeFastcall`): the callee context and the caller context come
 //! first, any number of results comes back. *C* is the platform's own: no
-//! contexts, at most one result. Where the two place a parameter differently,
-//! the row says so.
+//! contexts, at most one result, structures, variadic functions. Where the two
+//! place a parameter differently, the row says so.
+//!
+//! What a convention does with structures is a [rule](Aggregates) with a name;
+//! [`layout`](crate::layout) has a short function for each.
 
 use core::fmt;
+
+use crate::ValType;
 
 /// A calling convention: a row of data that says where values go.
 ///
@@ -35,12 +40,12 @@ pub struct Abi {
     pub(crate) vector: Vector,
     pub(crate) counting: Counting,
     pub(crate) float_overflow: FloatOverflow,
-    /// Whether a value of four bytes has to be fitted to its register or stack
-    /// slot: an `i32` sign-extended, an `f32` as the registers hold it. If not,
-    /// the bits above it may be anything.
-    pub(crate) extends: bool,
+    pub(crate) extension: Extension,
+    pub(crate) aggregates: Aggregates,
+    pub(crate) variadic: Variadic,
     pub(crate) stack: Stack,
     pub(crate) results: Results,
+    pub(crate) c: CTypes,
 }
 
 /// Which registers carry `v128` arguments.
@@ -50,8 +55,87 @@ pub(crate) enum Vector {
     Float,
     /// Registers of their own, in the order in which these indices name them.
     Own { registers: &'static [&'static str], order: &'static [usize] },
-    /// The convention cannot pass vectors by value.
+    /// None: a vector goes where a structure of its size goes.
+    Aggregate,
+    /// The convention cannot pass vectors.
     Unsupported,
+}
+
+/// How far the caller extends an integer that is smaller than its register or stack
+/// slot. What is above that may be anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extension {
+    /// Not at all.
+    None,
+    /// To 32 bits, by its sign.
+    Word,
+    /// To 64 bits, by its sign. An `f32` is fitted to its register, too.
+    Full,
+    /// The same, but an unsigned integer of 32 bits is extended as a signed one.
+    FullSigned,
+}
+
+/// Where structures, unions, complex numbers and integers of 128 bits go.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Aggregates {
+    /// Nowhere: Wasmtime's conventions have none.
+    None,
+    /// System V: each eight bytes in a register of the class that their scalars merge
+    /// to, or all of them on the stack.
+    Eightbytes,
+    /// Windows: like an integer, if the size is 1, 2, 4 or 8; by reference.
+    BySize,
+    /// 64-bit Arm: up to four floats or vectors of one type in a register each; up to
+    /// 16 bytes in integer registers; by reference.
+    Homogeneous {
+        /// Whether what is aligned to 16 begins with an even register.
+        even: bool,
+    },
+    /// RISC-V: flattened, one or two floats, or a float and an integer, in a register
+    /// each; up to 16 bytes in integer registers; by reference.
+    Flattened,
+    /// s390x: like the float or vector that it wraps; like an integer, if the size is 1,
+    /// 2, 4 or 8; by reference.
+    Wrapped,
+}
+
+/// What the variable part of a call changes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Variadic {
+    /// Functions of the convention have none.
+    None,
+    /// Nothing; `al` says how many vector registers carry arguments.
+    Counted,
+    /// A float in a register is in the integer register of its position, too.
+    Doubled,
+    /// Nothing.
+    AsNamed,
+    /// All of it is on the stack.
+    Stack,
+    /// All of it goes where integers go, in an even register if it is aligned to 16.
+    Integers,
+    /// Its vectors are on the stack.
+    VectorsOnStack,
+}
+
+/// Facts of C's own types.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CTypes {
+    /// Size of `long`.
+    pub(crate) long: u32,
+    pub(crate) char_signed: bool,
+    pub(crate) wchar: ValType,
+    pub(crate) long_double: LongDouble,
+    /// Alignment of scalars of 16 bytes.
+    pub(crate) wide_align: u32,
+}
+
+/// What `long double` is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum LongDouble {
+    X87,
+    Quad,
+    Double,
 }
 
 /// What picks the register of an argument.
@@ -87,6 +171,8 @@ pub(crate) struct Stack {
     pub(crate) big_endian: bool,
     /// Whether a return pointer on the stack is aligned like other words.
     pub(crate) aligned_return_pointer: bool,
+    /// Whether a value takes no more than its own size, if that is less than a slot.
+    pub(crate) packed: bool,
     /// The area's size is a multiple of this.
     pub(crate) area_align: u32,
 }
@@ -96,14 +182,26 @@ pub(crate) struct Stack {
 pub(crate) struct Results {
     /// The most results a function can have.
     pub(crate) limit: usize,
-    /// Registers of result 0, by class.
-    pub(crate) integer: &'static str,
-    pub(crate) float: &'static str,
+    /// Registers of result 0, by class, in the order in which a structure takes them.
+    pub(crate) integer: &'static [&'static str],
+    pub(crate) float: &'static [&'static str],
     pub(crate) vector: &'static str,
+    pub(crate) pointer: ReturnPointer,
     /// The largest alignment of a result in the return area.
     pub(crate) max_align: u32,
     /// The return area's size is a multiple of this.
     pub(crate) area_align: u32,
+}
+
+/// Where the return pointer goes, if there is one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ReturnPointer {
+    /// Where one more integer parameter would go, before all others.
+    First,
+    /// Where one more integer parameter would go, after all others.
+    Last,
+    /// To a register that carries nothing else.
+    Register(&'static str),
 }
 
 /// What VM rows add to the C row of their architecture.
@@ -112,7 +210,13 @@ macro_rules! vm {
         Abi {
             name: $name,
             contexts: 2,
-            results: Results { limit: usize::MAX, ..Abi::$c.results },
+            aggregates: Aggregates::None,
+            variadic: Variadic::None,
+            results: Results {
+                limit: usize::MAX,
+                pointer: ReturnPointer::Last,
+                ..Abi::$c.results
+            },
             $($field: $value,)*
             ..Abi::$c
         }
@@ -129,22 +233,33 @@ impl Abi {
         vector: Vector::Float,
         counting: Counting::PerClass,
         float_overflow: FloatOverflow::Stack,
-        extends: false,
+        extension: Extension::Word,
+        aggregates: Aggregates::Eightbytes,
+        variadic: Variadic::Counted,
         stack: Stack {
             start: 0,
             slot: 8,
             max_align: 16,
             big_endian: false,
             aligned_return_pointer: true,
+            packed: false,
             area_align: 16,
         },
         results: Results {
             limit: 1,
-            integer: "rax",
-            float: "xmm0",
+            integer: &["rax", "rdx"],
+            float: &["xmm0", "xmm1"],
             vector: "xmm0",
+            pointer: ReturnPointer::First,
             max_align: 16,
             area_align: 16,
+        },
+        c: CTypes {
+            long: 8,
+            char_signed: true,
+            wchar: ValType::I32,
+            long_double: LongDouble::X87,
+            wide_align: 16,
         },
     };
 
@@ -152,15 +267,20 @@ impl Abi {
     pub const X86_64_SYSV_VM: Abi = vm!("x86_64-sysv-vm", X86_64_SYSV_C);
 
     /// Plain C on Windows x64 ("x64 calling convention"): registers go by
-    /// position, and 32 bytes of shadow space precede the stack slots. Vectors
-    /// are passed by reference there, which this crate does not do.
+    /// position, and 32 bytes of shadow space precede the stack slots. `long double`
+    /// is that of the GNU toolchain.
     pub const X86_64_WINDOWS_C: Abi = Abi {
         name: "x86_64-windows-c",
         integer: &["rcx", "rdx", "r8", "r9"],
         float: &["xmm0", "xmm1", "xmm2", "xmm3"],
-        vector: Vector::Unsupported,
+        vector: Vector::Aggregate,
         counting: Counting::Positional,
+        extension: Extension::None,
+        aggregates: Aggregates::BySize,
+        variadic: Variadic::Doubled,
         stack: Stack { start: 32, ..Abi::X86_64_SYSV_C.stack },
+        results: Results { integer: &["rax"], float: &["xmm0"], ..Abi::X86_64_SYSV_C.results },
+        c: CTypes { long: 4, wchar: ValType::U16, ..Abi::X86_64_SYSV_C.c },
         ..Abi::X86_64_SYSV_C
     };
 
@@ -173,7 +293,22 @@ impl Abi {
         name: "aarch64-c",
         integer: &["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"],
         float: &["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7"],
-        results: Results { integer: "x0", float: "v0", vector: "v0", ..Abi::X86_64_SYSV_C.results },
+        extension: Extension::None,
+        aggregates: Aggregates::Homogeneous { even: true },
+        variadic: Variadic::AsNamed,
+        results: Results {
+            integer: &["x0", "x1"],
+            float: &["v0", "v1", "v2", "v3"],
+            vector: "v0",
+            pointer: ReturnPointer::Register("x8"),
+            ..Abi::X86_64_SYSV_C.results
+        },
+        c: CTypes {
+            char_signed: false,
+            wchar: ValType::U32,
+            long_double: LongDouble::Quad,
+            ..Abi::X86_64_SYSV_C.c
+        },
         ..Abi::X86_64_SYSV_C
     };
 
@@ -184,7 +319,16 @@ impl Abi {
     /// at its own alignment.
     pub const AARCH64_APPLE_C: Abi = Abi {
         name: "aarch64-apple-c",
-        stack: Stack { slot: 4, ..Abi::AARCH64_C.stack },
+        extension: Extension::Word,
+        aggregates: Aggregates::Homogeneous { even: false },
+        variadic: Variadic::Stack,
+        stack: Stack { slot: 4, packed: true, ..Abi::AARCH64_C.stack },
+        c: CTypes {
+            char_signed: true,
+            wchar: ValType::I32,
+            long_double: LongDouble::Double,
+            ..Abi::AARCH64_C.c
+        },
         ..Abi::AARCH64_C
     };
 
@@ -203,16 +347,28 @@ impl Abi {
         name: "riscv64-c",
         integer: &["a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7"],
         float: &["fa0", "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7"],
-        vector: Vector::Unsupported,
+        vector: Vector::Aggregate,
         float_overflow: FloatOverflow::Integer,
-        extends: true,
-        results: Results { integer: "a0", float: "fa0", ..Abi::X86_64_SYSV_C.results },
+        extension: Extension::FullSigned,
+        aggregates: Aggregates::Flattened,
+        variadic: Variadic::Integers,
+        results: Results {
+            integer: &["a0", "a1"],
+            float: &["fa0", "fa1"],
+            ..Abi::X86_64_SYSV_C.results
+        },
+        c: CTypes { char_signed: false, long_double: LongDouble::Quad, ..Abi::X86_64_SYSV_C.c },
         ..Abi::X86_64_SYSV_C
     };
 
     /// Wasmtime's convention on 64-bit RISC-V: floats never use integer
     /// registers.
-    pub const RISCV64_VM: Abi = vm!("riscv64-vm", RISCV64_C, float_overflow: FloatOverflow::Stack);
+    pub const RISCV64_VM: Abi = vm!(
+        "riscv64-vm",
+        RISCV64_C,
+        vector: Vector::Unsupported,
+        float_overflow: FloatOverflow::Stack
+    );
 
     /// Plain C on s390x: ELF Application Binary Interface, s390x supplement,
     /// section 1.2.3.
@@ -224,7 +380,9 @@ impl Abi {
             registers: &["v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"],
             order: &[0, 2, 4, 6, 1, 3, 5, 7],
         },
-        extends: true,
+        extension: Extension::Full,
+        aggregates: Aggregates::Wrapped,
+        variadic: Variadic::VectorsOnStack,
         stack: Stack {
             start: 160,
             max_align: 8,
@@ -233,12 +391,18 @@ impl Abi {
             ..Abi::X86_64_SYSV_C.stack
         },
         results: Results {
-            limit: 1,
-            integer: "r2",
-            float: "f0",
+            integer: &["r2"],
+            float: &["f0"],
             vector: "v24",
             max_align: 8,
             area_align: 8,
+            ..Abi::X86_64_SYSV_C.results
+        },
+        c: CTypes {
+            char_signed: false,
+            long_double: LongDouble::Quad,
+            wide_align: 8,
+            ..Abi::X86_64_SYSV_C.c
         },
         ..Abi::X86_64_SYSV_C
     };

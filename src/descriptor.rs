@@ -7,14 +7,13 @@
 //! | header | per argument register, the byte offset of the value slot it is loaded from; counts; the result's kind |
 //! | stack words | per word of the argument area (the convention's smallest stack slot), the byte offset in the slots it is copied from; on s390x, vector registers first |
 //! | spills | per result in the return area, its offset there and its width |
-//! | types | parameters and results, for Rust alone |
+//! | plan | what Rust does before and after the call, if there is more than the assembly can do; see [`Plan`] |
+//! | types | the signature, for Rust alone |
 //!
 //! It has no pointers, so it may lie anywhere, and never changes. The offsets
 //! of the header's fields are written once, in `asm/descriptor.h`.
 
-use alloc::boxed::Box;
 use core::{
-    convert::Infallible,
     fmt,
     hash::{Hash, Hasher},
     mem::offset_of,
@@ -23,11 +22,14 @@ use core::{
 use static_assertions::{assert_impl_all, const_assert_eq};
 
 use crate::{
-    Abi, Error, Signature, ValType,
-    abi::Vector,
-    error::Value,
-    layout::{Assigner, Misfit, Packer, Place, check},
-    valtype::Class,
+    Abi, Error, Signature,
+    abi::{Extension, ReturnPointer, Variadic, Vector},
+    error::{MAX_BYTES, ValueIndex},
+    layout::{Assigner, Misfit, Packer, Piece, Pieces, Place, Returned, check, returned, round_up},
+    signature::{Counts, SignatureRef},
+    text,
+    types::{Head, Measure, Operand, after, head, measure, unwrapped},
+    valtype::{Kind, Scalar, ValType},
 };
 
 /// `asm/descriptor.h`, as the assembler reads it.
@@ -113,13 +115,22 @@ pub(crate) struct Header {
     /// Where the return pointer is stored, from the stack pointer at the call.
     /// If it goes in a register, or there is none, this is a word that nobody reads.
     pub(crate) return_word: u16,
-    /// Number of parameters. With none, no slot is read.
-    pub(crate) params: u16,
+    /// How many value slots a call needs. With none, no slot is read.
+    pub(crate) slots: u16,
+    /// What an argument register that no list has is to hold, or 0: on System V, for
+    /// `al`, how many vector registers carry arguments, in the low byte; on 64-bit Arm
+    /// the byte offset of the slot that x8 is loaded from.
+    pub(crate) hidden: u16,
+    /// The index in the lists of the first entry of the signature.
+    pub(crate) signature: u16,
+    /// Where the copies begin that a plan makes, a byte offset in the slots.
+    pub(crate) copies: u16,
     /// Bit i: the return pointer goes in integer register i.
     pub(crate) return_register: u8,
     /// How many float registers to load at least: one of the `FLOATS_…`, or 0.
     pub(crate) floats: u8,
-    /// Kind of result 0: one of the `RESULT_…`.
+    /// Kind of result 0, as far as the body or its caller stores it: one of the
+    /// `RESULT_…`.
     pub(crate) result: u8,
     /// The body that makes the call.
     pub(crate) shape: Shape,
@@ -128,6 +139,10 @@ pub(crate) struct Header {
     /// How many contexts precede the parameters, which tells the conventions of
     /// a machine apart.
     pub(crate) contexts: u8,
+    /// Who is called for the call: the body, or who calls the body.
+    pub(crate) entry: Entry,
+    /// How the body returns to Rust.
+    pub(crate) returns: Returns,
 }
 
 assert_layout!(Header {
@@ -138,16 +153,21 @@ assert_layout!(Header {
     spills @ "D_SPILLS",
     return_area @ "D_RETURN_AREA",
     return_word @ "D_RETURN_WORD",
-    params @ "D_PARAMS",
+    slots @ "D_SLOTS",
+    hidden @ "D_HIDDEN",
+    signature @ "D_SIGNATURE",
+    copies @ "D_COPIES",
     return_register @ "D_RETURN_REGISTER",
     floats @ "D_FLOATS",
     result @ "D_RESULT",
     shape @ "D_SHAPE",
     stride @ "D_STRIDE",
     contexts @ "D_CONTEXTS",
+    entry @ "D_ENTRY",
+    returns @ "D_RETURNS",
 });
 const_assert_eq!(offset_of!(Descriptor<[u16; 1]>, lists), constant("D_LISTS"));
-const_assert_eq!(size_of::<Descriptor<[u16; 4]>>(), 64);
+const_assert_eq!(size_of::<Header>(), 64);
 assert_impl_all!(Descriptor: Send, Sync);
 
 const FLOATS_SOME: u8 = constant("FLOATS_SOME") as u8;
@@ -157,6 +177,8 @@ const RESULT_NONE: u8 = constant("RESULT_NONE") as u8;
 const RESULT_INTEGER: u8 = constant("RESULT_INTEGER") as u8;
 pub(crate) const RESULT_FLOAT: u8 = constant("RESULT_FLOAT") as u8;
 const RESULT_VECTOR: u8 = constant("RESULT_VECTOR") as u8;
+const RESULT_X87: u8 = constant("RESULT_X87") as u8;
+const RESULT_X87_PAIR: u8 = constant("RESULT_X87_PAIR") as u8;
 pub(crate) const SPILL_4: u16 = constant("SPILL_4") as u16;
 pub(crate) const SPILL_8: u16 = constant("SPILL_8") as u16;
 pub(crate) const SPILL_16: u16 = constant("SPILL_16") as u16;
@@ -192,6 +214,121 @@ impl Shape {
     }
 }
 
+/// Who is called for a call: a body, or who calls the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Entry {
+    Bare,
+    ShortCut,
+    Fixed,
+    Variable,
+    /// Rust prepares the call of a body that stores the result or leaves it in an integer
+    /// register.
+    Prepared,
+    /// The same, in a float register.
+    PreparedFloat,
+    /// Rust prepares the call and stores the result.
+    Finished,
+    /// Nothing is to be prepared, and the result is a pair, as [`Returns`] has them.
+    IntegerPair,
+    FloatPair,
+    IntegerFloat,
+    FloatInteger,
+}
+
+impl Entry {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 11;
+
+    /// The body of this shape.
+    const fn body(shape: Shape) -> Entry {
+        match shape {
+            Shape::Bare => Entry::Bare,
+            Shape::ShortCut => Entry::ShortCut,
+            Shape::Fixed => Entry::Fixed,
+            Shape::Variable => Entry::Variable,
+        }
+    }
+
+    /// Whether Rust has a part in the call.
+    const fn is_planned(self) -> bool {
+        self as u8 >= Entry::Prepared as u8
+    }
+}
+
+/// How a body returns to Rust: which registers have pieces of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Returns {
+    /// None: there is no result, or the body has stored it.
+    Nothing,
+    /// Integer registers.
+    Integers,
+    /// Float registers, of which eight bytes count.
+    Floats,
+    /// The first integer and then the first float register.
+    Both,
+    /// Vector registers.
+    Vectors,
+    /// None: the result is in the memory that the return pointer points to.
+    Memory,
+    /// None: `x87` stores what is in x87 registers.
+    X87,
+    /// Eight bytes each in two integer registers.
+    IntegerPair,
+    /// Eight bytes each in two float registers.
+    FloatPair,
+    /// Eight bytes in an integer register, then eight in a float register.
+    IntegerFloat,
+    /// Eight bytes in a float register, then eight in an integer register.
+    FloatInteger,
+}
+
+impl Returns {
+    /// Who makes a call that returns so, needs no preparation, and whose result Rust stores.
+    const fn entry(self) -> Entry {
+        match self {
+            Returns::IntegerPair => Entry::IntegerPair,
+            Returns::FloatPair => Entry::FloatPair,
+            Returns::IntegerFloat => Entry::IntegerFloat,
+            Returns::FloatInteger => Entry::FloatInteger,
+            _ => Entry::Finished,
+        }
+    }
+}
+
+/// What Rust does before and after a call, as entries of the lists:
+///
+/// | entries | what |
+/// |---|---|
+/// | [`STEP`] each | a step: its operation, plus the logarithm of an alignment above; from; to; a size |
+/// | [`PIECE`] each | a piece of a result that Rust stores: its register, of those that [`Returns`] says, from 0 on; its offset in the result; its size. For a result in memory: 0, 0 and its size |
+/// | 1 | how many pieces there are |
+pub(crate) mod plan {
+    /// Entries of a piece.
+    pub(crate) const PIECE: usize = 3;
+    /// Entries of a step.
+    pub(crate) const STEP: usize = 4;
+    /// The logarithm of an alignment is above this bit.
+    pub(crate) const ALIGN_SHIFT: u32 = 8;
+
+    /// Copies so many bytes.
+    pub(crate) const COPY: u16 = 0;
+    /// Extends the unsigned little-endian integer of this size in a slot to eight bytes.
+    pub(crate) const ZERO_EXTEND: u16 = 1;
+    /// Extends the signed little-endian integer of this size in a slot to eight bytes.
+    pub(crate) const SIGN_EXTEND: u16 = 2;
+    /// Writes this many bytes, in the machine's order, as a little-endian integer of
+    /// eight bytes.
+    pub(crate) const WORD: u16 = 3;
+    /// Copies so many bytes to the next place for copies of this alignment, and writes
+    /// its address.
+    pub(crate) const REFERENCE: u16 = 4;
+    /// Writes the address of the next place for copies of this alignment and size:
+    /// where the target puts the result.
+    pub(crate) const MEMORY: u16 = 5;
+}
+
 /// A signature's layout as the bytes that assembly reads.
 ///
 /// Trampolines are made of one; see [`Trampoline::descriptor`](crate::Trampoline::descriptor).
@@ -201,24 +338,19 @@ impl Shape {
 #[repr(C)]
 pub struct Descriptor<L: ?Sized = [u16]> {
     pub(crate) header: Header,
-    lists: L,
+    pub(crate) lists: L,
 }
 
 /// What a descriptor is made from.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
     pub(crate) abi: &'a Abi,
-    pub(crate) params: &'a [ValType],
-    pub(crate) results: &'a [ValType],
+    pub(crate) signature: SignatureRef<'a>,
     /// Distance from one value slot to the next, in bytes: 8 or 16.
     pub(crate) stride: u16,
     /// The shortest shape that may be taken.
     pub(crate) shape: Shape,
 }
-
-/// Types fit in three bits.
-const TYPES_PER_ENTRY: usize = 5;
-const TYPE_BITS: usize = 3;
 
 /// One of the two conventions of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,169 +372,614 @@ impl Convention {
     }
 }
 
+/// `?`, in `const`.
+macro_rules! attempt {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(misfit) => return Err(misfit),
+        }
+    };
+}
+
+/// The signature's entries before its types: counts, and where the results begin.
+const SIGNATURE_HEAD: usize = 4;
+const NOT_VARIADIC: u16 = u16::MAX;
+
 impl<'a> Source<'a> {
-    const fn constant(
-        convention: Convention,
-        params: &'a [ValType],
-        results: &'a [ValType],
-    ) -> Self {
-        let abi = convention.abi().expect("this target has no trampolines");
-        Source { abi, params, results, stride: 16, shape: Shape::Bare }
+    const fn constant(abi: &'a Abi, parsed: text::Parsed, words: &'a [u16]) -> Self {
+        let text::Parsed { params_len, params, results, named, .. } = parsed;
+        let counts = Counts { params, results, named };
+        let (params, results) = words.split_at(params_len);
+        let signature = SignatureRef { params, results, counts };
+        Source { abi, signature, stride: 16, shape: Shape::Bare }
     }
 
-    /// How many entries the lists have.
-    pub(crate) const fn list_len(&self) -> usize {
-        let mut assigner = Assigner::new(self.abi);
-        let mut i = 0;
-        while i < self.params.len() {
-            assigner.place(self.params[i]);
-            i += 1;
-        }
-        if self.results.len() > 1 {
-            assigner.return_pointer();
-        }
-        let types = self.params.len() + self.results.len();
-        let words = stack_words(&assigner, self.vector_words());
-        words + spills(self.results) + types.div_ceil(TYPES_PER_ENTRY)
-    }
-
-    /// How many stack words are not on the stack, but what vector registers are
-    /// loaded from; they come first.
-    const fn vector_words(&self) -> usize {
-        let mut i = 0;
-        while i < self.params.len() {
-            if let (Class::Vector, Vector::Own { .. }) = (self.params[i].class(), &self.abi.vector)
-            {
-                return VECTOR_WORDS;
-            }
-            i += 1;
-        }
-        0
-    }
-
-    /// Writes the lists, which have room for `list_len` entries and are zero,
-    /// and returns the header.
-    const fn encode(&self, lists: &mut [u16]) -> Result<Header, Misfit> {
-        let Source { abi, params, results, stride, shape } = *self;
-        if let Err(misfit) = check(params, results, abi) {
+    /// The header, and how many entries the lists have: a multiple of four, so that no byte
+    /// is unused. `lists`, which are zero, are written as far as they reach.
+    pub(crate) const fn encode(&self, lists: &mut [u16]) -> Result<(Header, usize), Misfit> {
+        if let Err(misfit) = check(self.signature, self.abi) {
             return Err(misfit);
         }
-        let mut header = Header {
+        let mut writer = Writer::new(self, lists);
+        let mut len = attempt!(writer.write());
+        if writer.steps > 0 {
+            // Only now is it known where the steps lie, behind the stack words, and what
+            // they prepare, behind the values.
+            let known = Some(Known { words: writer.header.stack_words, values: writer.values });
+            writer = Writer { known, ..Writer::new(self, writer.lists) };
+            len = attempt!(writer.write());
+        }
+        Ok((writer.header, len))
+    }
+}
+
+/// What a first walk over a signature finds out for a second.
+#[derive(Clone, Copy)]
+struct Known {
+    /// Entries in the list of stack words.
+    words: u16,
+    /// Byte offset in the slots behind the values.
+    values: u32,
+}
+
+/// Writes a descriptor, in one walk over a signature; in two, if there are steps.
+struct Writer<'a, 'l> {
+    source: &'a Source<'a>,
+    assigner: Assigner<'a>,
+    header: Header,
+    lists: &'l mut [u16],
+    /// Nothing in the first walk, which writes no steps.
+    known: Option<Known>,
+    /// How many stack words are not on the stack, but what vector registers are
+    /// loaded from; they come first.
+    vector_words: usize,
+    /// Entries of steps so far.
+    steps: usize,
+    /// The pieces of a result that Rust stores, but for a pair.
+    pieces: Option<Pieces>,
+    /// Byte offset in the slots behind the values so far.
+    values: u32,
+    /// Bytes for what is prepared so far, behind the values.
+    prepared: u32,
+    /// Bytes for copies so far.
+    copies: u32,
+    /// Byte offset in the slots behind what the assembly reads.
+    reach: u32,
+    /// The stack word that is put together of several values, and the offset of the
+    /// word that it is prepared in.
+    shared: Option<(usize, u32)>,
+}
+
+impl<'a, 'l> Writer<'a, 'l> {
+    const fn new(source: &'a Source<'a>, lists: &'l mut [u16]) -> Self {
+        let vector_words = vector_words(source);
+        let header = Header {
             integer: [0; 8],
             float: [0; 8],
             result_mask: 0,
             stack_words: 0,
-            spills: spills(results) as u16,
+            spills: source.signature.counts.results.saturating_sub(1) as u16,
             return_area: 0,
             return_word: 0,
-            params: params.len() as u16,
+            slots: 0,
+            hidden: 0,
+            signature: 0,
+            copies: 0,
             return_register: 0,
-            floats: 0,
+            floats: if vector_words > 0 { FLOATS_VECTORS } else { 0 },
             result: RESULT_NONE,
-            shape,
-            stride: stride as u8,
-            contexts: abi.contexts as u8,
+            shape: source.shape,
+            stride: source.stride as u8,
+            contexts: source.abi.contexts as u8,
+            entry: Entry::Bare,
+            returns: Returns::Nothing,
         };
+        Writer {
+            assigner: Assigner::new(source.abi),
+            vector_words,
+            source,
+            header,
+            lists,
+            known: None,
+            steps: 0,
+            pieces: None,
+            values: 0,
+            prepared: 0,
+            copies: 0,
+            reach: 0,
+            shared: None,
+        }
+    }
 
-        let vector_words = self.vector_words();
-        let mut assigner = Assigner::new(abi);
-        let mut i = 0;
-        while i < params.len() {
-            let ty = params[i];
-            let slot = i as u16 * stride;
-            let narrow = if abi.extends && ty.size() == 4 { NARROW } else { 0 };
-            if ty.size() > stride as usize {
-                return Err(Misfit::Slot(Value::Param(i)));
+    /// Returns how many entries the lists have.
+    const fn write(&mut self) -> Result<usize, Misfit> {
+        let Source { abi, signature, stride, shape } = *self.source;
+        let SignatureRef { params, results, counts } = signature;
+
+        // The result of a C function, of which the return pointer may come first.
+        let mut results_end = 0;
+        if !results.is_empty() {
+            results_end = attempt!(self.first_result());
+        }
+
+        let (mut i, mut at, mut slot) = (0, 0, 0);
+        while at < params.len() {
+            let operand = Operand::new(params, at, abi);
+            let named = match counts.named {
+                Some(named) => i < named,
+                None => true,
+            };
+            match operand.scalar {
+                // Most are words, which need no list of pieces.
+                Some(scalar) if scalar.is_word() && named => {
+                    let place = self.assigner.named_word(scalar.kind, scalar.size);
+                    self.word_argument(scalar, slot, place);
+                    slot += stride as u32;
+                }
+                _ => {
+                    match self.assigner.operand(params, operand, named) {
+                        Ok(pieces) => self.argument(operand, slot, pieces),
+                        Err(unfit) => return Err(Misfit::Unfit(unfit, ValueIndex::Param(i))),
+                    }
+                    match self.slots_end(slot, operand) {
+                        Some(end) => slot = end,
+                        None => return Err(Misfit::Slot(ValueIndex::Param(i))),
+                    }
+                }
             }
-            match assigner.place(ty) {
-                None => return Err(Misfit::Type(ty, Value::Param(i))),
-                Some(Place::Integer(register)) => header.integer[register] = slot | narrow,
-                Some(Place::Float(register)) => {
-                    header.float[register] = slot | narrow;
-                    header.floats = floats(header.floats, register, ty);
-                }
-                Some(Place::Vector(register)) => {
-                    write_words(lists, 2 * register, slot, ty, abi);
-                    header.floats = FLOATS_VECTORS;
-                }
-                Some(Place::Stack(offset)) => {
-                    let word = (offset - abi.stack.start) / abi.stack.slot;
-                    write_words(lists, vector_words + word as usize, slot | narrow, ty, abi);
-                }
-            }
+            at = operand.measure.end;
             i += 1;
         }
 
         let mut return_word = None;
-        if results.len() > 1 {
-            match assigner.return_pointer() {
+        if counts.results > 1 {
+            match self.assigner.return_pointer() {
                 Place::Stack(offset) => return_word = Some(offset),
-                Place::Integer(register) => header.return_register = 1 << register,
+                Place::Integer(register) => self.header.return_register = 1 << register,
                 _ => {}
             }
         }
-        header.return_word = match return_word {
+        let area = self.assigner.area();
+        if area > MAX_BYTES as u32 {
+            return Err(Misfit::Area);
+        }
+        self.header.return_word = match return_word {
             Some(offset) => offset as u16,
-            None => assigner.area() as u16,
+            None => area as u16,
         };
-        header.stack_words = stack_words(&assigner, vector_words) as u16;
-
-        let mut list = header.stack_words as usize;
-        let mut packer = Packer::new(abi);
-        i = 0;
-        while i < results.len() {
-            let ty = results[i];
-            if ty.size() > stride as usize {
-                return Err(Misfit::Slot(Value::Result(i)));
-            }
-            if i == 0 {
-                header.result = match ty.class() {
-                    Class::Integer => RESULT_INTEGER,
-                    Class::Float => RESULT_FLOAT,
-                    Class::Vector => RESULT_VECTOR,
-                };
-                header.result_mask = if ty.size() == 4 { 0xffff_ffff } else { !0 };
-            } else {
-                let width = match ty.size() {
-                    4 => SPILL_4,
-                    8 => SPILL_8,
-                    _ => SPILL_16,
-                };
-                lists[list] = packer.place(ty) as u16 | width;
-                list += 1;
-            }
-            i += 1;
+        let words = stack_words(&self.assigner, self.vector_words);
+        self.header.stack_words = words as u16;
+        if counts.results > 1 {
+            results_end = attempt!(self.spills(words));
         }
-        header.return_area = packer.area() as u16;
+        self.values = if slot > results_end { slot } else { results_end };
 
-        i = 0;
-        while i < params.len() + results.len() {
-            let ty = if i < params.len() { params[i] } else { results[i - params.len()] };
-            let shift = i % TYPES_PER_ENTRY * TYPE_BITS;
-            lists[list + i / TYPES_PER_ENTRY] |= (ty as u16) << shift;
-            i += 1;
+        if counts.named.is_some() && matches!(abi.variadic, Variadic::Counted) {
+            // A word, so that it is not 0 if `al` is.
+            self.header.hidden = 0x100 | self.assigner.float_registers() as u16;
         }
 
-        let shortest = header.shortest();
-        header.shape = if shortest.at_least(shape) {
+        // Where one register carries a vector, 16 bytes are loaded for all.
+        if self.header.floats == FLOATS_VECTORS && self.vector_words == 0 {
+            i = 0;
+            while i < abi.float.len() {
+                self.reads((self.header.float[i] & !NARROW) as u32, 16);
+                i += 1;
+            }
+        }
+
+        // What the call needs of the slots.
+        let fixed = self.values + self.prepared;
+        let mut end = fixed.saturating_add(self.copies);
+        if self.reach > end {
+            end = self.reach;
+        }
+        let slots = end.div_ceil(stride as u32);
+        if end > MAX_BYTES as u32 {
+            return Err(Misfit::Area);
+        }
+        self.header.slots = slots as u16;
+
+        let shortest = self.header.shortest();
+        self.header.shape = if shortest.at_least(shape) {
             shortest
-        } else if header.slots() == 0 {
+        } else if slots == 0 {
             // The shapes between read slot 0, and there is none.
             Shape::Variable
         } else {
             shape
         };
-        Ok(header)
+
+        // The plan, whose steps are written already.
+        self.header.entry = self.entry();
+        let mut start = words + self.header.spills as usize;
+        if self.header.entry.is_planned() {
+            self.header.copies = fixed as u16;
+            start += self.steps;
+            start += self.write_pieces(start);
+        }
+        self.header.signature = start as u16;
+        let named = match counts.named {
+            Some(named) => named as u16,
+            None => NOT_VARIADIC,
+        };
+        let numbers = [counts.params as u16, counts.results as u16, named, params.len() as u16];
+        self.copy_in(start, &numbers);
+        self.copy_in(start + SIGNATURE_HEAD, params);
+        self.copy_in(start + SIGNATURE_HEAD + params.len(), results);
+        let end = start + SIGNATURE_HEAD + params.len() + results.len();
+        let len = end.next_multiple_of(4);
+        if len > u16::MAX as usize { Err(Misfit::Area) } else { Ok(len) }
     }
 
-    /// A descriptor of this signature on the heap, in one allocation.
-    pub(crate) fn boxed(&self) -> Result<Box<Descriptor>, Error> {
-        match check(self.params, self.results, self.abi) {
-            Ok(()) => boxed(self.list_len(), |lists| self.encode(lists)),
-            Err(misfit) => Err(misfit),
+    /// Who makes the call.
+    const fn entry(&self) -> Entry {
+        let Header { result, returns, shape, hidden, .. } = self.header;
+        let ready = self.steps == 0 && hidden == 0;
+        if !matches!(returns, Returns::Nothing) && !self.header.leaves_result() {
+            return if ready { returns.entry() } else { Entry::Finished };
         }
-        .map_err(|misfit| misfit.error(self.abi))
+        match result {
+            _ if ready => Entry::body(shape),
+            RESULT_FLOAT => Entry::PreparedFloat,
+            _ => Entry::Prepared,
+        }
     }
+
+    /// Writes the pieces of the result and their number, and returns how many entries these
+    /// are.
+    const fn write_pieces(&mut self, start: usize) -> usize {
+        let (mut at, mut count) = (start, 0);
+        if let Some(pieces) = self.pieces {
+            let both = matches!(self.header.returns, Returns::Both);
+            while count < pieces.as_slice().len() {
+                let Piece { offset, size, location } = pieces.as_slice()[count];
+                let register = match location {
+                    Place::Float(_) if both => 1,
+                    Place::Integer(register) | Place::Float(register) => register as u16,
+                    _ => panic!("no result is elsewhere"),
+                };
+                self.copy_in(at, &[register, offset as u16, size as u16]);
+                at += plan::PIECE;
+                count += 1;
+            }
+        }
+        self.put(at, count as u16);
+        at + 1 - start
+    }
+
+    /// Where the slots of a value end that begin here; `None` if it does not fit its slot.
+    const fn slots_end(&self, slot: u32, Operand { measure, .. }: Operand) -> Option<u32> {
+        let stride = self.source.stride as u32;
+        if measure.size <= 8 {
+            Some(slot + if measure.size == 0 { 0 } else { stride })
+        } else if self.source.abi.contexts == 0 {
+            Some(slot + round_up(measure.size, stride))
+        } else if measure.size <= stride {
+            Some(slot + stride)
+        } else {
+            // WebAssembly's values have a slot each.
+            None
+        }
+    }
+
+    /// Writes entries of the lists, as far as there is room.
+    const fn copy_in(&mut self, at: usize, entries: &[u16]) {
+        let mut i = 0;
+        while i < entries.len() && at + i < self.lists.len() {
+            self.lists[at + i] = entries[i];
+            i += 1;
+        }
+    }
+
+    /// Writes an entry of the lists, if there is room.
+    const fn put(&mut self, at: usize, entry: u16) {
+        if at < self.lists.len() {
+            self.lists[at] = entry;
+        }
+    }
+
+    /// Writes a step of the plan, which only C has, where no spills precede it.
+    const fn step(&mut self, op: u16, from: u32, to: u32, size: u32) {
+        if let Some(Known { words, .. }) = self.known {
+            let step = [op, from as u16, to as u16, size as u16];
+            self.copy_in(words as usize + self.steps, &step);
+        }
+        self.steps += plan::STEP;
+    }
+
+    /// Takes a word to prepare something in.
+    const fn word(&mut self) -> u32 {
+        self.prepared += 8;
+        let values = if let Some(Known { values, .. }) = self.known { values } else { 0 };
+        values + self.prepared - 8
+    }
+
+    /// Takes room for a copy, and returns the operation with the alignment in it.
+    const fn copy(&mut self, op: u16, size: u32, align: u32) -> u16 {
+        // The slots are aligned to 8.
+        let slack = align.saturating_sub(8);
+        self.copies = self.copies.saturating_add(slack + size.next_multiple_of(8));
+        op | (align.trailing_zeros() as u16) << plan::ALIGN_SHIFT
+    }
+
+    /// Notes that the assembly reads so many bytes from this offset in the slots on.
+    const fn reads(&mut self, from: u32, size: u32) {
+        if from + size > self.reach {
+            self.reach = from + size;
+        }
+    }
+
+    /// Result 0, and where it comes back. Returns where its slots end.
+    const fn first_result(&mut self) -> Result<u32, Misfit> {
+        let Source { abi, signature: SignatureRef { results, .. }, .. } = *self.source;
+        let operand = Operand::new(results, 0, abi);
+        match operand.scalar {
+            Some(scalar) if scalar.is_word() => self.word_result(scalar),
+            _ => match returned(results, operand, abi) {
+                Ok(Returned::Memory) => self.memory(operand.measure),
+                Ok(Returned::Pieces(pieces)) => self.in_registers(pieces),
+                Err(unfit) => return Err(Misfit::Unfit(unfit, ValueIndex::Result(0))),
+            },
+        }
+        match self.slots_end(0, operand) {
+            Some(end) => Ok(end),
+            None => Err(Misfit::Slot(ValueIndex::Result(0))),
+        }
+    }
+
+    /// A result in registers.
+    const fn in_registers(&mut self, pieces: Pieces) {
+        match pieces.as_slice() {
+            [] => {}
+            [Piece { location: Place::Float(_) | Place::Vector(_), size: 16, .. }] => {
+                self.header.result = RESULT_VECTOR;
+                self.header.result_mask = !0;
+            }
+            [Piece { location: Place::X87(_), .. }, rest @ ..] => {
+                self.header.returns = Returns::X87;
+                self.header.result = if rest.is_empty() { RESULT_X87 } else { RESULT_X87_PAIR };
+            }
+            _ => self.several(pieces),
+        }
+    }
+
+    /// A result that is a scalar of up to eight bytes.
+    const fn word_result(&mut self, Scalar { kind, size, .. }: Scalar) {
+        // How it returns, in case that there is something to prepare.
+        (self.header.result, self.header.returns) = match kind {
+            Kind::Float => (RESULT_FLOAT, Returns::Floats),
+            _ => (RESULT_INTEGER, Returns::Integers),
+        };
+        self.header.result_mask = if size >= 8 { !0 } else { (1 << (8 * size)) - 1 };
+    }
+
+    /// A result in memory, whose address is an argument.
+    const fn memory(&mut self, Measure { size, align, .. }: Measure) {
+        let abi = self.source.abi;
+        self.header.returns = Returns::Memory;
+        self.pieces = Some(Pieces::one(size, Place::Integer(0)));
+        let word = self.word();
+        let op = self.copy(plan::MEMORY, size, align);
+        self.step(op, 0, word, size);
+        self.reads(word, 8);
+        match abi.results.pointer {
+            ReturnPointer::Register(_) => self.header.hidden = word as u16,
+            _ => {
+                let place = self.assigner.return_pointer();
+                self.place(place, word, 8, 0);
+            }
+        }
+    }
+
+    /// A result in several registers, or one that is no scalar.
+    const fn several(&mut self, pieces: Pieces) {
+        self.header.returns = match pieces.as_slice() {
+            [
+                Piece { offset: 0, size: 8, location: first },
+                Piece { offset: 8, size: 8, location: second },
+            ] => match (first, second) {
+                (Place::Integer(_), Place::Integer(_)) => Returns::IntegerPair,
+                (Place::Integer(_), _) => Returns::IntegerFloat,
+                (_, Place::Integer(_)) => Returns::FloatInteger,
+                _ => Returns::FloatPair,
+            },
+            [Piece { size: 16, .. }, ..] => Returns::Vectors,
+            [Piece { location: Place::Integer(_), .. }, rest @ ..] => match rest {
+                [Piece { location: Place::Float(_), .. }] => Returns::Both,
+                _ => Returns::Integers,
+            },
+            [_, Piece { location: Place::Integer(_), .. }] => Returns::Both,
+            _ => Returns::Floats,
+        };
+        if matches!(self.header.returns.entry(), Entry::Finished) {
+            self.pieces = Some(pieces);
+        }
+    }
+
+    /// An argument whose value is at `slot`.
+    const fn argument(
+        &mut self,
+        Operand { scalar, measure: Measure { size, align, .. }, .. }: Operand,
+        slot: u32,
+        pieces: Pieces,
+    ) {
+        if pieces.by_reference {
+            let word = self.word();
+            let op = self.copy(plan::REFERENCE, size, align);
+            self.step(op, slot, word, size);
+            self.reads(word, 8);
+            self.place(pieces.as_slice()[0].location, word, 8, 0);
+            return;
+        }
+        let mut i = 0;
+        while i < pieces.as_slice().len() {
+            let piece = pieces.as_slice()[i];
+            i += 1;
+            let (from, mark) = match scalar {
+                Some(scalar) if scalar.is_word() => {
+                    self.word_argument(scalar, slot, piece.location);
+                    continue;
+                }
+                Some(Scalar { kind: Kind::Vector, .. }) => (slot + piece.offset, 0),
+                _ => self.piece(piece, slot + piece.offset),
+            };
+            self.reads(from, if piece.size == 16 { 16 } else { 8 });
+            self.place(piece.location, from, piece.size, mark);
+        }
+    }
+
+    /// An argument of up to eight bytes, a scalar, whose value is at `slot`.
+    #[inline(always)]
+    const fn word_argument(&mut self, scalar: Scalar, slot: u32, place: Place) {
+        match place {
+            Place::Stack(offset) if self.source.abi.stack.packed && scalar.size < 4 => {
+                self.share(offset, slot, scalar.size);
+            }
+            _ => {
+                let (from, mark) = self.scalar(scalar, slot);
+                self.reads(from, 8);
+                self.place(place, from, scalar.size, mark);
+            }
+        }
+    }
+
+    /// What a scalar of up to eight bytes is loaded from: its slot, or a word that it is
+    /// extended in; and the mark of a value of four bytes that the assembly extends.
+    #[inline(always)]
+    const fn scalar(&mut self, Scalar { kind, size, .. }: Scalar, slot: u32) -> (u32, u16) {
+        let signed = matches!(kind, Kind::Signed);
+        let op = match (self.source.abi.extension, kind, size) {
+            (Extension::None, ..) | (_, Kind::Pointer, _) | (_, _, 8) => return (slot, 0),
+            (Extension::Word, Kind::Float, _) | (Extension::Word, _, 4) => return (slot, 0),
+            (_, Kind::Float, _) => return (slot, NARROW),
+            (Extension::Full, Kind::Unsigned, 4) => plan::ZERO_EXTEND,
+            (_, _, 4) => return (slot, NARROW),
+            _ if signed => plan::SIGN_EXTEND,
+            _ => plan::ZERO_EXTEND,
+        };
+        let word = self.word();
+        self.step(op, slot, word, size);
+        (word, 0)
+    }
+
+    /// What a piece of a larger value is loaded from: where it lies, or a word that it is
+    /// prepared in.
+    const fn piece(&mut self, Piece { size, location, .. }: Piece<Place>, from: u32) -> (u32, u16) {
+        let abi = self.source.abi;
+        let full = matches!(abi.extension, Extension::Full | Extension::FullSigned);
+        let mark =
+            if full && size == 4 && matches!(location, Place::Float(_)) { NARROW } else { 0 };
+        if abi.stack.big_endian && size == 16 {
+            // As a v128 lies in its slot, the upper half last.
+            let (low, high) = (self.word(), self.word());
+            self.step(plan::WORD, from, high, 8);
+            self.step(plan::WORD, from + 8, low, 8);
+            return (low, 0);
+        }
+        // Machines that want values extended may not load from everywhere.
+        if abi.stack.big_endian || full && from % 8 != 0 {
+            let word = self.word();
+            self.step(plan::WORD, from, word, size);
+            return (word, mark);
+        }
+        (from, mark)
+    }
+
+    /// Puts a value of less than a stack word together with its neighbours.
+    const fn share(&mut self, offset: u32, slot: u32, size: u32) {
+        let index = offset - self.source.abi.stack.start;
+        let (number, byte) = ((index / 4) as usize, index % 4);
+        let word = match self.shared {
+            Some((last, word)) if last == number => word,
+            _ => {
+                let word = self.word();
+                self.shared = Some((number, word));
+                self.put(self.vector_words + number, word as u16);
+                word
+            }
+        };
+        self.step(plan::COPY, slot, word + byte, size);
+    }
+
+    /// Writes where the assembly finds what goes to this place.
+    #[inline(always)]
+    const fn place(&mut self, place: Place, from: u32, size: u32, mark: u16) {
+        let stack = &self.source.abi.stack;
+        let entry = from as u16 | mark;
+        match place {
+            Place::Integer(register) => self.header.integer[register] = entry,
+            Place::Float(register) => {
+                self.header.float[register] = entry;
+                self.header.floats = floats(self.header.floats, register, size);
+            }
+            Place::Vector(register) => self.words(2 * register, entry, size),
+            Place::Stack(offset) => {
+                let word = ((offset - stack.start) / stack.slot) as usize;
+                self.words(self.vector_words + word, entry, size);
+            }
+            Place::X87(_) => panic!("no argument is in an x87 register"),
+        }
+    }
+
+    /// Writes the stack words of a value, from this one on.
+    const fn words(&mut self, first: usize, entry: u16, size: u32) {
+        let stack = &self.source.abi.stack;
+        let (unit, big_endian) = (stack.slot, stack.big_endian);
+        let words = size.div_ceil(unit);
+        let mut i = 0;
+        while i < words {
+            let part = if big_endian { words - 1 - i } else { i };
+            self.put(first + i as usize, entry.wrapping_add((part * unit) as u16));
+            i += 1;
+        }
+        self.reads((entry & !NARROW) as u32, words * unit);
+    }
+
+    /// The results in the return area, of which the first may be this entry. Returns where
+    /// the slots of all results end.
+    const fn spills(&mut self, first: usize) -> Result<u32, Misfit> {
+        let Source { abi, signature: SignatureRef { results, .. }, .. } = *self.source;
+        let mut packer = Packer::new(abi);
+        let (mut i, mut at, mut slot) = (0, 0, 0);
+        while at < results.len() {
+            let operand = Operand::new(results, at, abi);
+            match self.slots_end(slot, operand) {
+                Some(end) => slot = end,
+                None => return Err(Misfit::Slot(ValueIndex::Result(i))),
+            }
+            let size = operand.measure.size;
+            if i > 0 {
+                let width = match size {
+                    4 => SPILL_4,
+                    8 => SPILL_8,
+                    _ => SPILL_16,
+                };
+                self.put(first + i - 1, packer.place(size) as u16 | width);
+            }
+            at = operand.measure.end;
+            i += 1;
+        }
+        self.header.return_area = packer.area() as u16;
+        Ok(slot)
+    }
+}
+
+/// How many stack words are not on the stack, but what vector registers are loaded from.
+const fn vector_words(source: &Source<'_>) -> usize {
+    if !matches!(source.abi.vector, Vector::Own { .. }) {
+        return 0;
+    }
+    let params = source.signature.params;
+    let mut at = 0;
+    while at < params.len() {
+        if let Head::Scalar(ValType::V128) = head(params, unwrapped(params, at)) {
+            return VECTOR_WORDS;
+        }
+        at = after(params, at);
+    }
+    0
 }
 
 /// For the tests: the descriptor of a signature under any convention. It is only
@@ -415,36 +992,7 @@ pub fn describe<R>(
     shape: Shape,
     look: impl FnOnce(&Descriptor) -> R,
 ) -> Result<R, Error> {
-    let (params, results) = (signature.params(), signature.results());
-    Ok(look(&Source { abi, params, results, stride, shape }.boxed()?))
-}
-
-/// A descriptor on the heap whose lists have room for `len` entries; `fill`
-/// writes them, zero before, and returns the header.
-fn boxed<E>(
-    len: usize,
-    fill: impl FnOnce(&mut [u16]) -> Result<Header, E>,
-) -> Result<Box<Descriptor>, E> {
-    // Not inlined, so that a short list takes little of the stack.
-    #[inline(never)]
-    fn sized<const CAPACITY: usize, E>(
-        fill: impl FnOnce(&mut [u16]) -> Result<Header, E>,
-    ) -> Result<Box<Descriptor>, E> {
-        let mut lists = [0; CAPACITY];
-        let header = fill(&mut lists)?;
-        Ok(Box::new(Descriptor { header, lists }))
-    }
-    // The next power of two: an array behind a header coerces to a slice in safe
-    // code, and a box of such a slice cannot be made otherwise.
-    macro_rules! sized {
-        ($($capacity:literal)*) => {
-            match len {
-                $(0..=$capacity => sized::<$capacity, E>(fill),)*
-                _ => unreachable!("the limits of a signature bound its lists"),
-            }
-        };
-    }
-    sized!(4 8 16 32 64 128 256 512 1024 2048 4096 8192)
+    Ok(look(&Source { abi, signature: signature.lend(), stride, shape }.boxed()?))
 }
 
 /// How many entries the list of stack words has: whole groups, the last one
@@ -455,27 +1003,11 @@ const fn stack_words(assigner: &Assigner<'_>, vector_words: usize) -> usize {
     vector_words + words.next_multiple_of(GROUP as u32) as usize
 }
 
-/// Writes the stack words of a value, from this one on.
-const fn write_words(lists: &mut [u16], first: usize, slot: u16, ty: ValType, abi: &Abi) {
-    let (size, word) = (ty.size(), abi.stack.slot as usize);
-    let words = size.div_ceil(word);
-    let mut i = 0;
-    while i < words {
-        let part = if abi.stack.big_endian { words - 1 - i } else { i };
-        lists[first + i] = slot + (part * word) as u16;
-        i += 1;
-    }
-}
-
-const fn spills(results: &[ValType]) -> usize {
-    results.len().saturating_sub(1)
-}
-
 /// How many float registers to load, if `before` was known and another one
-/// carries a value of this type.
-const fn floats(before: u8, register: usize, ty: ValType) -> u8 {
-    let this = match (ty.class(), register) {
-        (Class::Vector, _) => FLOATS_VECTORS,
+/// carries so many bytes.
+const fn floats(before: u8, register: usize, size: u32) -> u8 {
+    let this = match (size, register) {
+        (16, _) => FLOATS_VECTORS,
         (_, register) if register < FLOATS_SOME as usize => FLOATS_SOME,
         _ => FLOATS_ALL,
     };
@@ -490,7 +1022,7 @@ impl Header {
             Shape::Variable
         } else if words > 0 {
             Shape::Fixed
-        } else if self.slots() > 0 {
+        } else if self.slots > 0 {
             // Without parameters, too: where signatures vary, one body more is
             // one mispredicted jump more.
             Shape::ShortCut
@@ -505,15 +1037,36 @@ impl Header {
     pub(crate) const fn leaves_result(&self) -> bool {
         self.result & (RESULT_INTEGER | RESULT_FLOAT) != 0
     }
+}
 
-    /// How many value slots a call needs.
-    pub(crate) const fn slots(&self) -> usize {
-        let (params, results) = (self.params as usize, self.results());
-        if params > results { params } else { results }
+/// What is at fault in a signature that is known at compile time.
+const fn known(
+    convention: Convention,
+    text: &str,
+    words: &mut [u16],
+) -> (&'static Abi, text::Parsed) {
+    let abi = convention.abi().expect("this target has no trampolines");
+    match text::signature(text, words) {
+        Ok(parsed) => (abi, parsed),
+        Err(fault) => panic!("{}", fault.message()),
     }
+}
 
-    const fn results(&self) -> usize {
-        self.spills as usize + (self.result != RESULT_NONE) as usize
+/// For [`trampoline!`](crate::trampoline): how many words the types of a signature have.
+#[doc(hidden)]
+pub const fn words_len(convention: Convention, text: &str) -> usize {
+    known(convention, text, &mut []).1.len
+}
+
+/// For [`trampoline!`](crate::trampoline): the `N` of `Descriptor::<[u16; N]>::constant`,
+/// `WORDS` being [`words_len`].
+#[doc(hidden)]
+pub const fn list_len<const WORDS: usize>(convention: Convention, text: &str) -> usize {
+    let mut words = [0; WORDS];
+    let (abi, parsed) = known(convention, text, &mut words);
+    match Source::constant(abi, parsed, &words).encode(&mut []) {
+        Ok((_, len)) => len,
+        Err(misfit) => panic!("{}", misfit.message()),
     }
 }
 
@@ -521,72 +1074,113 @@ impl<const N: usize> Descriptor<[u16; N]> {
     /// For [`trampoline!`](crate::trampoline): a signature known at compile
     /// time, `N` being [`list_len`].
     #[doc(hidden)]
-    pub const fn constant(convention: Convention, params: &[ValType], results: &[ValType]) -> Self {
-        let source = Source::constant(convention, params, results);
-        let mut lists = [0; N];
-        match source.encode(&mut lists) {
-            Ok(header) => Descriptor { header, lists },
-            Err(Misfit::Type(..)) => {
-                panic!("the calling convention cannot pass one of these types")
-            }
-            Err(Misfit::Results(_)) => panic!("the calling convention has at most one result"),
-            Err(Misfit::Params) => panic!("a signature has at most 1000 parameters"),
-            Err(Misfit::ResultsLimit) => panic!("a signature has at most 1000 results"),
-            Err(Misfit::Slot(_)) => panic!("a v128 does not fit the value slot"),
-        }
+    pub const fn constant<const WORDS: usize>(convention: Convention, text: &str) -> Self {
+        let mut words = [0; WORDS];
+        let (abi, parsed) = known(convention, text, &mut words);
+        Self::encoded(&Source::constant(abi, parsed, &words))
     }
 }
 
-/// For [`trampoline!`](crate::trampoline): the `N` of
-/// `Descriptor::<[u16; N]>::constant`.
-#[doc(hidden)]
-pub const fn list_len(convention: Convention, params: &[ValType], results: &[ValType]) -> usize {
-    Source::constant(convention, params, results).list_len()
+impl<const N: usize> Descriptor<[u16; N]> {
+    /// For [`pointer`](crate::pointer()): a signature of scalars, whose lists may be
+    /// longer than need be.
+    pub(crate) const fn of_types(
+        convention: Convention,
+        params: &[ValType],
+        results: &[ValType],
+    ) -> Self {
+        let (mut words, mut i) = ([0; 32], 0);
+        while i < params.len() + results.len() {
+            let ty = if i < params.len() { params[i] } else { results[i - params.len()] };
+            words[i] = ty as u16;
+            i += 1;
+        }
+        let abi = convention.abi().expect("this target has no trampolines");
+        let parsed = text::Parsed {
+            len: i,
+            params_len: params.len(),
+            params: params.len(),
+            results: results.len(),
+            named: None,
+        };
+        Self::encoded(&Source::constant(abi, parsed, words.split_at(i).0))
+    }
+
+    const fn encoded(source: &Source<'_>) -> Self {
+        let mut lists = [0; N];
+        match source.encode(&mut lists) {
+            Ok((header, _)) => Descriptor { header, lists },
+            Err(misfit) => panic!("{}", misfit.message()),
+        }
+    }
 }
 
 impl Descriptor {
     /// The lists without what was reserved beyond them.
     fn used_lists(&self) -> &[u16] {
-        let types = usize::from(self.header.params) + self.header.results();
-        let used = self.types_start() + types.div_ceil(TYPES_PER_ENTRY);
+        let SignatureRef { params, results, .. } = self.signature_ref();
+        let used =
+            usize::from(self.header.signature) + SIGNATURE_HEAD + params.len() + results.len();
         &self.lists[..used]
     }
 
     /// What the assembly reads: header, stack words and spills.
     #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
     pub(crate) fn read(&self) -> (&Header, &[u16]) {
-        (&self.header, &self.lists[..self.types_start()])
+        (&self.header, &self.lists[..self.read_len()])
     }
 
-    fn types_start(&self) -> usize {
+    fn read_len(&self) -> usize {
         usize::from(self.header.stack_words) + usize::from(self.header.spills)
     }
 
-    /// The same descriptor on the heap.
-    pub(crate) fn to_boxed(&self) -> Box<Descriptor> {
-        let lists = self.used_lists();
-        let fill = |to: &mut [u16]| -> Result<Header, Infallible> {
-            to[..lists.len()].copy_from_slice(lists);
-            Ok(self.header)
-        };
-        match boxed(lists.len(), fill) {
-            Ok(descriptor) => descriptor,
-        }
+    /// For the tests: the plan of what Rust does before and after the call, if there is
+    /// one.
+    #[doc(hidden)]
+    pub fn plan(&self) -> Option<&[u16]> {
+        let plan = self.read_len()..usize::from(self.header.signature);
+        self.header.entry.is_planned().then(|| &self.lists[plan])
     }
 
-    fn types(&self) -> impl Iterator<Item = ValType> + '_ {
-        let entries = self.lists[self.types_start()..].iter();
-        entries.flat_map(|entry| {
-            (0..TYPES_PER_ENTRY)
-                .map(move |i| ValType::ALL[usize::from(entry >> (i * TYPE_BITS)) & 0b111])
-        })
+    fn signature_ref(&self) -> SignatureRef<'_> {
+        let entries = &self.lists[usize::from(self.header.signature)..];
+        let [params, results, named, params_len, words @ ..] = entries else {
+            unreachable!("a descriptor holds its signature");
+        };
+        let (first, rest) = words.split_at(usize::from(*params_len));
+        let (mut results_len, mut left) = (0, *results);
+        while left > 0 {
+            results_len = after(rest, results_len);
+            left -= 1;
+        }
+        let counts = Counts {
+            params: usize::from(*params),
+            results: usize::from(*results),
+            named: (*named != NOT_VARIADIC).then_some(usize::from(*named)),
+        };
+        SignatureRef { params: first, results: &rest[..results_len], counts }
     }
 
     /// The signature that this was made from.
     pub(crate) fn signature(&self) -> Signature {
-        let params = usize::from(self.header.params);
-        let results = self.types().skip(params).take(self.header.results());
-        Signature::new(self.types().take(params), results).expect("it was within the limits before")
+        Signature::from_ref(self.signature_ref())
+    }
+
+    /// The index of the first slot of parameter `index`, which may be their number: then
+    /// it is that of the first slot behind all.
+    pub(crate) fn argument(&self, abi: &Abi, index: usize) -> usize {
+        let SignatureRef { params, counts, .. } = self.signature_ref();
+        assert!(index <= counts.params, "there is no parameter {index}");
+        if abi.contexts > 0 {
+            return index;
+        }
+        let (mut at, mut slot) = (0, 0);
+        for _ in 0..index {
+            let size = measure(params, at, abi).size as usize;
+            slot += size.div_ceil(usize::from(self.header.stride));
+            at = after(params, at);
+        }
+        slot
     }
 }
 
@@ -621,7 +1215,7 @@ impl fmt::Debug for Descriptor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::format;
+    use alloc::{boxed::Box, format};
 
     use memoffset::span_of;
 
@@ -637,13 +1231,18 @@ mod tests {
             span_of!(Header, spills),
             span_of!(Header, return_area),
             span_of!(Header, return_word),
-            span_of!(Header, params),
+            span_of!(Header, slots),
+            span_of!(Header, hidden),
+            span_of!(Header, signature),
+            span_of!(Header, copies),
             span_of!(Header, return_register),
             span_of!(Header, floats),
             span_of!(Header, result),
             span_of!(Header, shape),
             span_of!(Header, stride),
             span_of!(Header, contexts),
+            span_of!(Header, entry),
+            span_of!(Header, returns),
         ];
         let mut end = 0;
         for span in spans {
@@ -656,8 +1255,8 @@ mod tests {
     /// Header and lists of a signature under any convention.
     fn encoded(text: &str, abi: &Abi) -> Box<Descriptor> {
         let signature: Signature = text.parse().expect(text);
-        let (params, results) = (signature.params(), signature.results());
-        Source { abi, params, results, stride: 16, shape: Shape::Bare }.boxed().expect(text)
+        let signature = signature.lend();
+        Source { abi, signature, stride: 16, shape: Shape::Bare }.boxed().expect(text)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use crate::ValType;
+use crate::{Type, ValType};
 
 /// Everything that the safe functions of this crate refuse.
 ///
@@ -49,14 +49,72 @@ pub enum Error {
         /// The convention.
         abi: &'static str,
         /// The type.
-        ty: ValType,
+        ty: Type<'static>,
         /// Which value of the signature has it.
-        value: Value,
+        value: ValueIndex,
+    },
+    /// A variadic signature, and the convention has no variadic functions.
+    VariadicNotInAbi {
+        /// The convention.
+        abi: &'static str,
+    },
+    /// A variadic signature of a [`Callback`](crate::Callback).
+    VariadicCallback,
+    /// A parameter that would have to be aligned on the stack to more than a call can
+    /// give.
+    AlignmentNotInAbi {
+        /// The convention.
+        abi: &'static str,
+        /// The alignment of its type.
+        align: usize,
+        /// Which value of the signature has it.
+        value: ValueIndex,
+    },
+    /// A type in the variable part of a call that C never passes there, as it promotes
+    /// it.
+    Unpromoted {
+        /// The index of the parameter.
+        param: usize,
+        /// Its type.
+        ty: ValType,
+        /// The type that C passes: what to write.
+        promoted: ValType,
+    },
+    /// The values of a call, with what is prepared for it, take more than
+    /// [`CTrampoline::MAX_BYTES`](crate::CTrampoline::MAX_BYTES) of slots or stack, or
+    /// a type has more parts than can be counted.
+    TooLarge {
+        /// Which value of the signature alone is too large; `None` if it is all of them
+        /// together.
+        value: Option<ValueIndex>,
+    },
+    /// Structures, unions and arrays that are nested deeper than
+    /// [`Type::MAX_DEPTH`](crate::Type::MAX_DEPTH).
+    TooDeep {
+        /// Byte offset in the text, if there is one.
+        position: Option<usize>,
+    },
+    /// An array as a parameter or result: C passes the address of its first element, a
+    /// `ptr`.
+    ArrayByValue,
+    /// What a structure or union can be, and this type is none: packed, aligned.
+    NotAStructure,
+    /// An array of no elements, which compilers treat in different ways, or of more than
+    /// 65 535.
+    BadLength {
+        /// The number of elements asked for.
+        count: usize,
+    },
+    /// An alignment that is not a power of two up to
+    /// [`Type::MAX_ALIGN`](crate::Type::MAX_ALIGN).
+    BadAlignment {
+        /// The alignment asked for.
+        align: usize,
     },
     /// A `v128` does not fit a value slot of eight bytes.
     TypeNotInSlot {
         /// Which value of the signature is a `v128`.
-        value: Value,
+        value: ValueIndex,
     },
     /// This crate has no assembly for the machine it was compiled for.
     /// Layouts can be made there, trampolines cannot.
@@ -75,34 +133,43 @@ pub enum Error {
     CallbacksExhausted {
         /// How many there can be.
         capacity: usize,
+        /// Why there cannot be more.
+        limit: &'static str,
     },
-    /// The slice of value slots is shorter than max(parameters, results).
+    /// The slice of value slots is shorter than a call needs.
     TooFewSlots {
         /// Slots given.
         given: usize,
         /// Slots needed.
         needed: usize,
     },
+    /// A [`Landing`](crate::Landing) serves one call at a time, and another call uses this
+    /// one, or a panic has gone through the call that did.
+    LandingInUse,
 }
 
 /// A value of a signature: the parameter or the result with this index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Value {
+#[non_exhaustive]
+pub enum ValueIndex {
     /// A parameter, counted from 0.
     Param(usize),
     /// A result, counted from 0.
     Result(usize),
 }
 
+/// The most bytes that the slots of a call or its argument area have.
+pub(crate) const MAX_BYTES: usize = 65520;
+
 /// The targets that have assembly, for the message and the documentation.
 pub(crate) const SUPPORTED_TARGETS: &str = "\
 x86-64, aarch64, riscv64 (LP64D) and s390x with Unix, x86-64 with Windows (GNU toolchain)";
 
-impl fmt::Display for Value {
+impl fmt::Display for ValueIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Value::Param(i) => write!(f, "parameter {i}"),
-            Value::Result(i) => write!(f, "result {i}"),
+            ValueIndex::Param(i) => write!(f, "parameter {i}"),
+            ValueIndex::Result(i) => write!(f, "result {i}"),
         }
     }
 }
@@ -118,11 +185,11 @@ impl fmt::Display for Error {
                 write!(f, "signature, at byte {position}: expected {expected}, found the end")
             }
             Error::UnknownType { position, name } => {
-                write!(f, "signature, at byte {position}: {name:?} is not a value type (")?;
+                write!(f, "signature, at byte {position}: {name:?} is not a type (")?;
                 for ty in ValType::ALL {
                     write!(f, "{ty}, ")?;
                 }
-                write!(f, "or ptr for i64)")
+                write!(f, "or a structure {{…}})")
             }
             Error::TooManyParams => {
                 write!(f, "a signature has at most {} parameters", Signature::MAX_PARAMS)
@@ -137,7 +204,51 @@ impl fmt::Display for Error {
                 )
             }
             Error::TypeNotInAbi { abi, ty, value } => {
-                write!(f, "{value} is a {ty}, which the {abi} convention cannot pass")
+                write!(f, "{value} has type {ty}, which the {abi} convention cannot pass")
+            }
+            Error::VariadicNotInAbi { abi } => {
+                write!(f, "the {abi} convention has no variadic functions")
+            }
+            Error::VariadicCallback => write!(f, "a callback cannot be variadic"),
+            Error::AlignmentNotInAbi { abi, align, value } => {
+                write!(
+                    f,
+                    "{value} wants the stack aligned to {align}, which a call in the {abi} convention cannot give"
+                )
+            }
+            Error::Unpromoted { param, ty, promoted } => {
+                write!(
+                    f,
+                    "parameter {param} has type {ty} in the variable part, where C passes {promoted}: write {promoted}"
+                )
+            }
+            Error::TooLarge { value: Some(value) } => {
+                write!(f, "{value} is too large: all values take at most {MAX_BYTES} bytes")
+            }
+            Error::TooLarge { value: None } => {
+                write!(f, "the signature is too large: all values take at most {MAX_BYTES} bytes")
+            }
+            Error::TooDeep { position: Some(position) } => {
+                write!(
+                    f,
+                    "signature, at byte {position}: types are nested at most {} deep",
+                    Type::MAX_DEPTH
+                )
+            }
+            Error::TooDeep { position: None } => {
+                write!(f, "types are nested at most {} deep", Type::MAX_DEPTH)
+            }
+            Error::ArrayByValue => {
+                write!(f, "an array is the type of a field; C passes its address, a ptr")
+            }
+            Error::NotAStructure => {
+                write!(f, "only a structure or union can be packed or aligned")
+            }
+            Error::BadLength { count } => {
+                write!(f, "an array has 1 to 65535 elements, not {count}")
+            }
+            Error::BadAlignment { align } => {
+                write!(f, "an alignment is a power of two up to {}, not {align}", Type::MAX_ALIGN)
             }
             Error::TypeNotInSlot { value } => {
                 write!(f, "{value} is a v128, which does not fit a value slot of 8 bytes")
@@ -148,12 +259,13 @@ impl fmt::Display for Error {
             Error::PoolExhausted { wanted, left } => {
                 write!(f, "{wanted} function pointers wanted, {left} left in the pool")
             }
-            Error::CallbacksExhausted { capacity } => {
-                write!(f, "no room for another callback: {capacity} exist already")
+            Error::CallbacksExhausted { capacity, limit } => {
+                write!(f, "no room for another callback: {capacity} exist already, and {limit}")
             }
             Error::TooFewSlots { given, needed } => {
-                write!(f, "{given} value slots given, {needed} needed")
+                write!(f, "too few value slots: {given} given, {needed} needed")
             }
+            Error::LandingInUse => write!(f, "another call uses this landing"),
         }
     }
 }

@@ -1,36 +1,107 @@
 //! Where every value goes: signature × convention → locations.
 //!
-//! [`Assigner`] hands out locations one argument at a time, [`Packer`] those of
-//! the results in the return area. They are `const`, pure, and the only place
-//! where this is decided: [`Layout`] collects their answers for people,
-//! [`descriptor`](crate::descriptor) for the assembly.
+//! [`Assigner`] cuts one argument after the other into pieces and hands out a place for
+//! each, [`result`] does so for the result of a C function, [`Packer`] for the results in
+//! the return area. They are `const`, pure, and the only place where this is decided:
+//! [`Layout`] collects their answers for people, [`descriptor`](crate::descriptor) for
+//! the assembly. What a convention does with structures is a function of this file for
+//! each [rule](Aggregates).
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::{
-    Abi, Error, Signature, ValType,
-    abi::{Counting, FloatOverflow, Vector},
-    error::Value,
-    valtype::Class,
+    Abi, Error, Signature, Type, Types, ValType,
+    abi::{Aggregates, Counting, FloatOverflow, ReturnPointer, Variadic, Vector},
+    error::{MAX_BYTES, ValueIndex},
+    frame::draw,
+    signature::SignatureRef,
+    types::{Head, Leaf, Leaves, Measure, Operand, after, has_union, head, measure, unwrapped},
+    valtype::{Kind, Scalar},
 };
 
-/// Where the assigner puts an argument.
+/// Some bytes of a value, from `offset` on, and where they live at the call.
+///
+/// In a register they are its low-order bytes; only on s390x are floats and vectors in
+/// the high-order ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Piece<L = Location> {
+    /// Where the bytes begin in the value.
+    pub offset: u32,
+    /// How many there are.
+    pub size: u32,
+    /// Where they live.
+    pub location: L,
+}
+
+/// Where the assigner puts a piece.
 #[derive(Clone, Copy)]
 pub(crate) enum Place {
-    /// In the integer argument register of this index.
+    /// In the integer argument or result register of this index.
     Integer(usize),
     /// In the float register of this index.
     Float(usize),
     /// In the vector register of this index, where those are not the float
     /// registers.
     Vector(usize),
+    /// In the x87 register of this index.
+    X87(usize),
     /// At this offset from the stack pointer at the call.
     Stack(u32),
 }
 
-/// Hands out the places of arguments, in order: contexts, parameters, return
-/// pointer.
+/// The pieces of a value, in order.
+#[derive(Clone, Copy)]
+pub(crate) struct Pieces {
+    list: [Piece<Place>; Pieces::MOST],
+    len: usize,
+    /// Whether the one piece is the address of a copy of the whole value.
+    pub(crate) by_reference: bool,
+}
+
+impl Pieces {
+    const MOST: usize = 4;
+
+    const fn none() -> Pieces {
+        let unused = Piece { offset: 0, size: 0, location: Place::Integer(0) };
+        Pieces { list: [unused; Pieces::MOST], len: 0, by_reference: false }
+    }
+
+    pub(crate) const fn one(size: u32, location: Place) -> Pieces {
+        Pieces::none().and(0, size, location)
+    }
+
+    const fn reference(location: Place) -> Pieces {
+        Pieces { by_reference: true, ..Pieces::one(8, location) }
+    }
+
+    const fn and(mut self, offset: u32, size: u32, location: Place) -> Pieces {
+        self.push(offset, size, location);
+        self
+    }
+
+    const fn push(&mut self, offset: u32, size: u32, location: Place) {
+        self.list[self.len] = Piece { offset, size, location };
+        self.len += 1;
+    }
+
+    pub(crate) const fn as_slice(&self) -> &[Piece<Place>] {
+        self.list.split_at(self.len).0
+    }
+}
+
+/// Why a value has no place in a convention.
+#[derive(Clone, Copy)]
+pub(crate) enum Unfit {
+    /// There is none for its type.
+    Type,
+    /// It wants the stack aligned to more than a call can give.
+    Alignment,
+    /// It is too large.
+    Size,
+}
+
+/// Hands out the places of arguments, in order.
 pub(crate) struct Assigner<'a> {
     pub(crate) abi: &'a Abi,
     integers: usize,
@@ -39,13 +110,21 @@ pub(crate) struct Assigner<'a> {
     stack: u32,
 }
 
-const fn round_up(n: u32, align: u32) -> u32 {
-    n.next_multiple_of(align)
+/// `n` rounded up to a multiple of a power of two.
+pub(crate) const fn round_up(n: u32, align: u32) -> u32 {
+    (n + align - 1) & !(align - 1)
 }
 
 const fn min(a: u32, b: u32) -> u32 {
     if a < b { a } else { b }
 }
+
+const fn max(a: u32, b: u32) -> u32 {
+    if a > b { a } else { b }
+}
+
+/// No value is larger.
+pub(crate) const MAX_SIZE: u32 = MAX_BYTES as u32;
 
 impl<'a> Assigner<'a> {
     /// For a function of this convention, its contexts already placed.
@@ -53,42 +132,115 @@ impl<'a> Assigner<'a> {
         let mut this = Assigner { abi, integers: 0, floats: 0, vectors: 0, stack: abi.stack.start };
         let mut context = 0;
         while context < abi.contexts {
-            this.place(ValType::I64);
+            this.integer();
             context += 1;
         }
         this
     }
 
-    /// The next parameter's place; `None` if the convention has none for this
-    /// type.
-    pub(crate) const fn place(&mut self, ty: ValType) -> Option<Place> {
-        let register = match ty.class() {
-            Class::Integer => self.integer(),
-            Class::Float => match self.float() {
-                None if matches!(self.abi.float_overflow, FloatOverflow::Integer) => self.integer(),
-                place => place,
-            },
-            Class::Vector => match self.abi.vector {
-                Vector::Float => self.float(),
-                Vector::Own { order, .. } if self.vectors < order.len() => {
-                    self.vectors += 1;
-                    Some(Place::Vector(order[self.vectors - 1]))
-                }
-                Vector::Own { .. } => None,
-                Vector::Unsupported => return None,
-            },
-        };
-        Some(match register {
-            Some(place) => place,
-            None => self.stack_slot(ty.size() as u32, true),
-        })
+    /// The places of the next argument, whose type is at `at`. It is `named` unless it
+    /// belongs to the variable part of the call.
+    pub(crate) const fn argument(
+        &mut self,
+        types: &[u16],
+        at: usize,
+        named: bool,
+    ) -> Result<Pieces, Unfit> {
+        self.operand(types, Operand::new(types, at, self.abi), named)
     }
 
-    /// The return pointer's place: that of one more integer argument.
+    /// The places of the next argument.
+    pub(crate) const fn operand(
+        &mut self,
+        types: &[u16],
+        operand: Operand,
+        named: bool,
+    ) -> Result<Pieces, Unfit> {
+        if !named && matches!(self.abi.variadic, Variadic::Stack) {
+            self.close_integers();
+            self.close_floats();
+        }
+        if let Some(scalar) = operand.scalar {
+            if scalar.is_word() {
+                return Ok(self.word(scalar, named));
+            }
+            if matches!(scalar.kind, Kind::Vector) {
+                match self.abi.vector {
+                    Vector::Aggregate => {}
+                    Vector::Unsupported => return Err(Unfit::Type),
+                    _ => return Ok(Pieces::one(16, self.vector(named))),
+                }
+            }
+        }
+        self.aggregate(types, operand, named)
+    }
+
+    /// The places of a scalar of up to eight bytes.
+    const fn word(&mut self, Scalar { kind, size, .. }: Scalar, named: bool) -> Pieces {
+        if named {
+            return Pieces::one(size, self.named_word(kind, size));
+        }
+        let as_integer = !named && matches!(self.abi.variadic, Variadic::Integers);
+        let register = match kind {
+            Kind::Float if !as_integer => self.float_or_more(),
+            _ => self.integer(),
+        };
+        match register {
+            Some(Place::Float(i)) if matches!(self.abi.variadic, Variadic::Doubled) => {
+                Pieces::one(size, Place::Float(i)).and(0, size, Place::Integer(i))
+            }
+            Some(place) => Pieces::one(size, place),
+            None => Pieces::one(size, self.stack_slot(size, false, true)),
+        }
+    }
+
+    /// The place of a scalar of up to eight bytes that is named.
+    #[inline(always)]
+    pub(crate) const fn named_word(&mut self, kind: Kind, size: u32) -> Place {
+        let register = match kind {
+            Kind::Float => self.float_or_more(),
+            _ => self.integer(),
+        };
+        match register {
+            Some(place) => place,
+            None => self.stack_slot(size, true, true),
+        }
+    }
+
+    /// The next float register, or what the convention has instead.
+    #[inline(always)]
+    const fn float_or_more(&mut self) -> Option<Place> {
+        match self.float() {
+            None if matches!(self.abi.float_overflow, FloatOverflow::Integer) => self.integer(),
+            place => place,
+        }
+    }
+
+    /// The place of a vector that is passed in one piece.
+    const fn vector(&mut self, named: bool) -> Place {
+        let register = match self.abi.vector {
+            Vector::Own { order, .. } => {
+                let here = named || !matches!(self.abi.variadic, Variadic::VectorsOnStack);
+                if here && self.vectors < order.len() {
+                    self.vectors += 1;
+                    Some(Place::Vector(order[self.vectors - 1]))
+                } else {
+                    None
+                }
+            }
+            _ => self.float(),
+        };
+        match register {
+            Some(place) => place,
+            None => self.stack_slot(16, named, true),
+        }
+    }
+
+    /// The place of the return pointer, after the parameters or before them.
     pub(crate) const fn return_pointer(&mut self) -> Place {
         match self.integer() {
             Some(place) => place,
-            None => self.stack_slot(8, self.abi.stack.aligned_return_pointer),
+            None => self.stack_slot(8, true, self.abi.stack.aligned_return_pointer),
         }
     }
 
@@ -96,6 +248,11 @@ impl<'a> Assigner<'a> {
     /// stack slot.
     pub(crate) const fn area(&self) -> u32 {
         round_up(self.stack, self.abi.stack.area_align)
+    }
+
+    /// How many float registers carry something.
+    pub(crate) const fn float_registers(&self) -> u8 {
+        self.floats as u8
     }
 
     const fn integer(&mut self) -> Option<Place> {
@@ -122,15 +279,541 @@ impl<'a> Assigner<'a> {
         Some(Place::Float(index))
     }
 
-    const fn stack_slot(&mut self, size: u32, aligned: bool) -> Place {
+    const fn close_integers(&mut self) {
+        self.integers = self.abi.integer.len();
+    }
+
+    const fn close_floats(&mut self) {
+        self.floats = self.abi.float.len();
+    }
+
+    const fn stack_slot(&mut self, size: u32, named: bool, aligned: bool) -> Place {
         let stack = &self.abi.stack;
-        let slot = if size < stack.slot { stack.slot } else { size };
+        let slot = if stack.packed && named { size } else { max(size, 8) };
         if aligned {
             self.stack = round_up(self.stack, min(slot, stack.max_align));
         }
         let offset = self.stack + if stack.big_endian { slot - size } else { 0 };
         self.stack += slot;
         Place::Stack(offset)
+    }
+
+    /// So many bytes of the stack at this alignment.
+    const fn stack_bytes(&mut self, size: u32, align: u32) -> Place {
+        let offset = round_up(self.stack, align);
+        self.stack = offset + size;
+        Place::Stack(offset)
+    }
+
+    /// The next integer register or stack slot, for an address.
+    const fn reference(&mut self) -> Pieces {
+        Pieces::reference(match self.integer() {
+            Some(place) => place,
+            None => self.stack_slot(8, false, true),
+        })
+    }
+
+    /// In as many integer registers as the value has words.
+    const fn integers(&mut self, size: u32) -> Pieces {
+        let (mut pieces, mut offset) = (Pieces::none(), 0);
+        while offset < size {
+            let Some(place) = self.integer() else { break };
+            pieces.push(offset, min(size - offset, 8), place);
+            offset += 8;
+        }
+        pieces
+    }
+
+    const fn integers_left(&self) -> usize {
+        self.abi.integer.len() - self.integers
+    }
+
+    const fn floats_left(&self) -> usize {
+        self.abi.float.len() - self.floats
+    }
+
+    const fn aggregate(
+        &mut self,
+        types: &[u16],
+        Operand { at, measure: measured, .. }: Operand,
+        named: bool,
+    ) -> Result<Pieces, Unfit> {
+        if measured.size > MAX_SIZE {
+            return Err(Unfit::Size);
+        }
+        match self.abi.aggregates {
+            Aggregates::None => Err(Unfit::Type),
+            Aggregates::Eightbytes => self.eightbytes(types, at, measured),
+            Aggregates::BySize => Ok(self.by_size(measured.size)),
+            Aggregates::Homogeneous { even } => {
+                Ok(self.homogeneous(types, at, measured, named, even))
+            }
+            Aggregates::Flattened => Ok(self.flattened(types, at, measured, named)),
+            Aggregates::Wrapped => Ok(self.wrapped(types, at, measured.size, named)),
+        }
+    }
+
+    /// [`Aggregates::Eightbytes`]: AMD64 supplement, section 3.2.3.
+    const fn eightbytes(
+        &mut self,
+        types: &[u16],
+        at: usize,
+        Measure { size, align, .. }: Measure,
+    ) -> Result<Pieces, Unfit> {
+        if let Some(classes) = classify(types, at, size, 0, self.abi) {
+            if let Some(pieces) = self.classified(classes, size) {
+                return Ok(pieces);
+            }
+        }
+        if align > self.abi.stack.max_align {
+            return Err(Unfit::Alignment);
+        }
+        let offset = round_up(self.stack, max(8, align));
+        self.stack = offset + round_up(size, 8);
+        Ok(Pieces::one(size, Place::Stack(offset)))
+    }
+
+    /// Registers for eightbytes of these classes, if there are enough.
+    const fn classified(&mut self, classes: [Eightbyte; 2], size: u32) -> Option<Pieces> {
+        let (mut integers, mut floats, mut i) = (0, 0, 0);
+        while i < classes.len() {
+            match classes[i] {
+                Eightbyte::Integer => integers += 1,
+                Eightbyte::Sse => floats += 1,
+                Eightbyte::X87 => return None,
+                _ => {}
+            }
+            i += 1;
+        }
+        if integers > self.integers_left() || floats > self.floats_left() {
+            return None;
+        }
+        let mut pieces = Pieces::none();
+        i = 0;
+        while i < classes.len() {
+            let place = match classes[i] {
+                Eightbyte::Integer => self.integer(),
+                Eightbyte::Sse => self.float(),
+                _ => None,
+            };
+            if let Some(place) = place {
+                let offset = 8 * i as u32;
+                let wide = i == 0 && matches!(classes[1], Eightbyte::SseUp);
+                let most = if wide { 16 } else { 8 };
+                pieces.push(offset, min(size - offset, most), place);
+            }
+            i += 1;
+        }
+        Some(pieces)
+    }
+
+    /// [`Aggregates::BySize`]: x64 calling convention, "Parameter passing".
+    const fn by_size(&mut self, size: u32) -> Pieces {
+        if !matches!(size, 1 | 2 | 4 | 8) {
+            return self.reference();
+        }
+        Pieces::one(
+            size,
+            match self.integer() {
+                Some(place) => place,
+                None => self.stack_slot(size, false, true),
+            },
+        )
+    }
+
+    /// [`Aggregates::Homogeneous`]: AAPCS64, section 6.8.2, stages B and C.
+    const fn homogeneous(
+        &mut self,
+        types: &[u16],
+        at: usize,
+        Measure { size, align, natural, .. }: Measure,
+        named: bool,
+        even: bool,
+    ) -> Pieces {
+        let words = round_up(size, 8);
+        let packed = self.abi.stack.packed && named;
+        if size == 0 {
+            return Pieces::none();
+        }
+        if let Some(element) = homogeneous_element(types, at, size, self.abi) {
+            if (size / element) as usize <= self.floats_left() {
+                let (mut pieces, mut offset) = (Pieces::none(), 0);
+                while offset < size {
+                    if let Some(place) = self.float() {
+                        pieces.push(offset, element, place);
+                    }
+                    offset += element;
+                }
+                return pieces;
+            }
+            self.close_floats();
+            let (taken, align) = match packed {
+                true => (size, element),
+                false if natural >= 16 => (words, 16),
+                false => (words, 8),
+            };
+            return Pieces::one(size, self.stack_bytes(taken, align));
+        }
+        if size > 16 {
+            return self.reference();
+        }
+        let wide = if even { natural >= 16 } else { align >= 16 };
+        if wide && even && self.integers % 2 == 1 {
+            self.integers += 1;
+        }
+        if (words / 8) as usize <= self.integers_left() {
+            return self.integers(size);
+        }
+        self.close_integers();
+        let scalar = matches!(head(types, at), Head::Scalar(_));
+        let (taken, align) = match (packed && scalar, wide) {
+            (true, _) => (size, size),
+            (_, true) => (words, 16),
+            (_, false) => (words, 8),
+        };
+        Pieces::one(size, self.stack_bytes(taken, align))
+    }
+
+    /// [`Aggregates::Flattened`]: RISC-V calling conventions, "Hardware Floating-Point
+    /// Calling Convention", and "Integer Calling Convention".
+    const fn flattened(
+        &mut self,
+        types: &[u16],
+        at: usize,
+        Measure { size, align, .. }: Measure,
+        named: bool,
+    ) -> Pieces {
+        if let (true, Some(leaves)) = (named, flat(types, at, self.abi)) {
+            let (mut floats, mut integers, mut i) = (0, 0, 0);
+            while i < leaves.len() {
+                match leaves[i] {
+                    Some(Leaf { kind: Kind::Float, .. }) => floats += 1,
+                    Some(_) => integers += 1,
+                    None => {}
+                }
+                i += 1;
+            }
+            if floats <= self.floats_left() && integers <= self.integers_left() {
+                let mut pieces = Pieces::none();
+                i = 0;
+                while i < leaves.len() {
+                    if let Some(Leaf { offset, kind, size, .. }) = leaves[i] {
+                        let float = matches!(kind, Kind::Float);
+                        let place = if float { self.float() } else { self.integer() };
+                        if let Some(place) = place {
+                            pieces.push(offset, size, place);
+                        }
+                    }
+                    i += 1;
+                }
+                return pieces;
+            }
+        }
+        if size > 16 {
+            return self.reference();
+        }
+        let words = (round_up(size, 8) / 8) as usize;
+        if !named && words > 0 && align >= 16 && self.integers % 2 == 1 {
+            self.integers += 1;
+        }
+        if words == 2 && self.integers_left() == 1 {
+            let first = self.integers(size);
+            return first.and(8, size - 8, self.stack_bytes(8, 8));
+        }
+        if words <= self.integers_left() {
+            return self.integers(size);
+        }
+        let align = if align >= 16 { 16 } else { 8 };
+        Pieces::one(size, self.stack_bytes(8 * words as u32, align))
+    }
+
+    /// [`Aggregates::Wrapped`]: ELF ABI, s390x supplement, section 1.2.3.
+    const fn wrapped(&mut self, types: &[u16], at: usize, size: u32, named: bool) -> Pieces {
+        if let Head::Scalar(ty) = head(types, unwrapped(types, at)) {
+            let Scalar { kind, parts, .. } = ty.scalar(self.abi);
+            match kind {
+                Kind::Vector if size == 16 => return Pieces::one(16, self.vector(named)),
+                Kind::Float if size <= 8 && parts == 1 => {
+                    let place = match self.float() {
+                        Some(place) => place,
+                        None => self.stack_slot(size, false, true),
+                    };
+                    return Pieces::one(size, place);
+                }
+                _ => {}
+            }
+        }
+        let scalar = matches!(head(types, at), Head::Scalar(_));
+        if scalar || !matches!(size, 1 | 2 | 4 | 8) {
+            return self.reference();
+        }
+        self.by_size(size)
+    }
+}
+
+/// Class of eight bytes of a value on System V.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Eightbyte {
+    Nothing,
+    Integer,
+    Sse,
+    SseUp,
+    X87,
+    X87Up,
+}
+
+impl Eightbyte {
+    /// The class of both, or `None` for MEMORY.
+    const fn merge(self, other: Eightbyte) -> Option<Eightbyte> {
+        use Eightbyte::*;
+        Some(match (self, other) {
+            (Nothing, class) | (class, Nothing) => class,
+            (Integer, _) | (_, Integer) => Integer,
+            (X87, X87) => X87,
+            (X87Up, X87Up) => X87Up,
+            (X87 | X87Up, _) | (_, X87 | X87Up) => return None,
+            (SseUp, SseUp) => SseUp,
+            _ => Sse,
+        })
+    }
+}
+
+/// The classes of the eightbytes of a value of this size, if it begins at this offset of a
+/// larger one, from the eightbyte that this is in; `None` for MEMORY. Each structure or
+/// union in it is classified by itself.
+const fn classify(
+    types: &[u16],
+    at: usize,
+    size: u32,
+    offset: u32,
+    abi: &Abi,
+) -> Option<[Eightbyte; 2]> {
+    use Eightbyte::*;
+    if size > 16 {
+        return None;
+    }
+    let mut classes = [Nothing; 2];
+    match head(types, at) {
+        Head::Scalar(ty) => return scalar_classes(ty.scalar(abi), offset),
+        // The first element decides for all, as gcc has it.
+        Head::Array { .. } => {
+            let of = measure(types, at + 2, abi).size;
+            let Some(element) = classify(types, at + 2, of, offset, abi) else { return None };
+            let each = offset % 8 + of;
+            let words = (offset % 8 + size).div_ceil(8);
+            let mut i = 0;
+            while i < words && each > 0 {
+                classes[i as usize] = element[(i % each.div_ceil(8)) as usize];
+                i += 1;
+            }
+        }
+        Head::Fields { union, packed, end, .. } => {
+            let (mut field, mut next) = (at + 2, 0);
+            while field < end {
+                let this = measure(types, field, abi);
+                if !union && !packed {
+                    next = round_up(next, this.align);
+                }
+                let more = match head(types, field) {
+                    // Most are: they need no call.
+                    Head::Scalar(ty) => scalar_classes(ty.scalar(abi), offset + next),
+                    _ => classify(types, field, this.size, offset + next, abi),
+                };
+                let Some(more) = more else { return None };
+                if !merge(&mut classes, more, ((offset + next) / 8 - offset / 8) as usize) {
+                    return None;
+                }
+                if !union {
+                    next += this.size;
+                }
+                field = this.end;
+            }
+        }
+    }
+    match classes {
+        [X87Up, _] => None,
+        [first, X87Up] if !matches!(first, X87) => None,
+        [SseUp, second] => Some([Sse, second]),
+        [first, SseUp] if !matches!(first, Sse) => Some([first, Sse]),
+        classes => Some(classes),
+    }
+}
+
+/// The same of a scalar, which has at most 16 bytes.
+#[inline(always)]
+const fn scalar_classes(scalar: Scalar, offset: u32) -> Option<[Eightbyte; 2]> {
+    use Eightbyte::*;
+    let Scalar { kind, size, align, parts } = scalar;
+    let (first, second) = match kind {
+        Kind::Signed | Kind::Unsigned | Kind::Pointer => (Integer, Integer),
+        Kind::X87 => (X87, X87Up),
+        Kind::Float | Kind::Quad | Kind::Vector => (Sse, SseUp),
+    };
+    if offset != round_up(offset, align) {
+        return None;
+    }
+    let two_parts = parts == 2 && offset % 8 + 2 * size > 8;
+    Some([
+        first,
+        if size > 8 {
+            second
+        } else if two_parts {
+            first
+        } else {
+            Nothing
+        },
+    ])
+}
+
+/// Merges the classes of a field whose first eightbyte is this one; whether they do not
+/// make it MEMORY.
+const fn merge(classes: &mut [Eightbyte; 2], field: [Eightbyte; 2], first: usize) -> bool {
+    let mut i = 0;
+    while i < 2 {
+        if !matches!(field[i], Eightbyte::Nothing) {
+            match classes[first + i].merge(field[i]) {
+                Some(class) => classes[first + i] = class,
+                None => return false,
+            }
+        }
+        i += 1;
+    }
+    true
+}
+
+/// The size of one element, if the value is one to four floats or vectors of one type
+/// without padding.
+const fn homogeneous_element(types: &[u16], at: usize, size: u32, abi: &Abi) -> Option<u32> {
+    if size > 64 {
+        return None;
+    }
+    let (mut element, mut seen) = (None, 0u32);
+    let mut leaves = Leaves::new(types, at, abi);
+    while let Some(Leaf { offset, kind, size, .. }) = leaves.next() {
+        if !matches!(kind, Kind::Float | Kind::Quad | Kind::Vector) || offset % size != 0 {
+            return None;
+        }
+        match element {
+            None => element = Some((kind, size)),
+            Some((other, other_size)) if other as u8 == kind as u8 && other_size == size => {}
+            Some(_) => return None,
+        }
+        if offset / size >= 4 {
+            return None;
+        }
+        seen |= 1 << (offset / size);
+    }
+    match element {
+        Some((_, each))
+            if size % each == 0 && size / each <= 4 && seen == (1 << (size / each)) - 1 =>
+        {
+            Some(each)
+        }
+        _ => None,
+    }
+}
+
+/// The leaves that go to registers of their own class on RISC-V: a float, two floats, or
+/// a float and an integer that is no pointer.
+const fn flat(types: &[u16], at: usize, abi: &Abi) -> Option<[Option<Leaf>; 2]> {
+    if has_union(types, at) {
+        return None;
+    }
+    let (mut found, mut count, mut floats) = ([None; 2], 0, 0);
+    let mut leaves = Leaves::new(types, at, abi);
+    while let Some(leaf) = leaves.next() {
+        match leaf.kind {
+            Kind::Float => floats += 1,
+            Kind::Signed | Kind::Unsigned if leaf.size <= 8 => {}
+            _ => return None,
+        }
+        if count == 2 {
+            return None;
+        }
+        found[count] = Some(leaf);
+        count += 1;
+    }
+    if floats > 0 { Some(found) } else { None }
+}
+
+/// Where the result of a C function comes back.
+pub(crate) enum Returned {
+    /// In registers.
+    Pieces(Pieces),
+    /// In memory that the return pointer points to.
+    Memory,
+}
+
+/// Where a result whose type is at `at` comes back.
+pub(crate) const fn result(types: &[u16], at: usize, abi: &Abi) -> Result<Returned, Unfit> {
+    returned(types, Operand::new(types, at, abi), abi)
+}
+
+/// Where a result comes back.
+pub(crate) const fn returned(
+    types: &[u16],
+    Operand { at, scalar, measure: measured }: Operand,
+    abi: &Abi,
+) -> Result<Returned, Unfit> {
+    let size = measured.size;
+    if size > MAX_SIZE {
+        return Err(Unfit::Size);
+    }
+    let place = match scalar {
+        Some(Scalar { kind: Kind::Float, parts: 1, .. }) => Some(Place::Float(0)),
+        Some(scalar) if scalar.is_word() => Some(Place::Integer(0)),
+        Some(Scalar { kind: Kind::Vector, .. }) => match abi.vector {
+            Vector::Float => Some(Place::Float(0)),
+            Vector::Own { .. } => Some(Place::Vector(0)),
+            Vector::Unsupported => return Err(Unfit::Type),
+            Vector::Aggregate => None,
+        },
+        _ => None,
+    };
+    if let Some(place) = place {
+        return Ok(Returned::Pieces(Pieces::one(size, place)));
+    }
+    // What fits in registers goes to the first ones of each class.
+    let mut fresh = Assigner::new(abi);
+    match abi.aggregates {
+        Aggregates::None => Err(Unfit::Type),
+        // A complex `long double` is in two x87 registers, larger as it is.
+        Aggregates::Eightbytes
+            if matches!(scalar, Some(Scalar { kind: Kind::X87, parts: 2, .. })) =>
+        {
+            let pieces = Pieces::one(10, Place::X87(0));
+            Ok(Returned::Pieces(pieces.and(16, 10, Place::X87(1))))
+        }
+        Aggregates::Eightbytes => Ok(match classify(types, at, size, 0, abi) {
+            None => Returned::Memory,
+            Some([Eightbyte::X87, _]) => Returned::Pieces(Pieces::one(10, Place::X87(0))),
+            Some(classes) => match fresh.classified(classes, size) {
+                Some(pieces) => Returned::Pieces(pieces),
+                None => panic!("there are two registers of each class"),
+            },
+        }),
+        Aggregates::BySize => Ok(match (scalar, size) {
+            (Some(Scalar { parts: 1, kind, .. }), _) if !matches!(kind, Kind::X87) => {
+                Returned::Pieces(Pieces::one(16, Place::Float(0)))
+            }
+            (_, 0) => Returned::Pieces(Pieces::none()),
+            (_, 1 | 2 | 4 | 8) => Returned::Pieces(Pieces::one(size, Place::Integer(0))),
+            _ => Returned::Memory,
+        }),
+        Aggregates::Homogeneous { even } => {
+            let in_registers = size <= 16 || homogeneous_element(types, at, size, abi).is_some();
+            Ok(if in_registers {
+                Returned::Pieces(fresh.homogeneous(types, at, measured, true, even))
+            } else {
+                Returned::Memory
+            })
+        }
+        Aggregates::Flattened => Ok(if size <= 16 || flat(types, at, abi).is_some() {
+            Returned::Pieces(fresh.flattened(types, at, measured, true))
+        } else {
+            Returned::Memory
+        }),
+        Aggregates::Wrapped => Ok(Returned::Memory),
     }
 }
 
@@ -146,8 +829,7 @@ impl<'a> Packer<'a> {
     }
 
     /// The next result's offset in the return area.
-    pub(crate) const fn place(&mut self, ty: ValType) -> u32 {
-        let size = ty.size() as u32;
+    pub(crate) const fn place(&mut self, size: u32) -> u32 {
         let offset = round_up(self.end, min(size, self.abi.results.max_align));
         self.end = offset + size;
         offset
@@ -159,14 +841,9 @@ impl<'a> Packer<'a> {
     }
 }
 
-/// Whether functions of this convention can have a parameter or result of this
-/// type.
-pub(crate) const fn passes(abi: &Abi, ty: ValType) -> bool {
-    !matches!((ty.class(), &abi.vector), (Class::Vector, Vector::Unsupported))
-}
-
-/// Where one value lives at the call.
+/// Where a piece lives at the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Location {
     /// In this register, named as in the architecture's assembly.
     Register(&'static str),
@@ -187,6 +864,57 @@ impl fmt::Display for Location {
     }
 }
 
+/// Where a value lives at the call: its pieces.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Placement {
+    size: u32,
+    pieces: Vec<Piece>,
+    by_reference: bool,
+}
+
+impl Placement {
+    /// The pieces, in order. A value without size has none, and neither has a result
+    /// that the function writes to memory.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// Whether the value lies somewhere in memory: the one piece is its address.
+    pub fn by_reference(&self) -> bool {
+        self.by_reference
+    }
+
+    /// Where the value is, if it is in one piece.
+    pub fn location(&self) -> Option<Location> {
+        match self.pieces[..] {
+            [Piece { location, .. }] if !self.by_reference => Some(location),
+            _ => None,
+        }
+    }
+}
+
+/// Prints the location of a value in one piece; otherwise, for each piece, the bytes
+/// and their location.
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match &self.pieces[..] {
+            [] if self.size == 0 => "nothing".into(),
+            [] => "in memory".into(),
+            [piece] if self.by_reference => alloc::format!("copy at {}", piece.location),
+            [Piece { size, location, .. }] if *size == self.size => alloc::format!("{location}"),
+            pieces => {
+                let mut text = alloc::string::String::new();
+                for Piece { offset, size, location } in pieces {
+                    let separator = if text.is_empty() { "" } else { ", " };
+                    text += &alloc::format!("{separator}{offset}..{} {location}", offset + size);
+                }
+                text
+            }
+        };
+        f.pad(&text)
+    }
+}
+
 /// All locations of a signature under a convention.
 ///
 /// `Display` prints them as a table, to be compared with the ABI's document:
@@ -196,8 +924,8 @@ impl fmt::Display for Location {
 ///
 /// let signature: Signature = "(i32, f64) -> (i64, f32)".parse()?;
 /// let layout = Layout::new(&signature, &Abi::X86_64_SYSV_VM)?;
-/// assert_eq!(layout.params(), [Location::Register("rdx"), Location::Register("xmm0")]);
-/// assert_eq!(layout.results(), [Location::Register("rax"), Location::ReturnArea(0)]);
+/// assert_eq!(layout.params()[1].location(), Some(Location::Register("xmm0")));
+/// assert_eq!(layout.results()[1].location(), Some(Location::ReturnArea(0)));
 /// assert_eq!(layout.return_pointer(), Some(Location::Register("rcx")));
 /// assert_eq!(
 ///     layout.to_string(),
@@ -214,6 +942,22 @@ impl fmt::Display for Location {
 ///   return area              16 bytes
 /// "
 /// );
+///
+/// let signature: Signature = "(ptr, {f64, i32}, ...f64) -> {f32, f32, f32}".parse()?;
+/// let layout = Layout::new(&signature, &Abi::X86_64_SYSV_C)?;
+/// assert_eq!(
+///     layout.to_string(),
+///     "\
+/// (ptr, {f64, i32}, ...f64) -> {f32, f32, f32}   x86_64-sysv-c
+///   p0  ptr                  rdi
+///   p1  {f64, i32}           0..8 xmm0, 8..16 rsi
+///   p2  f64                  xmm1
+///   r0  {f32, f32, f32}      0..8 xmm0, 8..12 xmm1
+///   vector registers         2 in al
+///   argument area            0 bytes
+///   return area              0 bytes
+/// "
+/// );
 /// # Ok::<(), vmtrampoline::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,9 +965,10 @@ pub struct Layout {
     signature: Signature,
     abi: &'static Abi,
     contexts: Vec<Location>,
-    params: Vec<Location>,
-    results: Vec<Location>,
+    params: Vec<Placement>,
+    results: Vec<Placement>,
     return_pointer: Option<Location>,
+    vector_registers: Option<u8>,
     argument_area: u32,
     return_area: u32,
 }
@@ -233,33 +978,86 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`Error::TypeNotInAbi`] and [`Error::ResultsNotInAbi`].
+    /// [`Error::TypeNotInAbi`], [`Error::ResultsNotInAbi`], [`Error::VariadicNotInAbi`],
+    /// [`Error::AlignmentNotInAbi`], [`Error::Unpromoted`] and [`Error::TooLarge`].
     pub fn new(signature: &Signature, abi: &'static Abi) -> Result<Layout, Error> {
-        check(signature.params(), signature.results(), abi).map_err(|misfit| misfit.error(abi))?;
-        let locate = |place| match place {
+        Self::collect(signature, abi).map_err(|misfit| misfit.error(abi, signature.lend()))
+    }
+
+    fn collect(signature: &Signature, abi: &'static Abi) -> Result<Layout, Misfit> {
+        let lent = signature.lend();
+        check(lent, abi)?;
+        let argument = |place| match place {
             Place::Integer(i) => Location::Register(abi.integer[i]),
             Place::Float(i) => Location::Register(abi.float[i]),
             Place::Vector(i) => match abi.vector {
                 Vector::Own { registers, .. } => Location::Register(registers[i]),
                 _ => unreachable!("vectors have no registers of their own"),
             },
+            Place::X87(_) => unreachable!("no argument is in an x87 register"),
             Place::Stack(offset) => Location::Stack(offset),
         };
+        let result_register = |place| {
+            Location::Register(match place {
+                Place::Integer(i) => abi.results.integer[i],
+                Place::Float(i) => abi.results.float[i],
+                Place::Vector(_) => abi.results.vector,
+                Place::X87(i) => ["st0", "st1"][i],
+                Place::Stack(_) => unreachable!("no result is on the stack"),
+            })
+        };
+        let placement = |size, pieces: &Pieces, locate: &dyn Fn(Place) -> Location| {
+            let piece = |&Piece { offset, size, location }: &Piece<Place>| Piece {
+                offset,
+                size,
+                location: locate(location),
+            };
+            let by_reference = pieces.by_reference;
+            Placement { size, pieces: pieces.as_slice().iter().map(piece).collect(), by_reference }
+        };
+
         let mut assigner = Assigner::new(abi);
         let mut packer = Packer::new(abi);
-        let params = signature.params().iter().filter_map(|&ty| assigner.place(ty)).map(locate);
-        let params = params.collect();
-        let results = signature.results().iter().enumerate();
-        let results = results
-            .map(|(i, &ty)| match (i, ty.class()) {
-                (0, Class::Integer) => Location::Register(abi.results.integer),
-                (0, Class::Float) => Location::Register(abi.results.float),
-                (0, Class::Vector) => Location::Register(abi.results.vector),
-                _ => Location::ReturnArea(packer.place(ty)),
-            })
-            .collect();
-        let return_pointer =
-            (signature.results().len() > 1).then(|| locate(assigner.return_pointer()));
+        let (mut results, mut memory) = (Vec::new(), false);
+        let mut at = 0;
+        while at < lent.results.len() {
+            let size = measure(lent.results, at, abi).size;
+            let misfit = |unfit| Misfit::Unfit(unfit, ValueIndex::Result(results.len()));
+            results.push(if at > 0 {
+                let location = Location::ReturnArea(packer.place(size));
+                let pieces = Vec::from([Piece { offset: 0, size, location }]);
+                Placement { size, pieces, by_reference: false }
+            } else {
+                match result(lent.results, at, abi).map_err(misfit)? {
+                    Returned::Pieces(pieces) => placement(size, &pieces, &result_register),
+                    Returned::Memory => {
+                        memory = true;
+                        placement(size, &Pieces::none(), &result_register)
+                    }
+                }
+            });
+            at = after(lent.results, at);
+        }
+        let mut return_pointer = match abi.results.pointer {
+            ReturnPointer::First if memory => Some(argument(assigner.return_pointer())),
+            ReturnPointer::Register(name) if memory => Some(Location::Register(name)),
+            _ => None,
+        };
+
+        let mut params = Vec::new();
+        at = 0;
+        while at < lent.params.len() {
+            let named = lent.counts.named.is_none_or(|named| params.len() < named);
+            let misfit = |unfit| Misfit::Unfit(unfit, ValueIndex::Param(params.len()));
+            let pieces = assigner.argument(lent.params, at, named).map_err(misfit)?;
+            let size = measure(lent.params, at, abi).size;
+            params.push(placement(size, &pieces, &argument));
+            at = after(lent.params, at);
+        }
+        if lent.counts.results > 1 {
+            return_pointer = Some(argument(assigner.return_pointer()));
+        }
+        let counted = lent.counts.named.is_some() && abi.variadic == Variadic::Counted;
         Ok(Layout {
             signature: signature.clone(),
             abi,
@@ -267,6 +1065,7 @@ impl Layout {
             params,
             results,
             return_pointer,
+            vector_registers: counted.then(|| assigner.float_registers()),
             argument_area: assigner.area(),
             return_area: packer.area(),
         })
@@ -288,18 +1087,26 @@ impl Layout {
     }
 
     /// Where each parameter goes.
-    pub fn params(&self) -> &[Location] {
+    pub fn params(&self) -> &[Placement] {
         &self.params
     }
 
     /// Where each result comes back.
-    pub fn results(&self) -> &[Location] {
+    pub fn results(&self) -> &[Placement] {
         &self.results
     }
 
-    /// Where the return pointer goes; there is one with two or more results.
+    /// Where the return pointer goes: the address of the return area, if there are two
+    /// or more results, or of the memory of a C function's result, if that does not come
+    /// back in registers.
     pub fn return_pointer(&self) -> Option<Location> {
         self.return_pointer
+    }
+
+    /// What `al` says in a variadic call on System V: how many vector registers carry
+    /// arguments.
+    pub fn vector_registers(&self) -> Option<u8> {
+        self.vector_registers
     }
 
     /// Size in bytes of everything that the convention wants above the stack
@@ -314,81 +1121,182 @@ impl Layout {
     }
 }
 
-/// Why a signature does not fit a convention; [`Error`] without its `String`,
+/// Why a signature does not fit a convention; [`Error`] without what it owns,
 /// so that `const` code can drop it.
 #[derive(Clone, Copy)]
 pub(crate) enum Misfit {
-    Type(ValType, Value),
-    Slot(Value),
-    Results(usize),
+    Unfit(Unfit, ValueIndex),
+    Slot(ValueIndex),
+    Unpromoted(usize),
+    Variadic,
+    VariadicCallback,
+    Results,
     Params,
     ResultsLimit,
+    /// All arguments together are too large.
+    Area,
 }
 
 impl Misfit {
-    pub(crate) fn error(self, abi: &Abi) -> Error {
-        match self {
-            Misfit::Type(ty, value) => Error::TypeNotInAbi { abi: abi.name, ty, value },
-            Misfit::Slot(value) => Error::TypeNotInSlot { value },
-            Misfit::Results(results) => {
-                Error::ResultsNotInAbi { abi: abi.name, results, limit: abi.results.limit }
+    pub(crate) fn error(self, abi: &Abi, signature: SignatureRef<'_>) -> Error {
+        let abi_name = abi.name;
+        let ty = |value| {
+            let (words, mut i) = match value {
+                ValueIndex::Param(i) => (signature.params, i),
+                ValueIndex::Result(i) => (signature.results, i),
+            };
+            let mut at = 0;
+            while i > 0 {
+                at = after(words, at);
+                i -= 1;
             }
+            Type::lent(&words[at..after(words, at)]).into_owned()
+        };
+        match self {
+            Misfit::Unfit(Unfit::Type, value) => {
+                Error::TypeNotInAbi { abi: abi_name, ty: ty(value), value }
+            }
+            Misfit::Unfit(Unfit::Alignment, value) => {
+                let align = ty(value).align(abi);
+                Error::AlignmentNotInAbi { abi: abi_name, align, value }
+            }
+            Misfit::Unfit(Unfit::Size, value) => Error::TooLarge { value: Some(value) },
+            Misfit::Slot(value) => Error::TypeNotInSlot { value },
+            Misfit::Unpromoted(i) => {
+                let ty = ty(ValueIndex::Param(i)).scalar().expect("a scalar");
+                let promoted = ty.promoted(abi).expect("what is promoted");
+                Error::Unpromoted { param: i, ty, promoted }
+            }
+            Misfit::Variadic => Error::VariadicNotInAbi { abi: abi_name },
+            Misfit::VariadicCallback => Error::VariadicCallback,
+            Misfit::Results => Error::ResultsNotInAbi {
+                abi: abi_name,
+                results: signature.counts.results,
+                limit: abi.results.limit,
+            },
             Misfit::Params => Error::TooManyParams,
             Misfit::ResultsLimit => Error::TooManyResults,
+            Misfit::Area => Error::TooLarge { value: None },
+        }
+    }
+
+    /// For messages of the compiler.
+    pub(crate) const fn message(self) -> &'static str {
+        match self {
+            Misfit::Unfit(Unfit::Type, _) => {
+                "the calling convention cannot pass one of these types"
+            }
+            Misfit::Unfit(Unfit::Alignment, _) => {
+                "the calling convention cannot align one of these values"
+            }
+            Misfit::Unfit(Unfit::Size, _) | Misfit::Area => "the values are too large",
+            Misfit::Slot(_) => "a v128 does not fit the value slot",
+            Misfit::Unpromoted(_) => {
+                "C promotes an argument of the variable part: write f64 for f32, i32 for smaller integers"
+            }
+            Misfit::Variadic | Misfit::VariadicCallback => {
+                "the calling convention has no variadic functions"
+            }
+            Misfit::Results => "the calling convention has at most one result",
+            Misfit::Params => "a signature has at most 1024 parameters",
+            Misfit::ResultsLimit => "a signature has at most 1000 results",
         }
     }
 }
 
-/// Whether a signature fits a convention.
-pub(crate) const fn check(
-    params: &[ValType],
-    results: &[ValType],
-    abi: &Abi,
-) -> Result<(), Misfit> {
-    if params.len() > Signature::MAX_PARAMS {
+/// Whether functions of this convention can have a value of this type.
+#[inline(always)]
+const fn passes(abi: &Abi, types: &[u16], at: usize) -> bool {
+    if !matches!(abi.aggregates, Aggregates::None) {
+        return true;
+    }
+    match head(types, at) {
+        Head::Scalar(ValType::V128) => !matches!(abi.vector, Vector::Unsupported),
+        Head::Scalar(
+            ValType::I32
+            | ValType::I64
+            | ValType::U64
+            | ValType::F32
+            | ValType::F64
+            | ValType::FuncRef
+            | ValType::ExternRef
+            | ValType::Ptr,
+        ) => true,
+        _ => false,
+    }
+}
+
+/// Whether a signature fits a convention, as far as its types alone say.
+pub(crate) const fn check(signature: SignatureRef<'_>, abi: &Abi) -> Result<(), Misfit> {
+    let SignatureRef { params, results, counts } = signature;
+    if counts.params > Signature::MAX_PARAMS {
         return Err(Misfit::Params);
     }
-    if results.len() > Signature::MAX_RESULTS {
+    if counts.results > Signature::MAX_RESULTS {
         return Err(Misfit::ResultsLimit);
     }
-    let mut i = 0;
-    while i < params.len() {
-        if !passes(abi, params[i]) {
-            return Err(Misfit::Type(params[i], Value::Param(i)));
+    if counts.named.is_some() && matches!(abi.variadic, Variadic::None) {
+        return Err(Misfit::Variadic);
+    }
+    if counts.results > abi.results.limit && !matches!(abi.aggregates, Aggregates::None) {
+        return Err(Misfit::Results);
+    }
+    // C passes all types, and promotes some where there is a variable part.
+    if !matches!(abi.aggregates, Aggregates::None) && counts.named.is_none() {
+        return Ok(());
+    }
+    let (mut i, mut at) = (0, 0);
+    while at < params.len() {
+        if !passes(abi, params, at) {
+            return Err(Misfit::Unfit(Unfit::Type, ValueIndex::Param(i)));
         }
+        if let (Some(named), Head::Scalar(ty)) = (counts.named, head(params, at)) {
+            if i >= named && ty.promoted(abi).is_some() {
+                return Err(Misfit::Unpromoted(i));
+            }
+        }
+        at = after(params, at);
         i += 1;
     }
-    i = 0;
-    while i < results.len() {
-        if !passes(abi, results[i]) {
-            return Err(Misfit::Type(results[i], Value::Result(i)));
+    (i, at) = (0, 0);
+    while at < results.len() {
+        if !passes(abi, results, at) {
+            return Err(Misfit::Unfit(Unfit::Type, ValueIndex::Result(i)));
         }
+        at = after(results, at);
         i += 1;
-    }
-    if results.len() > abi.results.limit {
-        return Err(Misfit::Results(results.len()));
     }
     Ok(())
 }
 
+/// A line for each value. `{:#}` adds a picture of the stack at the call.
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:24}   {}", alloc::format!("{}", self.signature), self.abi)?;
         for (name, location) in ["callee context", "caller context"].iter().zip(&self.contexts) {
             writeln!(f, "  {name:24} {location}")?;
         }
-        let values = |f: &mut fmt::Formatter<'_>, letter, types: &[ValType], locations: &[_]| {
-            types.iter().zip(locations).enumerate().try_for_each(|(i, (ty, location))| {
-                let name = alloc::format!("{letter}{i:<3}{ty}");
-                writeln!(f, "  {name:24} {location}")
-            })
-        };
+        let values =
+            |f: &mut fmt::Formatter<'_>, letter, types: Types<'_>, places: &[Placement]| {
+                types.iter().zip(places).enumerate().try_for_each(|(i, (ty, placement))| {
+                    let name = alloc::format!("{letter}{i:<3}{ty}");
+                    writeln!(f, "  {name:24} {placement}")
+                })
+            };
         values(f, 'p', self.signature.params(), &self.params)?;
         if let Some(location) = self.return_pointer {
             writeln!(f, "  {:24} {location}", "return pointer")?;
         }
         values(f, 'r', self.signature.results(), &self.results)?;
+        if let Some(count) = self.vector_registers {
+            writeln!(f, "  {:24} {count} in al", "vector registers")?;
+        }
         writeln!(f, "  {:24} {} bytes", "argument area", self.argument_area)?;
-        writeln!(f, "  {:24} {} bytes", "return area", self.return_area)
+        writeln!(f, "  {:24} {} bytes", "return area", self.return_area)?;
+        if f.alternate() {
+            writeln!(f)?;
+            draw(self, f)?;
+        }
+        Ok(())
     }
 }

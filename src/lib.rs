@@ -2,30 +2,37 @@
 #![no_std]
 #![deny(unsafe_code)]
 #![warn(clippy::multiple_unsafe_ops_per_block)]
+// Without a port there are layouts, and no calls.
+#![cfg_attr(not(vmtrampoline_port), allow(dead_code))]
 
 extern crate alloc;
 
 mod abi;
 mod descriptor;
 mod error;
+mod frame;
 mod layout;
 mod macros;
 mod native;
 mod scatter;
 mod signature;
+mod text;
+mod types;
 mod valraw;
 mod valtype;
 
 pub use abi::Abi;
 pub use descriptor::Descriptor;
-pub use error::{Error, Value};
-pub use layout::{Layout, Location};
+pub use error::{Error, ValueIndex};
+pub use layout::{Layout, Location, Piece, Placement};
 pub use native::{
-    CTrampoline, Callback, HostFunc, HostFunction, Pool, Slot, Trampoline, TypedResults,
-    TypedSignature, TypedValue, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline,
-    VMTrampolineUnwind, pointer, pointer_unwind,
+    ArrayCall, CTrampoline, Callback, Destination, HostFunc, Landing, LocalCallback, Outcome, Pool,
+    ScalarResults, ScalarSignature, Slot, Trampoline, TypedResults, TypedScalar, TypedSignature,
+    TypedValue, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline, VMTrampolineUnwind,
+    pointer, pointer_unwind,
 };
 pub use signature::Signature;
+pub use types::{Type, Types, TypesIter};
 pub use valraw::ValRaw;
 pub use valtype::ValType;
 
@@ -36,8 +43,7 @@ pub mod guide {}
 #[doc(hidden)]
 pub mod private {
     pub use crate::{
-        descriptor::{Convention, Shape, describe, list_len},
-        macros::val_type,
+        descriptor::{Convention, Shape, describe, list_len, words_len},
         scatter::scatter,
     };
 }

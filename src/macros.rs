@@ -1,16 +1,5 @@
 //! Trampolines for signatures known when the program is compiled.
 
-use crate::ValType;
-
-/// For the macros: the type of this name, or no program.
-#[doc(hidden)]
-pub const fn val_type(name: &str) -> ValType {
-    match ValType::from_name(name) {
-        Some(ty) => ty,
-        None => panic!("not a value type: i32, i64, f32, f64, v128, funcref, externref, ptr"),
-    }
-}
-
 /// A [`Trampoline`](crate::Trampoline) for a signature known at compile time: a
 /// constant expression that allocates nothing.
 ///
@@ -40,8 +29,17 @@ macro_rules! trampoline {
 /// ```
 /// use vmtrampoline::{CTrampoline, c_trampoline};
 ///
-/// const STRLEN: CTrampoline = c_trampoline!((ptr) -> i64);
+/// const STRLEN: CTrampoline = c_trampoline!((ptr) -> size_t);
 /// assert_eq!(STRLEN.slots(), 1);
+///
+/// static DIV: CTrampoline = c_trampoline!((int, int) -> {int, int});
+/// static PRINTF: CTrampoline = c_trampoline!((ptr, ...f64) -> int);
+/// # assert_eq!(DIV.signature().to_string(), "(i32, i32) -> {i32, i32}");
+/// ```
+///
+/// ```compile_fail
+/// // C passes a double.
+/// const T: vmtrampoline::CTrampoline = vmtrampoline::c_trampoline!((ptr, ...f32) -> int);
 /// ```
 #[macro_export]
 macro_rules! c_trampoline {
@@ -53,19 +51,13 @@ macro_rules! c_trampoline {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __constant {
-    ($ty:ident, $convention:ident, ($($param:ident),* $(,)?)) => {
-        $crate::__constant!($ty, $convention, ($($param),*) -> ())
-    };
-    ($ty:ident, $convention:ident, ($($param:ident),* $(,)?) -> $result:ident) => {
-        $crate::__constant!($ty, $convention, ($($param),*) -> ($result))
-    };
-    ($ty:ident, $convention:ident, ($($param:ident),* $(,)?) -> ($($result:ident),* $(,)?)) => {{
+    ($ty:ident, $convention:ident, $($signature:tt)*) => {{
         const CONVENTION: $crate::private::Convention = $crate::private::Convention::$convention;
-        const PARAMS: &[$crate::ValType] = &[$($crate::private::val_type(stringify!($param))),*];
-        const RESULTS: &[$crate::ValType] = &[$($crate::private::val_type(stringify!($result))),*];
-        const LEN: usize = $crate::private::list_len(CONVENTION, PARAMS, RESULTS);
+        const TEXT: &str = stringify!($($signature)*);
+        const WORDS: usize = $crate::private::words_len(CONVENTION, TEXT);
+        const LEN: usize = $crate::private::list_len::<WORDS>(CONVENTION, TEXT);
         const DESCRIPTOR: &$crate::Descriptor =
-            &$crate::Descriptor::<[u16; LEN]>::constant(CONVENTION, PARAMS, RESULTS);
+            &$crate::Descriptor::<[u16; LEN]>::constant::<WORDS>(CONVENTION, TEXT);
         $crate::$ty::from_descriptor(DESCRIPTOR)
     }};
 }

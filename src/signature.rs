@@ -1,38 +1,73 @@
-//! Signatures, and their text.
+//! Signatures.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, vec, vec::Vec};
 use core::{fmt, str::FromStr};
 
-use crate::{Error, ValType};
+use crate::{
+    Error, Type, Types, text,
+    types::{Head, head},
+};
 
 /// The parameter and result types of a function.
 ///
-/// Its text is `(type, …) -> (type, …)`. A single result needs no
-/// parentheses, no results need no arrow, and `ptr` stands for `i64`.
+/// Its text is `(type, …) -> (type, …)`. A single result needs no parentheses, no
+/// results need no arrow. Functions of C have at most one result. Of a variadic one,
+/// `...` stands before the first parameter of the variable part: the signature is
+/// that of one call, as `printf` is a different function for each list of arguments.
+/// The types are those of [`ValType`](crate::ValType), and structures as in [`Type`].
 /// [`Display`](fmt::Display) prints the shortest text, which parses back to an
 /// equal signature.
 ///
 /// ```
-/// use vmtrampoline::{Signature, ValType};
+/// use vmtrampoline::{Signature, Type, ValType};
 ///
 /// let pow: Signature = "(f64, f64) -> f64".parse()?;
 /// assert_eq!(pow, Signature::new([ValType::F64, ValType::F64], [ValType::F64])?);
 /// assert_eq!(pow.to_string(), "(f64, f64) -> f64");
 ///
+/// let div: Signature = "(int, int) -> {int, int}".parse()?;
+/// assert_eq!(div.to_string(), "(i32, i32) -> {i32, i32}");
+///
+/// let printf: Signature = "(ptr, ...i32, f64) -> i32".parse()?;
+/// assert_eq!(printf.named(), Some(1));
+///
 /// let error = "(f64, f16)".parse::<Signature>().unwrap_err();
-/// assert!(error.to_string().starts_with(r#"signature, at byte 6: "f16" is not a value type"#));
+/// assert!(error.to_string().starts_with(r#"signature, at byte 6: "f16" is not a type"#));
 /// # Ok::<(), vmtrampoline::Error>(())
 /// ```
+///
+/// To parse or print a signature, and to make anything of it, takes at most 6 KiB of stack,
+/// and 12 KiB without optimisation, however many types it has; twice that if types are
+/// nested as deep as they can be.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Signature {
-    /// Parameters, then results.
-    types: Box<[ValType]>,
-    params: usize,
+    /// The words of the parameters' types, then those of the results'.
+    words: Box<[u16]>,
+    params_len: usize,
+    counts: Counts,
+}
+
+/// How many parameters and results a signature has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Counts {
+    pub(crate) params: usize,
+    pub(crate) results: usize,
+    /// How many parameters precede the variable part, if there is one.
+    pub(crate) named: Option<usize>,
+}
+
+/// A signature that lies somewhere: what layouts and descriptors are made of.
+#[derive(Clone, Copy)]
+pub(crate) struct SignatureRef<'a> {
+    pub(crate) params: &'a [u16],
+    pub(crate) results: &'a [u16],
+    pub(crate) counts: Counts,
 }
 
 impl Signature {
-    /// The most parameters a signature can have, which is WebAssembly's limit.
-    pub const MAX_PARAMS: usize = 1000;
+    /// The most parameters a signature can have. WebAssembly allows 1000, Python's `ctypes`
+    /// 1024.
+    pub const MAX_PARAMS: usize = 1024;
     /// The most results a signature can have, which is WebAssembly's limit.
     pub const MAX_RESULTS: usize = 1000;
 
@@ -40,60 +75,123 @@ impl Signature {
     ///
     /// # Errors
     ///
-    /// [`Error::TooManyParams`] and [`Error::TooManyResults`].
-    pub fn new(
-        params: impl IntoIterator<Item = ValType>,
-        results: impl IntoIterator<Item = ValType>,
+    /// [`Error::TooManyParams`], [`Error::TooManyResults`], and [`Error::ArrayByValue`] for
+    /// an array, of which C passes the address.
+    pub fn new<'p, 'r, P: Into<Type<'p>>, R: Into<Type<'r>>>(
+        params: impl IntoIterator<Item = P>,
+        results: impl IntoIterator<Item = R>,
     ) -> Result<Signature, Error> {
-        // One more than the limit is enough to know, of an endless iterator too.
-        let mut types: Vec<ValType> = params.into_iter().take(Self::MAX_PARAMS + 1).collect();
-        let params = types.len();
-        if params > Self::MAX_PARAMS {
-            return Err(Error::TooManyParams);
+        let mut words = Vec::new();
+        let params = Self::extend(&mut words, params, Self::MAX_PARAMS, Error::TooManyParams)?;
+        let params_len = words.len();
+        let results = Self::extend(&mut words, results, Self::MAX_RESULTS, Error::TooManyResults)?;
+        let counts = Counts { params, results, named: None };
+        Ok(Signature { words: words.into(), params_len, counts })
+    }
+
+    /// The signature of one call of a variadic function: with these parameters before
+    /// the variable part, and these in it.
+    ///
+    /// ```
+    /// # use vmtrampoline::{Signature, ValType};
+    /// let call = Signature::variadic([ValType::Ptr], [ValType::F64], [ValType::I32])?;
+    /// assert_eq!(call.to_string(), "(ptr, ...f64) -> i32");
+    /// # Ok::<(), vmtrampoline::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn variadic<'n, 'v, 'r, N: Into<Type<'n>>, V: Into<Type<'v>>, R: Into<Type<'r>>>(
+        named: impl IntoIterator<Item = N>,
+        variable: impl IntoIterator<Item = V>,
+        results: impl IntoIterator<Item = R>,
+    ) -> Result<Signature, Error> {
+        let mut words = Vec::new();
+        let named = Self::extend(&mut words, named, Self::MAX_PARAMS, Error::TooManyParams)?;
+        let limit = Self::MAX_PARAMS - named;
+        let variable = Self::extend(&mut words, variable, limit, Error::TooManyParams)?;
+        let params_len = words.len();
+        let results = Self::extend(&mut words, results, Self::MAX_RESULTS, Error::TooManyResults)?;
+        let counts = Counts { params: named + variable, results, named: Some(named) };
+        Ok(Signature { words: words.into(), params_len, counts })
+    }
+
+    fn extend<'t, T: Into<Type<'t>>>(
+        words: &mut Vec<u16>,
+        types: impl IntoIterator<Item = T>,
+        limit: usize,
+        too_many: Error,
+    ) -> Result<usize, Error> {
+        let mut count = 0;
+        for ty in types {
+            if count == limit {
+                return Err(too_many);
+            }
+            let ty = ty.into();
+            if let Head::Array { .. } = head(ty.words(), 0) {
+                return Err(Error::ArrayByValue);
+            }
+            words.extend_from_slice(ty.words());
+            count += 1;
         }
-        types.extend(results.into_iter().take(Self::MAX_RESULTS + 1));
-        if types.len() - params > Self::MAX_RESULTS {
-            return Err(Error::TooManyResults);
-        }
-        Ok(Signature { types: types.into_boxed_slice(), params })
+        Ok(count)
+    }
+
+    pub(crate) fn from_ref(
+        SignatureRef { params, results, counts }: SignatureRef<'_>,
+    ) -> Signature {
+        let words = [params, results].concat().into();
+        Signature { words, params_len: params.len(), counts }
+    }
+
+    #[inline]
+    pub(crate) fn lend(&self) -> SignatureRef<'_> {
+        let (params, results) = self.words.split_at(self.params_len);
+        SignatureRef { params, results, counts: self.counts }
     }
 
     /// The parameter types.
-    pub fn params(&self) -> &[ValType] {
-        &self.types[..self.params]
+    pub fn params(&self) -> Types<'_> {
+        Types::new(self.lend().params, self.counts.params)
     }
 
     /// The result types.
-    pub fn results(&self) -> &[ValType] {
-        &self.types[self.params..]
+    pub fn results(&self) -> Types<'_> {
+        Types::new(self.lend().results, self.counts.results)
     }
 
-    /// How many value slots a call needs: max(parameters, results).
-    pub fn slots(&self) -> usize {
-        self.params.max(self.types.len() - self.params)
+    /// How many parameters precede the variable part; `None` if the function is not
+    /// variadic.
+    pub fn named(&self) -> Option<usize> {
+        self.counts.named
     }
 }
 
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        list(f, self.params())?;
-        match self.results() {
-            [] => Ok(()),
-            [one] => write!(f, " -> {one}"),
-            many => {
-                f.write_str(" -> ")?;
-                list(f, many)
+        f.write_str("(")?;
+        let mut separator = "";
+        for (i, ty) in self.params().iter().enumerate() {
+            let dots = if self.named() == Some(i) { "..." } else { "" };
+            write!(f, "{separator}{dots}{ty}")?;
+            separator = ", ";
+        }
+        if self.named() == Some(self.counts.params) {
+            write!(f, "{separator}...")?;
+        }
+        f.write_str(")")?;
+        let mut results = self.results().iter();
+        match (self.counts.results, results.next()) {
+            (1, Some(one)) => write!(f, " -> {one}"),
+            (_, Some(first)) => {
+                write!(f, " -> ({first}")?;
+                results.try_for_each(|ty| write!(f, ", {ty}"))?;
+                f.write_str(")")
             }
+            _ => Ok(()),
         }
     }
-}
-
-fn list(f: &mut fmt::Formatter<'_>, types: &[ValType]) -> fmt::Result {
-    f.write_str("(")?;
-    for (i, ty) in types.iter().enumerate() {
-        write!(f, "{}{ty}", if i == 0 { "" } else { ", " })?;
-    }
-    f.write_str(")")
 }
 
 impl fmt::Debug for Signature {
@@ -106,88 +204,22 @@ impl FromStr for Signature {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Signature, Error> {
-        let mut parser = Parser { text, position: 0 };
-        let params = parser.list(Signature::MAX_PARAMS, Error::TooManyParams)?;
-        let results = match parser.next() {
-            None => Vec::new(),
-            Some('-') => {
-                parser.expect("->", "\"->\" or the end")?;
-                match parser.next() {
-                    Some('(') => parser.list(Signature::MAX_RESULTS, Error::TooManyResults)?,
-                    _ => Vec::from([parser.ty("\"(\" or a type")?]),
-                }
-            }
-            Some(_) => return Err(parser.syntax("\"->\" or the end")),
-        };
-        if parser.next().is_some() {
-            return Err(parser.syntax("the end"));
-        }
-        Signature::new(params, results)
+        // No type has more words than its text has bytes.
+        let mut words = vec![0; text.len()];
+        let parsed = text::signature(text, &mut words).map_err(|fault| fault.error(text))?;
+        words.truncate(parsed.len);
+        let text::Parsed { params_len, params, results, named, .. } = parsed;
+        let counts = Counts { params, results, named };
+        Ok(Signature { words: words.into(), params_len, counts })
     }
 }
 
-/// A place in the text of a signature.
-struct Parser<'a> {
-    text: &'a str,
-    position: usize,
-}
+impl FromStr for Type<'static> {
+    type Err = Error;
 
-impl Parser<'_> {
-    /// The next character that is not white space; it is not consumed.
-    fn next(&mut self) -> Option<char> {
-        let rest = &self.text[self.position..];
-        self.position += rest.len() - rest.trim_start().len();
-        self.text[self.position..].chars().next()
-    }
-
-    fn syntax(&mut self, expected: &'static str) -> Error {
-        let found = self.next();
-        Error::Syntax { position: self.position, expected, found }
-    }
-
-    fn expect(&mut self, token: &str, expected: &'static str) -> Result<(), Error> {
-        self.next();
-        if !self.text[self.position..].starts_with(token) {
-            return Err(self.syntax(expected));
-        }
-        self.position += token.len();
-        Ok(())
-    }
-
-    fn ty(&mut self, expected: &'static str) -> Result<ValType, Error> {
-        self.next();
-        let rest = &self.text[self.position..];
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-        if end == 0 {
-            return Err(self.syntax(expected));
-        }
-        let name = &rest[..end];
-        let ty = ValType::from_name(name)
-            .ok_or_else(|| Error::UnknownType { position: self.position, name: name.into() })?;
-        self.position += end;
-        Ok(ty)
-    }
-
-    fn list(&mut self, limit: usize, too_many: Error) -> Result<Vec<ValType>, Error> {
-        self.expect("(", "\"(\"")?;
-        let mut types = Vec::new();
-        if self.next() == Some(')') {
-            self.position += 1;
-            return Ok(types);
-        }
-        loop {
-            types.push(self.ty(if types.is_empty() { "a type or \")\"" } else { "a type" })?);
-            if types.len() > limit {
-                return Err(too_many);
-            }
-            match self.next() {
-                Some(',') => self.position += 1,
-                Some(')') => {
-                    self.position += 1;
-                    return Ok(types);
-                }
-                _ => return Err(self.syntax("\",\" or \")\"")),
-            }
-        }
+    fn from_str(text: &str) -> Result<Type<'static>, Error> {
+        let mut words = vec![0; text.len()];
+        let len = text::ty(text, &mut words).map_err(|fault| fault.error(text))?;
+        Ok(Type::lent(&words[..len]).into_owned())
     }
 }

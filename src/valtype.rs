@@ -1,21 +1,48 @@
-//! The types of values.
+//! The scalar types of values.
 
 use core::fmt;
 
-/// The type of a parameter or result: the value types of WebAssembly.
+use crate::{Abi, abi::LongDouble};
+
+/// A scalar type: what a parameter or result is, if it is no structure or union.
+///
+/// The VM convention passes the types of WebAssembly, which are `i32`, `i64`,
+/// `f32`, `f64`, `v128`, `funcref` and `externref`; also `u64` and `ptr`, which go where
+/// an `i64` does. C passes all.
+///
+/// | C | here | where it differs |
+/// |---|---|---|
+/// | `_Bool` | `bool` | |
+/// | `signed char`, `short`, `int`, `long long` | `i8`, `i16`, `i32`, `i64` | |
+/// | `unsigned char`, … `unsigned long long` | `u8`, `u16`, `u32`, `u64` | |
+/// | `char` | `char` | unsigned on aarch64 Linux, riscv64 and s390x |
+/// | `long`, `unsigned long` | `long`, `ulong` | 32 bits on Windows |
+/// | `size_t`, `ssize_t` | `size_t`, `ssize_t` | 64 bits in every convention so far |
+/// | `wchar_t` | `wchar_t` | 16 bits on Windows, unsigned on aarch64 Linux |
+/// | `__int128`, `unsigned __int128` | `i128`, `u128` | |
+/// | `float`, `double` | `f32`, `f64` | |
+/// | `long double` | `longdouble` | x87, 128 bits, or `double` |
+/// | `float _Complex`, `double _Complex` | `c32`, `c64` | |
+/// | `long double _Complex` | `clongdouble` | two of `longdouble` |
+/// | a vector of 16 bytes | `v128` | |
+/// | any pointer | `ptr` | |
+///
+/// An `enum` is an `i32` or `u32`. There are no bit-fields, `_Float16`, `_BitInt`,
+/// `_Decimal64`, wider vectors or classes of C++.
 ///
 /// ```
 /// use vmtrampoline::ValType;
 /// assert_eq!(ValType::from_name("f64"), Some(ValType::F64));
-/// assert_eq!(ValType::from_name("ptr"), Some(ValType::I64)); // a C pointer
+/// assert_eq!(ValType::from_name("double"), Some(ValType::F64));
 /// assert_eq!(ValType::V128.to_string(), "v128");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum ValType {
-    /// A 32-bit integer.
+    /// A signed 32-bit integer; WebAssembly's has no sign.
     I32,
-    /// A 64-bit integer, or a C pointer.
+    /// A signed 64-bit integer; WebAssembly's has no sign.
     I64,
     /// A 32-bit float.
     F32,
@@ -27,19 +54,171 @@ pub enum ValType {
     FuncRef,
     /// A reference to a host object, as one pointer-sized word.
     ExternRef,
+    /// A pointer.
+    Ptr,
+    /// `_Bool`: a byte that is 0 or 1.
+    Bool,
+    /// A signed 8-bit integer.
+    I8,
+    /// An unsigned 8-bit integer.
+    U8,
+    /// A signed 16-bit integer.
+    I16,
+    /// An unsigned 16-bit integer.
+    U16,
+    /// An unsigned 32-bit integer.
+    U32,
+    /// An unsigned 64-bit integer.
+    U64,
+    /// A signed 128-bit integer.
+    I128,
+    /// An unsigned 128-bit integer.
+    U128,
+    /// `long double`.
+    LongDouble,
+    /// `float _Complex`.
+    C32,
+    /// `double _Complex`.
+    C64,
+    /// `long double _Complex`.
+    CLongDouble,
+    /// `char`.
+    Char,
+    /// `long`.
+    Long,
+    /// `unsigned long`.
+    ULong,
+    /// `size_t`.
+    Size,
+    /// `ssize_t`.
+    SSize,
+    /// `wchar_t`.
+    WChar,
 }
 
-/// Which kind of register carries a value.
+/// What a scalar is, in a convention.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
-    Integer,
+pub(crate) enum Kind {
+    Signed,
+    Unsigned,
+    Pointer,
+    /// `f32` or `f64`.
     Float,
+    /// The 80 bits of the x87, in 16 bytes.
+    X87,
+    /// A float of 128 bits.
+    Quad,
     Vector,
 }
 
+/// A scalar type in a convention.
+#[derive(Clone, Copy)]
+pub(crate) struct Scalar {
+    pub(crate) kind: Kind,
+    /// Size and alignment of one part.
+    pub(crate) size: u32,
+    pub(crate) align: u32,
+    /// 2 for complex numbers, 1 for all others.
+    pub(crate) parts: u32,
+}
+
+impl Scalar {
+    /// Whether the value has at most eight bytes, as one integer, pointer or float.
+    pub(crate) const fn is_word(self) -> bool {
+        self.size <= 8 && self.parts == 1
+    }
+}
+
+/// Kind, size and number of parts of each scalar type; the size is 0 if it, or the kind,
+/// differs between conventions.
+const FIXED: [(Kind, u32, u32); ValType::ALL.len()] = {
+    let mut table = [(Kind::Signed, 0, 1); ValType::ALL.len()];
+    let mut i = 0;
+    while i < table.len() {
+        table[i] = match ValType::ALL[i] {
+            ValType::I8 => (Kind::Signed, 1, 1),
+            ValType::I16 => (Kind::Signed, 2, 1),
+            ValType::I32 => (Kind::Signed, 4, 1),
+            ValType::I64 | ValType::SSize => (Kind::Signed, 8, 1),
+            ValType::I128 => (Kind::Signed, 16, 1),
+            ValType::Bool | ValType::U8 => (Kind::Unsigned, 1, 1),
+            ValType::U16 => (Kind::Unsigned, 2, 1),
+            ValType::U32 => (Kind::Unsigned, 4, 1),
+            ValType::U64 | ValType::Size => (Kind::Unsigned, 8, 1),
+            ValType::U128 => (Kind::Unsigned, 16, 1),
+            ValType::Ptr | ValType::FuncRef | ValType::ExternRef => (Kind::Pointer, 8, 1),
+            ValType::F32 => (Kind::Float, 4, 1),
+            ValType::C32 => (Kind::Float, 4, 2),
+            ValType::F64 => (Kind::Float, 8, 1),
+            ValType::C64 => (Kind::Float, 8, 2),
+            ValType::V128 => (Kind::Vector, 16, 1),
+            ValType::LongDouble
+            | ValType::CLongDouble
+            | ValType::Char
+            | ValType::Long
+            | ValType::ULong
+            | ValType::WChar => (Kind::Signed, 0, 1),
+        };
+        i += 1;
+    }
+    table
+};
+
+/// Names that C has for types that are the same everywhere.
+const ALIASES: [(&str, ValType); 13] = [
+    ("schar", ValType::I8),
+    ("uchar", ValType::U8),
+    ("short", ValType::I16),
+    ("ushort", ValType::U16),
+    ("int", ValType::I32),
+    ("uint", ValType::U32),
+    ("longlong", ValType::I64),
+    ("ulonglong", ValType::U64),
+    ("float", ValType::F32),
+    ("double", ValType::F64),
+    ("ptrdiff_t", ValType::SSize),
+    ("intptr_t", ValType::SSize),
+    ("uintptr_t", ValType::Size),
+];
+
 impl ValType {
-    /// All value types, in the order of their declaration.
-    pub const ALL: [ValType; 7] = [
+    /// All scalar types, in the order of their declaration.
+    pub const ALL: [ValType; 27] = [
+        ValType::I32,
+        ValType::I64,
+        ValType::F32,
+        ValType::F64,
+        ValType::V128,
+        ValType::FuncRef,
+        ValType::ExternRef,
+        ValType::Ptr,
+        ValType::Bool,
+        ValType::I8,
+        ValType::U8,
+        ValType::I16,
+        ValType::U16,
+        ValType::U32,
+        ValType::U64,
+        ValType::I128,
+        ValType::U128,
+        ValType::LongDouble,
+        ValType::C32,
+        ValType::C64,
+        ValType::CLongDouble,
+        ValType::Char,
+        ValType::Long,
+        ValType::ULong,
+        ValType::Size,
+        ValType::SSize,
+        ValType::WChar,
+    ];
+
+    /// No types: the parameters or results of a [`Signature`](crate::Signature) without
+    /// any.
+    pub const NONE: [ValType; 0] = [];
+
+    /// The types of WebAssembly, which both conventions pass.
+    pub const WASM: [ValType; 7] = [
         ValType::I32,
         ValType::I64,
         ValType::F32,
@@ -59,14 +238,37 @@ impl ValType {
             ValType::V128 => "v128",
             ValType::FuncRef => "funcref",
             ValType::ExternRef => "externref",
+            ValType::Ptr => "ptr",
+            ValType::Bool => "bool",
+            ValType::I8 => "i8",
+            ValType::U8 => "u8",
+            ValType::I16 => "i16",
+            ValType::U16 => "u16",
+            ValType::U32 => "u32",
+            ValType::U64 => "u64",
+            ValType::I128 => "i128",
+            ValType::U128 => "u128",
+            ValType::LongDouble => "longdouble",
+            ValType::C32 => "c32",
+            ValType::C64 => "c64",
+            ValType::CLongDouble => "clongdouble",
+            ValType::Char => "char",
+            ValType::Long => "long",
+            ValType::ULong => "ulong",
+            ValType::Size => "size_t",
+            ValType::SSize => "ssize_t",
+            ValType::WChar => "wchar_t",
         }
     }
 
-    /// The type of this name; `ptr` is another name of `i64`.
+    /// The type of this name, or of one of C's names for types that are the same
+    /// everywhere: `schar`, `uchar`, `short`, `ushort`, `int`, `uint`, `longlong`,
+    /// `ulonglong`, `float`, `double`, `ptrdiff_t`, `intptr_t`, `uintptr_t`.
     pub const fn from_name(name: &str) -> Option<ValType> {
-        if equal(name, "ptr") {
-            return Some(ValType::I64);
-        }
+        Self::from_bytes(name.as_bytes())
+    }
+
+    pub(crate) const fn from_bytes(name: &[u8]) -> Option<ValType> {
         let mut i = 0;
         while i < Self::ALL.len() {
             if equal(name, Self::ALL[i].name()) {
@@ -74,30 +276,81 @@ impl ValType {
             }
             i += 1;
         }
+        i = 0;
+        while i < ALIASES.len() {
+            if equal(name, ALIASES[i].0) {
+                return Some(ALIASES[i].1);
+            }
+            i += 1;
+        }
         None
     }
 
-    /// Size of a value in bytes: 4, 8 or 16.
-    pub const fn size(self) -> usize {
-        match self {
-            ValType::I32 | ValType::F32 => 4,
-            ValType::V128 => 16,
-            _ => 8,
+    /// Size of a value in bytes under this convention.
+    ///
+    /// ```
+    /// use vmtrampoline::{Abi, ValType};
+    /// assert_eq!(ValType::Long.size(&Abi::X86_64_SYSV_C), 8);
+    /// assert_eq!(ValType::Long.size(&Abi::X86_64_WINDOWS_C), 4);
+    /// ```
+    #[inline]
+    pub const fn size(self, abi: &Abi) -> usize {
+        let scalar = self.scalar(abi);
+        (scalar.size * scalar.parts) as usize
+    }
+
+    /// Alignment of a value in bytes, where it is a field of a structure.
+    pub const fn align(self, abi: &Abi) -> usize {
+        self.scalar(abi).align as usize
+    }
+
+    /// What the type is in this convention.
+    #[inline]
+    pub(crate) const fn scalar(self, abi: &Abi) -> Scalar {
+        let (kind, size, parts) = FIXED[self as usize];
+        match size {
+            0 => self.varying(abi),
+            16 => Scalar { kind, size, align: abi.c.wide_align, parts },
+            _ => Scalar { kind, size, align: size, parts },
         }
     }
 
-    pub(crate) const fn class(self) -> Class {
-        match self {
-            ValType::F32 | ValType::F64 => Class::Float,
-            ValType::V128 => Class::Vector,
-            _ => Class::Integer,
+    /// The same of a type that differs between conventions.
+    const fn varying(self, abi: &Abi) -> Scalar {
+        let c = &abi.c;
+        let (kind, size) = match self {
+            ValType::LongDouble | ValType::CLongDouble => match c.long_double {
+                LongDouble::X87 => (Kind::X87, 16),
+                LongDouble::Quad => (Kind::Quad, 16),
+                LongDouble::Double => (Kind::Float, 8),
+            },
+            ValType::Char if c.char_signed => (Kind::Signed, 1),
+            ValType::Char => (Kind::Unsigned, 1),
+            ValType::Long => (Kind::Signed, c.long),
+            ValType::ULong => (Kind::Unsigned, c.long),
+            ValType::WChar => return c.wchar.scalar(abi),
+            _ => panic!("it is the same in all conventions"),
+        };
+        let align = if size == 16 { c.wide_align } else { size };
+        let parts = if matches!(self, ValType::CLongDouble) { 2 } else { 1 };
+        Scalar { kind, size, align, parts }
+    }
+
+    /// The type that C promotes this one to in the variable part of a call; `None` if
+    /// it stays what it is.
+    pub(crate) const fn promoted(self, abi: &Abi) -> Option<ValType> {
+        let scalar = self.scalar(abi);
+        match scalar.kind {
+            Kind::Float if scalar.size == 4 && scalar.parts == 1 => Some(ValType::F64),
+            Kind::Signed | Kind::Unsigned if scalar.size < 4 => Some(ValType::I32),
+            _ => None,
         }
     }
 }
 
 /// `a == b`, in `const`.
-const fn equal(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
+const fn equal(a: &[u8], b: &str) -> bool {
+    let b = b.as_bytes();
     if a.len() != b.len() {
         return false;
     }

@@ -1,28 +1,35 @@
 //! Native code calls the host, as plain C.
 //!
-//! A C function pointer comes with no context. So the assembly has a fixed number
-//! of thunks, each of which finds its context in an entry of a table and goes on
-//! as a host function. A callback takes a thunk when it is made and gives it back
-//! when it is dropped.
+//! A C function pointer comes with no context. So each callback has a thunk, which finds
+//! the context in an entry of a table and goes on as a host function. A callback takes a
+//! thunk when it is made and gives it back when it is dropped.
 
 use alloc::sync::Arc;
-use core::{ffi::c_void, fmt};
+use core::{
+    ffi::c_void,
+    fmt,
+    marker::PhantomData,
+    panic::{RefUnwindSafe, UnwindSafe},
+};
 
-use static_assertions::assert_impl_all;
+use static_assertions::{assert_impl_all, assert_not_impl_any};
 
-use super::{HostFunction, VMOpaqueContext, host::Bound};
+use super::{ArrayCall, VMOpaqueContext, callback_thunks::Thunk, host::Bound, thread};
 use crate::{
     Error, Signature, ValRaw,
     descriptor::{Convention, Shape, constant},
+    scatter,
 };
 
 /// A C function pointer made at run time: a signature and a closure or function
 /// that takes its arguments and leaves its results in value slots.
 ///
-/// C types map to value types as for [`CTrampoline`](crate::CTrampoline). A call
-/// allocates nothing and takes no lock. There can be [`Callback::CAPACITY`]
-/// callbacks at a time in a program, as each needs a piece of static code of its
-/// own.
+/// It takes and returns every type of C; only variadic it cannot be. Values lie in the
+/// slots as for a [`CTrampoline`](crate::CTrampoline): each begins at a slot,
+/// [`argument`](Self::argument) says at which; a structure lies there as it lies in memory,
+/// however C passes it. A call allocates nothing and takes no lock.
+///
+/// A closure that may not leave its thread makes a [`LocalCallback`].
 ///
 /// ```
 /// use std::ffi::c_void;
@@ -49,44 +56,74 @@ use crate::{
 /// # Ok::<(), vmtrampoline::Error>(())
 /// ```
 ///
+/// Like a [`HostFunc`](crate::HostFunc#panics), a callback is [`UnwindSafe`] and
+/// [`RefUnwindSafe`] whatever its closure captures.
+///
+/// # How many
+///
+/// Each callback needs a piece of static code of its own. [`Callback::CAPACITY`] of them are
+/// in the program. On Linux, Android and Apple's systems, there are as many as memory holds:
+/// when three quarters are in use, the crate maps the pages of this code once more, 64 KiB at
+/// a time, beside a table of their own. No page is writable and executable, or becomes
+/// executable after it was writable, so systems that forbid that allow this.
+///
+/// On Linux that takes `/proc/self/maps` and the file that holds the crate's code, unchanged.
+/// Where the system refuses, elsewhere, and without the feature `mmap` of this crate, which
+/// is on by default, [`Callback::CAPACITY`] is the limit, and
+/// [`Error::CallbacksExhausted`] says why. (The crate calls `mmap` and a few other functions of
+/// the C library; a program without one turns the feature off.)
+///
+/// Making and dropping a callback takes no lock, and no system call but for the mapping. Code
+/// that is mapped stays mapped. Debuggers and unwinders do not know it; a thunk is four
+/// instructions, which call nothing.
+///
 /// # Safety
 ///
 /// Whoever calls the function pointer answers for this:
 ///
 /// - the callback has not been dropped before the call returns, nor has what its
-///   closure borrows: after that, the pointer may be another callback's;
+///   closure borrows. After that, a call faults until the pointer is another callback's;
+///   pointers are used in turn, so that is late. A closure that drops its own callback frees
+///   itself while it runs: instead it leaves the callback to who is called next, for example in a
+///   list that the interpreter empties before its next call;
 /// - the caller is compiled for a function of the callback's signature, in the C
 ///   convention of this machine, not variadic;
 /// - if the callback unwinds, which those made by [`new`](Self::new) never do, all
 ///   frames up to the one that catches it can be unwound through.
 pub struct Callback<'f> {
     // Dropped before what its entry points to.
-    thunk: ported::Thunk,
+    thunk: Thunk,
     bound: Arc<Bound<'f>>,
 }
 
-assert_impl_all!(Callback<'static>: Send, Sync, Unpin);
+assert_impl_all!(Callback<'static>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+
+impl UnwindSafe for Callback<'_> {}
+impl RefUnwindSafe for Callback<'_> {}
 
 impl<'f> Callback<'f> {
-    /// How many callbacks there can be at a time: 1024, as `asm/descriptor.h`
-    /// says, which is the place to change it.
+    /// How many callbacks there can be at a time where the program's code cannot be mapped
+    /// again: 1024, as `asm/descriptor.h` says, which is the place to change it.
     pub const CAPACITY: usize = constant("CALLBACKS");
 
-    /// A callback that calls a closure with the value slots, of which there are
-    /// max(parameters, results).
+    /// A callback that calls a closure with the value slots: those of the parameters or
+    /// of the result, whichever are more.
     ///
-    /// The slots are as for [`HostFunc::new`](crate::HostFunc::new). The closure may
-    /// be called from any thread, and again while it runs.
+    /// The slots hold the parameters, a scalar of less than eight bytes zero-extended to
+    /// eight whatever C passes above it; all other bytes are unspecified. When the closure
+    /// returns, the result is taken from slot 0 on. The closure may be called from any
+    /// thread, and again while it runs.
     ///
     /// A panic that leaves the closure aborts the process, with a message: C code
     /// is in general not made to be unwound through.
     ///
     /// # Errors
     ///
-    /// [`Error::CallbacksExhausted`] if there are [`Callback::CAPACITY`] already,
+    /// [`Error::CallbacksExhausted`] if there are too many already,
     /// [`Error::UnsupportedTarget`] where this crate has no assembly,
-    /// [`Error::ResultsNotInAbi`] for more than one result,
-    /// [`Error::TypeNotInAbi`] for a `v128` on riscv64 and Windows.
+    /// [`Error::ResultsNotInAbi`] for more than one result, [`Error::VariadicCallback`],
+    /// [`Error::AlignmentNotInAbi`] and [`Error::TooLarge`] for what no function of the crate
+    /// takes.
     pub fn new<F>(signature: &Signature, function: F) -> Result<Callback<'f>, Error>
     where
         F: Fn(&mut [ValRaw]) + Send + Sync + 'f,
@@ -120,8 +157,9 @@ impl<'f> Callback<'f> {
     }
 
     /// A callback that calls a function as it is, without a closure between: what
-    /// the slots hold is described at [`HostFunction`]. The caller context is
-    /// null.
+    /// the slots hold is described at [`ArrayCall`]. Values of C lie there as for
+    /// [`new`](Self::new), an integer of less than four bytes zero-extended to eight. The
+    /// caller context is null.
     ///
     /// The function finds its data by [`HostFunc::data`](crate::HostFunc::data).
     ///
@@ -135,7 +173,7 @@ impl<'f> Callback<'f> {
     /// every thread that native code calls it from, as long as the result is used.
     pub unsafe fn from_raw(
         signature: &Signature,
-        function: HostFunction,
+        function: ArrayCall,
         data: *mut c_void,
     ) -> Result<Callback<'f>, Error> {
         // SAFETY: our own conditions.
@@ -155,17 +193,86 @@ impl<'f> Callback<'f> {
     pub unsafe fn with_shape(
         signature: &Signature,
         shape: Shape,
-        function: HostFunction,
+        function: ArrayCall,
         data: *mut c_void,
     ) -> Result<Callback<'f>, Error> {
         // SAFETY: our own conditions.
         Self::bind(unsafe { Bound::new(Convention::C, signature, shape, function, data, None)? })
     }
 
+    /// Makes the function pointer that of another signature and function, as
+    /// [`from_raw`](Self::from_raw) has them. Its address stays: for interfaces that hand
+    /// it out before they know what it is for.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new), but for exhaustion; the callback stays what it was.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw`](Self::from_raw), and no call of the callback is under way.
+    pub unsafe fn replace_raw(
+        &mut self,
+        signature: &Signature,
+        function: ArrayCall,
+        data: *mut c_void,
+    ) -> Result<(), Error> {
+        let (convention, shape) = (Convention::C, Shape::Bare);
+        // SAFETY: our own conditions.
+        let bound = unsafe { Bound::new(convention, signature, shape, function, data, None)? };
+        self.thunk.set(bound.context());
+        self.bound = bound;
+        Ok(())
+    }
+
     /// Gives a thunk to a context.
     fn bind(bound: Arc<Bound<'f>>) -> Result<Callback<'f>, Error> {
-        let thunk = ported::Thunk::take(bound.context())?;
+        let thunk = Thunk::take(bound.context())?;
         Ok(Callback { thunk, bound })
+    }
+
+    /// The index of the first slot of parameter `index`, for a callback of this signature.
+    /// If that is the number of parameters, it is that of the first slot behind all of them.
+    ///
+    /// ```
+    /// use vmtrampoline::{Callback, ValRaw};
+    ///
+    /// let signature = "({i32, i32}, {f64, f64, f64}, i8) -> {f64, f64}".parse()?;
+    /// assert_eq!(Callback::argument(&signature, 2)?, 3);
+    /// let scaled = Callback::new(&signature, |slots| {
+    ///     let mut numbers = [0; 24];
+    ///     ValRaw::read_bytes(&slots[1..], &mut numbers).expect("two slots");
+    ///     let x = f64::from_ne_bytes(numbers[..8].try_into().expect("eight bytes"));
+    ///     let result = [x, x * f64::from(slots[3].get_i8())];
+    ///     let bytes = result.map(f64::to_ne_bytes);
+    ///     ValRaw::write_bytes(slots, bytes.as_flattened()).expect("a slot");
+    /// })?;
+    ///
+    /// #[repr(C)]
+    /// struct Pair([i32; 2]);
+    /// #[repr(C)]
+    /// struct Triple([f64; 3]);
+    /// #[repr(C)]
+    /// #[derive(Debug, PartialEq)]
+    /// struct Point([f64; 2]);
+    ///
+    /// type Scaled = extern "C" fn(Pair, Triple, i8) -> Point;
+    /// // SAFETY: the callback has this signature, and is alive.
+    /// let function = unsafe { std::mem::transmute::<*const std::ffi::c_void, Scaled>(scaled.code()) };
+    /// assert_eq!(function(Pair([1, 2]), Triple([1.5, 0.0, 0.0]), -2), Point([1.5, -3.0]));
+    /// # Ok::<(), vmtrampoline::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnsupportedTarget`] where this crate has no assembly.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer parameters.
+    pub fn argument(signature: &Signature, index: usize) -> Result<usize, Error> {
+        let abi = Convention::C.abi().ok_or(Error::UnsupportedTarget)?;
+        Ok(scatter::argument(abi, signature.lend(), index))
     }
 
     /// The function pointer, to be cast to its C type.
@@ -173,7 +280,7 @@ impl<'f> Callback<'f> {
         self.thunk.code()
     }
 
-    /// What a [`HostFunction`] is given as its callee context.
+    /// What a [`ArrayCall`] is given as its callee context.
     #[doc(hidden)]
     pub fn context(&self) -> *mut VMOpaqueContext {
         self.bound.context()
@@ -186,88 +293,117 @@ impl fmt::Debug for Callback<'_> {
     }
 }
 
-#[cfg(vmtrampoline_port)]
-mod ported {
-    use core::{
-        ptr::null_mut,
-        sync::atomic::{
-            AtomicPtr,
-            Ordering::{Acquire, Relaxed, Release},
-        },
-    };
+/// A [`Callback`] whose closure belongs to the thread that makes it, and so may capture what
+/// may not leave a thread: an [`Rc`](alloc::rc::Rc), a machine of an interpreter.
+///
+/// Native code must call the function pointer in this thread. A call in another one aborts the
+/// process, with a message.
+///
+/// ```
+/// use std::{cell::RefCell, mem::transmute, rc::Rc};
+/// use vmtrampoline::LocalCallback;
+///
+/// let log = Rc::new(RefCell::new(Vec::new()));
+/// let callback = LocalCallback::new(&"(i32)".parse()?, {
+///     let log = log.clone();
+///     move |slots| log.borrow_mut().push(slots[0].get_i32())
+/// })?;
+///
+/// // SAFETY: the callback has this signature.
+/// let code: extern "C" fn(i32) = unsafe { transmute(callback.code()) };
+/// code(1);
+/// code(2);
+/// assert_eq!(*log.borrow(), [1, 2]);
+/// # Ok::<(), vmtrampoline::Error>(())
+/// ```
+///
+/// # Safety
+///
+/// The caller of the function pointer answers for what is said at
+/// [`Callback`](Callback#safety), and for this: after the thread has ended, it does not call
+/// the pointer again, even if the callback was leaked. The crate knows a thread by its thread pointer,
+/// which a later thread may have again.
+pub struct LocalCallback<'f> {
+    callback: Callback<'f>,
+    _thread: PhantomData<*mut ()>,
+}
 
-    use super::*;
-    use crate::native::entry::symbol;
+assert_impl_all!(LocalCallback<'static>: Unpin, UnwindSafe, RefUnwindSafe);
+assert_not_impl_any!(LocalCallback<'static>: Send, Sync);
 
-    const COUNT: usize = constant("CALLBACKS");
-    const SIZE: usize = constant(match () {
-        () if cfg!(target_arch = "x86_64") => "CALLBACK_SIZE_X86_64",
-        () if cfg!(target_arch = "aarch64") => "CALLBACK_SIZE_AARCH64",
-        () if cfg!(target_arch = "riscv64") => "CALLBACK_SIZE_RISCV64",
-        () => "CALLBACK_SIZE_S390X",
-    });
+impl UnwindSafe for LocalCallback<'_> {}
+impl RefUnwindSafe for LocalCallback<'_> {}
 
-    unsafe extern "C" {
-        /// By index: null, or the context of the callback that has the thunk. Nothing
-        /// else says which are taken, as copies of this crate that are linked into one
-        /// program may share the assembly.
-        #[link_name = symbol!(callback_table)]
-        safe static TABLE: [AtomicPtr<VMOpaqueContext>; COUNT];
-
-        /// The code of the thunks, of which only the addresses matter.
-        #[link_name = symbol!(callback_thunks)]
-        safe static THUNKS: [[u8; SIZE]; COUNT];
+impl<'f> LocalCallback<'f> {
+    /// As [`Callback::new`], for a closure of this thread.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Callback::new`].
+    pub fn new<F>(signature: &Signature, function: F) -> Result<LocalCallback<'f>, Error>
+    where
+        F: Fn(&mut [ValRaw]) + 'f,
+    {
+        Self::closure(signature, false, function)
     }
 
-    /// A thunk that is ready to be called until this is dropped.
-    pub(super) struct Thunk {
-        index: usize,
+    /// As [`Callback::new_unwind`], for a closure of this thread. A call in another thread
+    /// aborts all the same.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Callback::new`].
+    pub fn new_unwind<F>(signature: &Signature, function: F) -> Result<LocalCallback<'f>, Error>
+    where
+        F: Fn(&mut [ValRaw]) + 'f,
+    {
+        Self::closure(signature, true, function)
     }
 
-    impl Thunk {
-        // Not inlined, nor are the others, as the symbols are hidden and a caller
-        // may be in another shared object.
-        #[inline(never)]
-        pub(super) fn take(context: *mut VMOpaqueContext) -> Result<Thunk, Error> {
-            // R6: the entry is set before its thunk is known to anyone. Whoever gave it
-            // back has done with it.
-            let take = |entry: &AtomicPtr<VMOpaqueContext>| {
-                entry.load(Relaxed).is_null()
-                    && entry.compare_exchange(null_mut(), context, Acquire, Relaxed).is_ok()
-            };
-            let index = TABLE.iter().position(take);
-            index.map(|index| Thunk { index }).ok_or(Error::CallbacksExhausted { capacity: COUNT })
-        }
-
-        #[inline(never)]
-        pub(super) fn code(&self) -> *const c_void {
-            (&raw const THUNKS[self.index]).cast()
-        }
+    fn closure<F>(signature: &Signature, unwind: bool, function: F) -> Result<Self, Error>
+    where
+        F: Fn(&mut [ValRaw]) + 'f,
+    {
+        let local = Local { thread: thread::current(), function };
+        let callback = Callback::closure(signature, unwind, move |slots| local.get()(slots))?;
+        Ok(LocalCallback { callback, _thread: PhantomData })
     }
 
-    impl Drop for Thunk {
-        #[inline(never)]
-        fn drop(&mut self) {
-            // A call that comes too late dies, instead of going anywhere.
-            TABLE[self.index].store(null_mut(), Release);
-        }
+    /// The function pointer, to be cast to its C type.
+    pub fn code(&self) -> *const c_void {
+        self.callback.code()
     }
 }
 
-/// There are no thunks on this target.
-#[cfg(not(vmtrampoline_port))]
-mod ported {
-    use super::*;
-
-    pub(super) enum Thunk {}
-
-    impl Thunk {
-        pub(super) fn take(_: *mut VMOpaqueContext) -> Result<Thunk, Error> {
-            Err(Error::UnsupportedTarget)
-        }
-
-        pub(super) fn code(&self) -> *const c_void {
-            match *self {}
-        }
+impl fmt::Debug for LocalCallback<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LocalCallback({:p})", self.code())
     }
+}
+
+/// A closure that only its thread gets.
+struct Local<F> {
+    thread: usize,
+    function: F,
+}
+
+// SAFETY: no other thread gets the closure, or drops it: it belongs to a `LocalCallback`,
+// which is not Send.
+unsafe impl<F> Send for Local<F> {}
+// SAFETY: as above.
+unsafe impl<F> Sync for Local<F> {}
+
+impl<F> Local<F> {
+    fn get(&self) -> &F {
+        if self.thread != thread::current() {
+            in_another_thread();
+        }
+        &self.function
+    }
+}
+
+/// Aborts, as a panic may not leave an `extern "C"` function.
+#[cold]
+extern "C" fn in_another_thread() -> ! {
+    panic!("a LocalCallback was called in a thread that it does not belong to");
 }

@@ -2,28 +2,39 @@
 //!
 //! The first argument of every such call, the callee context, points to a
 //! [`Context`]: what the assembly needs to turn the call into an array call, and
-//! whom to call. So the assembly has one function for all of them.
+//! whom to call. So the assembly has one function for all of them, and on some targets a
+//! faster one for few slots.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::{ffi::c_void, fmt, ptr::from_ref, slice};
+use core::{
+    ffi::c_void,
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    ptr::from_ref,
+    slice,
+};
 
 use static_assertions::assert_impl_all;
 
-use super::{VMContext, VMFunctionBody, VMOpaqueContext, entry::in_convention};
+use super::{
+    VMContext, VMFunctionBody, VMOpaqueContext,
+    entry::in_convention,
+    planned::{Planned, planned},
+};
 use crate::{
     Error, Signature, ValRaw,
     descriptor::{Convention, Shape},
-    scatter::{Scatter, masks},
+    scatter::{Encoded, Scatter, behind_narrow},
 };
 
 macro_rules! host_functions {
     (@in $abi:literal) => {
-        /// A host function that takes its arguments and leaves its results in value
-        /// slots: the other end of an array call.
+        /// The other end of an array call: a host function that takes its arguments and
+        /// leaves its results in value slots.
         ///
         /// Its parameters are the callee context, the caller context, the value slots
-        /// and their number, max(parameters, results): the type of Wasmtime 0.38 to
-        /// 8.0.1. The slots are aligned to 16, and nobody else uses them.
+        /// and their number, in the VM convention max(parameters, results): the type of
+        /// Wasmtime 0.38 to 8.0.1. The slots are aligned to 16, and no other code uses them.
         ///
         /// At the call, parameter *i* is in slot *i*: a `v128` in bytes 0..16, a scalar
         /// in bytes 0..8. Of an `i32` or `f32`, bytes 4..8 are whatever the register or
@@ -34,7 +45,7 @@ macro_rules! host_functions {
         ///
         /// It may unwind if all frames up to the one that catches it may be unwound
         /// through.
-        pub type HostFunction =
+        pub type ArrayCall =
             unsafe extern $abi fn(*mut VMOpaqueContext, *mut VMContext, *mut ValRaw, usize);
 
         /// The host function of a closure, which unwinds into its caller or aborts.
@@ -66,7 +77,7 @@ const MAGIC: u32 = u32::from_le_bytes(*b"host");
 pub(super) struct Context {
     magic: u32,
     code: *const c_void,
-    function: HostFunction,
+    function: ArrayCall,
     data: *mut c_void,
     lists: *const u16,
     scatter: Scatter,
@@ -84,8 +95,11 @@ crate::descriptor::assert_layout!(Context, 0, {
 
 /// A context and what it points to. It lies in an `Arc`, which leaves addresses
 /// as they are and, unlike a box, does not claim to be the only one to know them.
+#[repr(C)] // begins with the context
 pub(super) struct Bound<'f> {
     context: Context,
+    /// What the context's function is for, if that is [`planned`].
+    planned: Planned,
     _lists: Vec<u16>,
     _closure: Option<Arc<dyn Send + Sync + 'f>>,
 }
@@ -97,9 +111,9 @@ unsafe impl Send for Bound<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Bound<'_> {}
 
-/// A closure and the bits of its slots that carry arguments.
+/// A closure, and where in its slots the assembly has left something above a scalar.
 struct Closure<F> {
-    masks: Vec<u64>,
+    behind_narrow: Vec<u16>,
     function: F,
 }
 
@@ -113,19 +127,30 @@ impl<'f> Bound<'f> {
         convention: Convention,
         signature: &Signature,
         shape: Shape,
-        function: HostFunction,
+        function: ArrayCall,
         data: *mut c_void,
         closure: Option<Arc<dyn Send + Sync + 'f>>,
     ) -> Result<Arc<Bound<'f>>, Error> {
         let abi = convention.abi().ok_or(Error::UnsupportedTarget)?;
-        let (scatter, lists, entry) =
-            Scatter::encode(abi, signature.params(), signature.results(), shape)
-                .map_err(|misfit| misfit.error(abi))?;
+        let Encoded { scatter, lists, entry, plan } = Scatter::encode(abi, signature.lend(), shape)
+            .map_err(|misfit| misfit.error(abi, signature.lend()))?;
         // R6: the scatter and its entry. A vector keeps its memory when it moves.
         let code = ported::code(convention, entry)?;
+        let planned = Planned { function, plan };
+        let function = if planned.plan.is_empty() { function } else { self::planned };
         let context =
             Context { magic: MAGIC, code, function, data, lists: lists.as_ptr(), scatter };
-        Ok(Arc::new(Bound { context, _lists: lists, _closure: closure }))
+        Ok(Arc::new(Bound { context, planned, _lists: lists, _closure: closure }))
+    }
+
+    /// What the function [`planned`] is to do.
+    ///
+    /// # Safety
+    ///
+    /// The context is one of ours, and alive.
+    pub(super) unsafe fn planned<'b>(context: *mut VMOpaqueContext) -> &'b Planned {
+        // SAFETY: our own condition; the context is the beginning of a `Bound`.
+        unsafe { &(*context.cast::<Bound<'f>>()).planned }
     }
 
     /// A context for a closure, which unwinds into its caller or aborts.
@@ -139,8 +164,9 @@ impl<'f> Bound<'f> {
     where
         F: Fn(*mut VMContext, &mut [ValRaw]) + Send + Sync + 'f,
     {
-        let masks = masks(signature.params(), signature.slots());
-        let closure = Arc::new(Closure { masks, function });
+        let abi = convention.abi().ok_or(Error::UnsupportedTarget)?;
+        let behind_narrow = behind_narrow(abi, signature.lend());
+        let closure = Arc::new(Closure { behind_narrow, function });
         let data = Arc::as_ptr(&closure).cast_mut().cast();
         let call = if unwind { self::closure::<F, true> } else { self::closure::<F, false> };
         // SAFETY: the data is what both functions want, lives as long as the
@@ -149,8 +175,8 @@ impl<'f> Bound<'f> {
     }
 
     pub(super) fn context(&self) -> *mut VMOpaqueContext {
-        // The address of the context; nobody writes through it.
-        from_ref(&self.context).cast_mut().cast()
+        // The context is at the beginning; no code writes through its address.
+        from_ref(self).cast_mut().cast()
     }
 
     pub(super) fn code(&self) -> *const c_void {
@@ -176,19 +202,13 @@ unsafe fn call<F>(
     let closure = unsafe { data(callee) }.cast::<Closure<F>>();
     // SAFETY: it is a closure, kept by that context.
     let closure = unsafe { &*closure };
-    for (i, mask) in closure.masks.iter().enumerate() {
-        // SAFETY: there are two masks for each of the slots (E8).
-        let word = unsafe { slots.cast::<u64>().add(i) };
-        // Eight bytes at a time, as the assembly has stored them: a wider load
-        // would wait for those stores.
-        // SAFETY: the word is in the frame of the assembly, where every byte has
-        // some value, and ours alone.
-        let value = unsafe { word.read_volatile() };
-        // SAFETY: as above.
-        unsafe { word.write(value & mask) };
+    for &offset in &closure.behind_narrow {
+        let above = slots.wrapping_byte_add(offset.into()).cast::<u32>();
+        // SAFETY: in the slots (E8), which are ours alone.
+        unsafe { above.write(0) };
     }
-    // SAFETY: so many slots, aligned and ours alone (E8), with every byte written
-    // just now.
+    // SAFETY: so many slots, aligned and ours alone (E8). They are in the frame of the
+    // assembly, where every byte has some value.
     let slots = unsafe { slice::from_raw_parts_mut(slots, count) };
     (closure.function)(caller, slots);
 }
@@ -217,7 +237,7 @@ unsafe fn data(context: *mut VMOpaqueContext) -> *mut c_void {
 /// Native code calls [`code`](Self::code) with [`context`](Self::context) as the
 /// callee context, in the VM convention, as it would call any function of this
 /// signature. There is no limit to how many there are, and nothing is generated:
-/// one function of the assembly serves them all, and finds what it needs in the
+/// one function of the assembly, or two, serve them all, and find what they need in the
 /// context. A call allocates nothing and takes no lock.
 ///
 /// The context begins as Wasmtime's `VMHostFuncContext` does: the magic number
@@ -265,19 +285,27 @@ unsafe fn data(context: *mut VMOpaqueContext) -> *mut c_void {
 /// message, as it does when the panic reaches an `extern "C"` function of Rust. A
 /// closure for native code that must not be unwound through catches its panics
 /// itself.
+///
+/// A host function is [`UnwindSafe`] and [`RefUnwindSafe`] whatever its closure captures,
+/// so `catch_unwind` accepts code that uses one: no method of it calls the closure or shows
+/// what it captures, so a panic leaves nothing half done in it. What the closure itself
+/// leaves half done, the next call of the closure finds; a `Mutex` tells it by being poisoned.
 #[derive(Clone)]
 pub struct HostFunc<'f> {
     bound: Arc<Bound<'f>>,
 }
 
-assert_impl_all!(HostFunc<'static>: Send, Sync, Unpin, Clone);
+assert_impl_all!(HostFunc<'static>: Send, Sync, Unpin, Clone, UnwindSafe, RefUnwindSafe);
+
+impl UnwindSafe for HostFunc<'_> {}
+impl RefUnwindSafe for HostFunc<'_> {}
 
 impl<'f> HostFunc<'f> {
     /// A host function that calls a closure with the caller context and the value
     /// slots, of which there are max(parameters, results).
     ///
-    /// The slots hold the parameters, `i32` and `f32` zero-extended as by
-    /// [`ValRaw`]'s constructors, and are zero elsewhere. When the closure returns,
+    /// The slots hold the parameters, `i32` and `f32` zero-extended to eight bytes as by
+    /// [`ValRaw`]'s constructors; all other bytes are unspecified. When the closure returns,
     /// result *i* is taken from slot *i*. It may be called from any thread, and
     /// again while it runs.
     ///
@@ -294,7 +322,7 @@ impl<'f> HostFunc<'f> {
     }
 
     /// A host function that calls a function as it is, without a closure between:
-    /// what the slots hold is described at [`HostFunction`].
+    /// what the slots hold is described at [`ArrayCall`].
     ///
     /// The function finds its data by [`HostFunc::data`].
     ///
@@ -338,7 +366,7 @@ impl<'f> HostFunc<'f> {
     /// every thread that native code calls it from, as long as the result is used.
     pub unsafe fn from_raw(
         signature: &Signature,
-        function: HostFunction,
+        function: ArrayCall,
         data: *mut c_void,
     ) -> Result<HostFunc<'f>, Error> {
         // SAFETY: our own conditions.
@@ -359,7 +387,7 @@ impl<'f> HostFunc<'f> {
     pub unsafe fn with_shape(
         signature: &Signature,
         shape: Shape,
-        function: HostFunction,
+        function: ArrayCall,
         data: *mut c_void,
     ) -> Result<HostFunc<'f>, Error> {
         // SAFETY: our own conditions.
@@ -378,7 +406,7 @@ impl<'f> HostFunc<'f> {
     }
 
     /// The data of the host function with this callee context, for the
-    /// [`HostFunction`] that is called with it.
+    /// [`ArrayCall`] that is called with it.
     ///
     /// # Safety
     ///

@@ -2,32 +2,58 @@
 //!
 //! [`entry`] declares the bodies of `asm/*.S` and is the only code that calls
 //! them; [`trampoline`] wraps them in the public types, for arrays of any [`slot`].
-//! [`thunks`] bakes descriptors into function pointers, which [`pool`] hands out.
-//! [`host`] is what native code calls, [`callback`] the same for plain C. The
-//! requirements R1 to R8 and the promises E1 to E10 that comments here speak of are those in
+//! [`prepared`] does what is left to Rust of a call of plain C, and [`landing`] is where calls
+//! are left for. [`allocation`] makes
+//! descriptors on the heap. [`thunks`] bakes descriptors into function pointers, which
+//! [`table`] finds and [`pool`] hands out.
+//! [`host`] is what native code calls, [`callback`] the same for plain C, where
+//! [`planned`] does what is left to Rust. Callbacks take the thunks of
+//! [`callback_thunks`], of which [`mapping`] makes more and [`blocks`] says who has which;
+//! [`thread`] tells threads apart. The requirements R1 to R11 and the promises E1 to E13 that
+//! comments here speak of are those in
 //! `asm/x86_64_sysv.S`.
 
 #![allow(unsafe_code)]
 
+mod allocation;
+#[cfg(vmtrampoline_port)]
+mod blocks;
 mod callback;
+mod callback_thunks;
+mod copy;
 mod entry;
 mod host;
+mod landing;
+#[cfg(vmtrampoline_mmap)]
+mod mapping;
+mod planned;
 mod pool;
+#[cfg(vmtrampoline_port)]
+mod prepared;
 mod slot;
+mod table;
+mod thread;
 mod thunks;
 mod trampoline;
 mod typed;
 
-use core::marker::{PhantomData, PhantomPinned};
+use core::{
+    marker::{PhantomData, PhantomPinned},
+    sync::atomic as atomics, // of `table`, whose tests have others
+};
 
 use static_assertions::{assert_impl_all, assert_type_eq_all};
 
-pub use callback::Callback;
-pub use host::{HostFunc, HostFunction};
+pub use callback::{Callback, LocalCallback};
+pub use host::{ArrayCall, HostFunc};
+pub use landing::{Destination, Landing, Outcome};
 pub use pool::Pool;
 pub use slot::Slot;
 pub use trampoline::{CTrampoline, Trampoline};
-pub use typed::{TypedResults, TypedSignature, TypedValue, pointer, pointer_unwind};
+pub use typed::{
+    ScalarResults, ScalarSignature, TypedResults, TypedScalar, TypedSignature, TypedValue, pointer,
+    pointer_unwind,
+};
 
 use crate::ValRaw;
 

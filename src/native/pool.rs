@@ -9,24 +9,31 @@
 use core::{
     ffi::c_void,
     mem::transmute,
+    panic::{RefUnwindSafe, UnwindSafe},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 use static_assertions::assert_impl_all;
 
-use super::{Trampoline, VMTrampoline, VMTrampolineUnwind, thunks::thunk};
+use super::{Trampoline, VMTrampoline, VMTrampolineUnwind, table, thunks::thunk};
 use crate::{Error, descriptor::constant};
 
 /// A share of the function pointers that a program can make.
 ///
 /// [`Trampoline::pointer`] takes from [`Pool::shared`]. All pointers are thunks
 /// in static code, so their number is fixed: [`Pool::CAPACITY`] in the whole
-/// program. A signature takes one thunk when its first pointer is made, and
-/// keeps it: pointers are valid for ever, and the descriptors behind them, at
-/// most a few kilobytes each, are never freed. Every further pointer for the
-/// signature, from any pool and any thread, is the same and takes nothing.
-/// Signatures that move the same bytes count as one: `(i64)` and `(funcref)`
+/// program. (A shared library that has the crate in it has its own.) A signature takes
+/// one thunk when its first pointer is made, and keeps it: pointers are valid for ever,
+/// and the descriptors behind them, at most a few kilobytes each, are never freed. So the
+/// bound protects memory. Every
+/// further pointer for the signature, from any pool and any thread, is the same and takes
+/// nothing. Signatures that move the same bytes count as one: `(i64)` and `(funcref)`
 /// share a pointer.
+///
+/// Threads that ask at the same moment for the first pointer of one signature each hold
+/// a thunk of their pool until one of them has made the pointer; then the others give
+/// theirs back. Where `n` threads do so, a pool with fewer than `n` left may refuse one of
+/// them, or a thread that asks for another signature. They need only ask again.
 ///
 /// **Whoever chooses signatures can use the pool up**: a hostile module, for
 /// one, needs only declare enough types. Where that matters, [`reserve`] a pool
@@ -59,7 +66,7 @@ pub struct Pool {
 
 static SHARED: Pool = Pool { left: AtomicUsize::new(Pool::CAPACITY) };
 
-assert_impl_all!(Pool: Send, Sync);
+assert_impl_all!(Pool: Send, Sync, UnwindSafe, RefUnwindSafe);
 
 impl Pool {
     /// How many signatures can have a function pointer: 4096, as
@@ -113,17 +120,20 @@ impl Pool {
     }
 
     /// Takes so many thunks.
-    pub(super) fn take(&self, wanted: usize) -> Result<(), Error> {
-        match self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(wanted)) {
-            Ok(_) => Ok(()),
-            Err(left) => Err(Error::PoolExhausted { wanted, left }),
-        }
+    fn take(&self, wanted: usize) -> Result<(), Error> {
+        table::take(&self.left, wanted).map_err(|left| Error::PoolExhausted { wanted, left })
+    }
+
+    /// For who fills the table: thunks that may still be taken.
+    #[cfg(vmtrampoline_port)]
+    pub(super) fn counter(&self) -> &AtomicUsize {
+        &self.left
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        SHARED.left.fetch_add(self.left(), Relaxed);
+        table::give_back(&SHARED.left, self.left());
     }
 }
 
@@ -131,10 +141,11 @@ impl Trampoline {
     /// A function pointer with this signature baked in, to be called without
     /// the trampoline, which may be dropped.
     ///
-    /// The same signature gives the same pointer, always and everywhere. Making
-    /// the first takes one allocation and, for a moment, a lock; finding it
-    /// again takes neither, and no call does. (So a signal handler may call
-    /// pointers, but must not make them.) A call writes to the slots what
+    /// The same signature gives the same pointer, from every pool and thread. Making
+    /// the first takes one allocation; finding it again takes none, and neither does
+    /// a call. (So a signal handler may call pointers, but must not make them.)
+    /// Nothing here takes a lock: no thread waits for another, and the child of a fork
+    /// makes pointers as its parent does. A call writes to the slots what
     /// [`call`](Self::call) writes. For signatures known when the program is compiled
     /// there is [`pointer()`](crate::pointer), which takes no thunk.
     ///
@@ -150,9 +161,18 @@ impl Trampoline {
     /// let mut slots = [ValRaw::i32(7), ValRaw::from(2.5)];
     /// // SAFETY: `scale` has this signature, and there is a slot for each parameter.
     /// unsafe { pointer(null_mut(), null_mut(), scale as *const _, slots.as_mut_ptr()) };
-    /// assert_eq!(f64::from_bits(slots[0].get_f64()), 17.5);
+    /// assert_eq!(slots[0].get_f64(), 17.5);
     /// # Ok::<(), vmtrampoline::Error>(())
     /// ```
+    ///
+    /// # Other threads
+    ///
+    /// A call reads what the thread that made the pointer has written. So pass a pointer to
+    /// another thread as you would pass a reference: when the thread is spawned, through a
+    /// channel or a lock, or by a release store that the other thread reads with an acquire
+    /// load. A relaxed store is not enough: where the processor reorders writes, the call
+    /// may then jump to address zero. A thread that asks for the pointer itself may call it
+    /// at once, whichever thread was the first.
     ///
     /// # Errors
     ///

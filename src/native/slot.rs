@@ -5,15 +5,15 @@ use crate::ValRaw;
 /// One value slot of an array call: [`ValRaw`], or what an interpreter's own
 /// stack is made of.
 ///
-/// A trampoline for 16-byte slots moves all value types, one for 8-byte slots
-/// all but `v128`. It knows the distance between slots when it is made, so a call
+/// A trampoline for 16-byte slots moves all value types, one for 8-byte slots, in the VM
+/// convention, all but `v128`. Larger values of C take several slots. It knows the distance between slots when it is made, so a call
 /// costs the same. In 8-byte slots, too, values are little-endian at byte 0; an
 /// argument of type `i32` or `f32` is what bytes 0..4 hold, a result of theirs is
 /// zero-extended. (So on a big-endian machine a slot that is a `u64` holds
 /// `value.to_le()`.)
 ///
 /// ```
-/// use vmtrampoline::{CTrampoline, Error, Slot};
+/// use vmtrampoline::{CTrampoline, Error, Slot, Trampoline};
 ///
 /// extern "C" fn hypot(x: f64, y: f64) -> f64 {
 ///     x.hypot(y)
@@ -33,8 +33,8 @@ use crate::ValRaw;
 /// unsafe { hypotenuse.call(hypot as *const _, &mut stack)? };
 /// assert_eq!(f64::from_bits(u64::from_le(stack[0].0)), 5.0);
 ///
-/// // A v128 does not fit.
-/// assert!(CTrampoline::<Value>::for_slots(&"(i32, v128)".parse()?).is_err());
+/// // In the VM convention a v128 does not fit.
+/// assert!(Trampoline::<Value>::for_slots(&"(i32, v128)".parse()?).is_err());
 /// # Ok::<(), Error>(())
 /// ```
 ///
@@ -53,8 +53,8 @@ use crate::ValRaw;
 ///
 /// The type is 8 or 16 bytes long and aligned to 8 (this the compiler checks),
 /// and stays valid whatever a call writes to it: any bytes in 0..8; in 16-byte
-/// slots, if the signatures have `v128` results, also in 8..16, which are left as
-/// they are otherwise.
+/// slots, if the signatures have results of more than eight bytes or a call needs
+/// scratch slots, also in 8..16, which are left as they are otherwise.
 pub unsafe trait Slot: Copy {}
 
 // SAFETY: Any 16 bytes are a ValRaw.

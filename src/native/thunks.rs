@@ -1,10 +1,7 @@
 //! The thunks behind function pointers, and which signature has which.
 //!
-//! Thunk `i` passes on the descriptor that entry `i` of the table points to. The
-//! table is empty at first and is filled as a hash table: the search for a
-//! descriptor begins where its hash says and goes from entry to entry, up to the
-//! same descriptor or to an empty entry, which is where it belongs. An entry
-//! never changes again, so a search takes no lock; filling one does.
+//! Thunk `i` passes on the descriptor that entry `i` of the table points to. How
+//! threads fill the table, `table.rs` says.
 //!
 //! The thunks are assembly, repeated by the assembler, rather than a generic
 //! Rust function instantiated with every index: `asm/MEASURED.md` compares.
@@ -16,14 +13,10 @@ mod ported {
         alloc::Layout,
         ffi::c_void,
         hash::{Hash, Hasher},
-        hint::spin_loop,
         mem::{ManuallyDrop, offset_of},
         ptr::NonNull,
         slice,
-        sync::atomic::{
-            AtomicBool, AtomicPtr,
-            Ordering::{Acquire, Release},
-        },
+        sync::atomic::AtomicPtr,
     };
 
     use static_assertions::const_assert_eq;
@@ -32,8 +25,9 @@ mod ported {
         Descriptor, Error, Pool, ValRaw,
         descriptor::{Header, Shape, constant},
         native::{
-            VMContext, VMFunctionBody, VMOpaqueContext,
-            entry::{BODIES, Body, Left, bodies, in_convention, symbol},
+            VMFunctionBody,
+            entry::{Body, ENTRIES, Left, Word, bodies, in_convention, symbol},
+            table::{self, Refused, find_or_put},
         },
     };
 
@@ -49,11 +43,6 @@ mod ported {
         /// By index: null, or a descriptor as in [`Interned`].
         #[link_name = symbol!(pointer_table)]
         safe static TABLE: [AtomicPtr<Header>; COUNT];
-
-        /// Whether somebody fills the table. It is where the table is, as copies of this
-        /// crate that are linked into one program may share the assembly.
-        #[link_name = symbol!(pointer_lock)]
-        safe static LOCKED: AtomicBool;
 
         /// The code of the thunks, of which only the addresses matter.
         #[link_name = symbol!(pointer_thunks)]
@@ -100,7 +89,7 @@ mod ported {
 
     impl Draft {
         fn new((header, lists): (&Header, &[u16])) -> Draft {
-            let body = BODIES[header.shape as usize];
+            let body = ENTRIES[header.shape as usize];
             let call = match header.shape {
                 _ if !header.leaves_result() => body,
                 Shape::ShortCut => storing_short_cut,
@@ -121,12 +110,16 @@ mod ported {
             unsafe { end.copy_from_nonoverlapping(lists.as_ptr(), lists.len()) };
             Draft { memory, layout }
         }
+    }
 
-        /// The header, for the table: it is never freed.
-        fn keep(self) -> *mut Header {
-            let memory = ManuallyDrop::new(self).memory;
+    impl table::Draft<Header> for Draft {
+        fn entry(&self) -> *mut Header {
             // SAFETY: a field within the memory.
-            unsafe { &raw mut (*memory.as_ptr()).header }
+            unsafe { &raw mut (*self.memory.as_ptr()).header }
+        }
+
+        fn keep(self) {
+            let _ = ManuallyDrop::new(self);
         }
     }
 
@@ -153,48 +146,17 @@ mod ported {
         }
     }
 
-    /// Where a descriptor is or may be put.
-    enum Place {
-        Taken(usize),
-        Empty(usize),
-        Nowhere,
-    }
-
-    fn seek(wanted: (&Header, &[u16])) -> Place {
-        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
-        wanted.hash(&mut hash);
-        let start = hash.finish() as usize;
-        for step in 0..COUNT {
-            let index = start.wrapping_add(step) % COUNT;
-            match NonNull::new(TABLE[index].load(Acquire)) {
-                None => return Place::Empty(index),
-                Some(entry) if Interned::is(entry, wanted) => return Place::Taken(index),
-                Some(_) => {}
-            }
-        }
-        Place::Nowhere
-    }
-
     /// The index of the descriptor's thunk, which is taken from this pool if the
     /// descriptor has none.
     fn index(pool: &Pool, descriptor: &Descriptor) -> Result<usize, Error> {
         let wanted = descriptor.read();
-        if let Place::Taken(index) = seek(wanted) {
-            return Ok(index);
-        }
-        // Made before the lock is taken and freed after it is released: an
-        // allocator may fail, or do anything.
-        let draft = Draft::new(wanted);
-        let _lock = Lock::new();
-        match seek(wanted) {
-            Place::Taken(index) => Ok(index),
-            Place::Empty(index) => {
-                pool.take(1)?;
-                TABLE[index].store(draft.keep(), Release);
-                Ok(index)
-            }
-            Place::Nowhere => Err(Error::PoolExhausted { wanted: 1, left: 0 }),
-        }
+        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+        wanted.hash(&mut hash);
+        let is_wanted = |entry| Interned::is(entry, wanted);
+        find_or_put(&TABLE, hash.finish() as usize, pool.counter(), is_wanted, || {
+            Draft::new(wanted)
+        })
+        .map_err(|Refused| Error::PoolExhausted { wanted: 1, left: 0 })
     }
 
     /// The address of the descriptor's thunk, which is ready to be called.
@@ -206,25 +168,6 @@ mod ported {
         // index has acquired the entry and what it points to, and so has whoever is
         // properly handed the pointer.
         index(pool, descriptor).map(|index| (&raw const THUNKS[index]).cast())
-    }
-
-    /// Keeps others from filling the table. It is held for a search, in which nothing
-    /// can panic and nobody else's code runs.
-    struct Lock;
-
-    impl Lock {
-        fn new() -> Lock {
-            while LOCKED.swap(true, Acquire) {
-                spin_loop();
-            }
-            Lock
-        }
-    }
-
-    impl Drop for Lock {
-        fn drop(&mut self) {
-            LOCKED.store(false, Release);
-        }
     }
 
     /// FNV-1a, for want of a hash in `core`.

@@ -12,12 +12,14 @@ use static_assertions::assert_impl_all;
 
 use super::{
     VMContext, VMFunctionBody, VMOpaqueContext,
-    entry::{ArrayCall, PORTED, c_call, enter},
+    entry::{ArrayCall, PORTED, Word, c_call, enter, enter_leavable},
+    landing::{Landing, Outcome},
     slot::{Slot, stride},
 };
 use crate::{
     Descriptor, Error, Signature, ValRaw,
     descriptor::{Convention, Shape, Source},
+    error::MAX_BYTES,
 };
 
 /// A descriptor that is owned or lives for ever.
@@ -34,8 +36,7 @@ impl Held {
         shape: Shape,
     ) -> Result<Held, Error> {
         let abi = convention.abi().filter(|_| PORTED).ok_or(Error::UnsupportedTarget)?;
-        let (params, results) = (signature.params(), signature.results());
-        Ok(Held::Owned(Source { abi, params, results, stride, shape }.boxed()?))
+        Ok(Held::Owned(Source { abi, signature: signature.lend(), stride, shape }.boxed()?))
     }
 
     #[inline(always)]
@@ -49,7 +50,7 @@ impl Held {
     /// Whether this many value slots are enough.
     #[inline(always)]
     fn check(&self, given: usize) -> Result<(), Error> {
-        let needed = self.get().header.slots();
+        let needed = usize::from(self.get().header.slots);
         if given < needed { Err(Error::TooFewSlots { given, needed }) } else { Ok(()) }
     }
 }
@@ -119,10 +120,23 @@ macro_rules! common {
                 self.held.get().signature()
             }
 
-            /// How many value slots a call needs: max(parameters, results).
+            /// How many value slots a call needs: those of the parameters or of the
+            /// results, whichever are more; for some signatures of C, scratch slots behind
+            /// them, whose bytes after a call are unspecified.
             #[inline]
             pub fn slots(&self) -> usize {
-                self.held.get().header.slots()
+                self.held.get().header.slots.into()
+            }
+
+            /// The index of the first slot of parameter `index`. If that is the number of
+            /// parameters, it is that of the first slot behind all of them.
+            ///
+            /// # Panics
+            ///
+            /// If there are fewer parameters.
+            pub fn argument(&self, index: usize) -> usize {
+                let abi = $convention.abi().expect("a port has conventions");
+                self.held.get().argument(abi, index)
             }
 
             /// The layout as the assembly reads it.
@@ -174,7 +188,7 @@ macro_rules! common {
 /// let mut slots = [ValRaw::i32(7), ValRaw::from(2.5)];
 /// // SAFETY: `scale` has this signature, after the two contexts, which it ignores.
 /// unsafe { trampoline.call(null_mut(), null_mut(), scale as *const _, &mut slots)? };
-/// assert_eq!(f64::from_bits(slots[0].get_f64()), 17.5);
+/// assert_eq!(slots[0].get_f64(), 17.5);
 /// # Ok::<(), vmtrampoline::Error>(())
 /// ```
 #[derive(Clone)]
@@ -216,7 +230,8 @@ impl<S: Slot> Trampoline<S> {
     /// - `target` is the address of a function of this signature in the VM
     ///   convention, and calling it with `callee`, `caller` and these parameters
     ///   is sound. If it can unwind, it is a `C-unwind` function.
-    /// - Bytes 0..8 of each parameter's slot are initialised, of a `v128` all 16.
+    /// - Of each parameter's slot, as many bytes are initialised as its type has. Those above
+    ///   them may be uninitialised: they are moved, and nothing depends on them.
     /// - The stack has room for the arguments and results that do not go in
     ///   registers (a guard page is enough: the stack is touched in order).
     #[inline]
@@ -250,40 +265,120 @@ impl<S: Slot> Trampoline<S> {
         target: *const VMFunctionBody,
         slots: *mut S,
     ) {
+        let (callee, caller) = (Word::new(callee.cast()), Word::new(caller.cast()));
         let call = ArrayCall { callee, caller, target: target.cast(), slots: slots.cast() };
         // SAFETY: R2 (slots) and R3 (target) are this function's own conditions;
         // both constructors see to it that the descriptor is of
         // the VM convention.
         unsafe { enter(self.held.get(), call) }
     }
+
+    /// [`call`](Self::call) so that the call can be [left](Landing) for `landing`.
+    ///
+    /// If it is left, slots hold what they held when it was: parameters, or what had been
+    /// written of the results.
+    ///
+    /// # Errors
+    ///
+    /// As for [`call`](Self::call), and [`Error::LandingInUse`]; nothing is called then.
+    ///
+    /// # Safety
+    ///
+    /// As for [`call`](Self::call).
+    #[inline]
+    pub unsafe fn call_leavable(
+        &self,
+        callee: *mut VMOpaqueContext,
+        caller: *mut VMContext,
+        target: *const VMFunctionBody,
+        slots: &mut [S],
+        landing: &Landing,
+    ) -> Result<Outcome, Error> {
+        self.held.check(slots.len())?;
+        landing.check()?;
+        let (callee, caller) = (Word::new(callee.cast()), Word::new(caller.cast()));
+        let slots = slots.as_mut_ptr().cast();
+        let call = ArrayCall { callee, caller, target: target.cast(), slots };
+        // SAFETY: R2 and R3 as for `call`; no call uses the landing.
+        Ok(unsafe { enter_leavable(self.held.get(), call, landing) })
+    }
 }
 
-/// Calls functions of one signature in the C convention of this machine: no
-/// contexts, at most one result.
+/// Calls functions of one signature in the C convention of this machine, structures and
+/// variadic functions included.
 ///
 /// It is immutable and may be shared between threads. Making one takes one
 /// allocation; a call takes none, and no lock. For signatures known when the
 /// program is compiled there is [`c_trampoline!`](crate::c_trampoline).
 ///
-/// C types map to value types by their size and class: pointers and `long` are
-/// `i64`, `int` is `i32`, `double` is `f64`; on s390x an `unsigned int`, which C
-/// zero-extends there, is an `i64`. Variadic functions, structures by value and
-/// `long double` cannot be called. Smaller results (`char`, `short`, `bool`) leave
-/// the upper bits of their `i32` undefined: mask them.
+/// [`ValType`](crate::ValType) has a table of C's types, [`Type`](crate::Type) one of
+/// structures.
+///
+/// # Slots
+///
+/// A value of up to eight bytes takes one slot, little-endian at byte 0; what is above it
+/// may be anything. A larger one begins at a slot and takes as many as its bytes need,
+/// as the machine has it in memory, a `v128` little-endian; an empty structure takes
+/// none. [`argument`](Self::argument) says where parameter *i* begins. The result begins
+/// at slot 0; if it is a scalar of up to eight bytes, it is zero-extended to eight.
+/// [`slots`](Self::slots) says how many slots there must be.
+///
+/// Structures are passed by value: the slots hold their bytes, whatever the convention
+/// passes. The function may change its copy, not what is in the slots.
 ///
 /// ```
-/// use vmtrampoline::{CTrampoline, Signature, ValRaw};
+/// use vmtrampoline::{CTrampoline, ValRaw};
 ///
 /// extern "C" fn hypot(x: f64, y: f64) -> f64 {
 ///     x.hypot(y)
 /// }
 ///
-/// let signature: Signature = "(f64, f64) -> f64".parse()?;
-/// let trampoline = CTrampoline::new(&signature)?;
-/// let mut slots = [ValRaw::from(3.0), ValRaw::from(4.0)];
+/// let trampoline = CTrampoline::new(&"(f64, f64) -> f64".parse()?)?;
+/// let mut slots = [ValRaw::f64(3.0), ValRaw::f64(4.0)];
 /// // SAFETY: `hypot` has this signature.
 /// unsafe { trampoline.call(hypot as *const _, &mut slots)? };
-/// assert_eq!(f64::from_bits(slots[0].get_f64()), 5.0);
+/// assert_eq!(slots[0].get_f64(), 5.0);
+/// # Ok::<(), vmtrampoline::Error>(())
+/// ```
+///
+/// A structure and a variadic function:
+///
+/// ```
+/// use vmtrampoline::{CTrampoline, ValRaw};
+/// # use std::ffi::{c_char, c_int, c_void};
+///
+/// #[repr(C)]
+/// struct Fraction {
+///     numerator: i32,
+///     denominator: i32,
+/// }
+///
+/// extern "C" fn invert(x: Fraction) -> Fraction {
+///     Fraction { numerator: x.denominator, denominator: x.numerator }
+/// }
+///
+/// let trampoline = CTrampoline::new(&"({i32, i32}) -> {i32, i32}".parse()?)?;
+/// let mut slots = vec![ValRaw::default(); trampoline.slots()];
+/// ValRaw::write_bytes(&mut slots, [2i32, 3].map(i32::to_ne_bytes).as_flattened())?;
+/// // SAFETY: `invert` has this signature.
+/// unsafe { trampoline.call(invert as *const _, &mut slots)? };
+/// let mut bytes = [0; 8];
+/// ValRaw::read_bytes(&slots, &mut bytes)?;
+/// assert_eq!(bytes, [3i32, 2].map(i32::to_ne_bytes).as_flattened());
+///
+/// # unsafe extern "C" {
+/// #     fn snprintf(buffer: *mut c_char, size: usize, format: *const c_char, ...) -> c_int;
+/// # }
+/// let snprintf_one = CTrampoline::new(&"(ptr, size_t, ptr, ...f64) -> int".parse()?)?;
+/// let mut text = [0u8; 16];
+/// let mut slots = vec![ValRaw::default(); snprintf_one.slots()];
+/// slots[0] = ValRaw::ptr(text.as_mut_ptr());
+/// slots[1] = ValRaw::from(text.len() as u64);
+/// slots[2] = ValRaw::ptr(c"%.3f".as_ptr());
+/// slots[3] = ValRaw::f64(2.5);
+/// // SAFETY: this is how C calls `snprintf`.
+/// unsafe { snprintf_one.call(snprintf as *const c_void, &mut slots)? };
+/// assert_eq!((slots[0].get_i32(), &text[..5]), (5, &b"2.500"[..]));
 /// # Ok::<(), vmtrampoline::Error>(())
 /// ```
 #[derive(Clone)]
@@ -301,27 +396,37 @@ impl CTrampoline {
     ///
     /// [`Error::UnsupportedTarget`] where this crate has no assembly,
     /// [`Error::ResultsNotInAbi`] for more than one result,
-    /// [`Error::TypeNotInAbi`] for a `v128` on riscv64 and Windows.
+    /// [`Error::Unpromoted`] for a variadic parameter that C promotes,
+    /// [`Error::AlignmentNotInAbi`] for a structure on the stack of System V that is
+    /// aligned to more than 16, [`Error::TooLarge`] for more than [`Self::MAX_BYTES`].
     pub fn new(signature: &Signature) -> Result<CTrampoline, Error> {
         Self::for_slots(signature)
     }
 }
 
 impl<S: Slot> CTrampoline<S> {
+    /// The most bytes that the slots of a call have, scratch slots included, and the most
+    /// that it takes of the stack for arguments.
+    pub const MAX_BYTES: usize = MAX_BYTES;
+
     /// Calls `target` with the parameters in `slots`, and writes its result, if
-    /// it has one, to slot 0. See [`Trampoline::call`].
+    /// it has one, from slot 0 on. See [`Trampoline::call`].
+    ///
+    /// The bytes of scratch slots are unspecified afterwards. Slots of values without a
+    /// byte of the result keep theirs.
     ///
     /// # Errors
     ///
-    /// [`Error::TooFewSlots`] if the slice is shorter than max(parameters,
-    /// results); nothing is called then.
+    /// [`Error::TooFewSlots`] if the slice is shorter than [`slots`](Self::slots);
+    /// nothing is called then.
     ///
     /// # Safety
     ///
-    /// - `target` is the address of a C function of this signature, not
-    ///   variadic, and calling it with these parameters is sound. If it can
+    /// - `target` is the address of a C function of this signature, variadic if the
+    ///   signature is, and calling it with these parameters is sound. If it can
     ///   unwind, it is a `C-unwind` function.
-    /// - Bytes 0..8 of each parameter's slot are initialised, of a `v128` all 16.
+    /// - Of each parameter, as many bytes are initialised as its type has. Others of its slots
+    ///   may be uninitialised: they are moved, and nothing depends on them.
     /// - The stack has room for the arguments that do not go in registers.
     #[inline]
     pub unsafe fn call(&self, target: *const c_void, slots: &mut [S]) -> Result<(), Error> {
@@ -336,16 +441,44 @@ impl<S: Slot> CTrampoline<S> {
     ///
     /// # Safety
     ///
-    /// As for [`call`](Self::call), and for `slots` as for
-    /// [`Trampoline::call_unchecked`].
+    /// As for [`call`](Self::call), and `slots` points to [`slots`](Self::slots) slots,
+    /// aligned to 8, valid for reads and writes, which no other code accesses until this
+    /// returns. If that is no slot at all, `slots` may be null or dangling.
     #[inline]
     pub unsafe fn call_unchecked(&self, target: *const c_void, slots: *mut S) {
         let descriptor = self.held.get();
         // SAFETY: R2 (slots) and what is in them are this function's own conditions.
-        let call = unsafe { c_call(descriptor, target, slots.cast()) };
+        let call = unsafe { c_call(&descriptor.header, target, slots.cast()) };
         // SAFETY: R2 (slots) and R3 (target) are this function's own conditions, and
         // `c_call` has read what R3 wants of plain C; both constructors see to it
         // that the descriptor is of the C convention.
         unsafe { enter(descriptor, call) }
+    }
+
+    /// [`call`](Self::call) so that the call can be [left](Landing) for `landing`; see
+    /// [`Trampoline::call_leavable`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`call`](Self::call), and [`Error::LandingInUse`]; nothing is called then.
+    ///
+    /// # Safety
+    ///
+    /// As for [`call`](Self::call).
+    #[inline]
+    pub unsafe fn call_leavable(
+        &self,
+        target: *const c_void,
+        slots: &mut [S],
+        landing: &Landing,
+    ) -> Result<Outcome, Error> {
+        self.held.check(slots.len())?;
+        landing.check()?;
+        let descriptor = self.held.get();
+        // SAFETY: there are as many slots as R2 asks for; what is in them is our own
+        // condition.
+        let call = unsafe { c_call(&descriptor.header, target, slots.as_mut_ptr().cast()) };
+        // SAFETY: R2 and R3 as for `call`; no call uses the landing.
+        Ok(unsafe { enter_leavable(descriptor, call, landing) })
     }
 }

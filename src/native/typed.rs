@@ -45,7 +45,7 @@ use crate::{
 /// let mut slots = [ValRaw::i32(7), ValRaw::from(2.5)];
 /// // SAFETY: `scale` has this signature, and there is a slot for each parameter.
 /// unsafe { SCALE(null_mut(), null_mut(), scale as *const _, slots.as_mut_ptr()) };
-/// assert_eq!(f64::from_bits(slots[0].get_f64()), 17.5);
+/// assert_eq!(slots[0].get_f64(), 17.5);
 /// ```
 ///
 /// So a table of host functions needs nothing at run time:
@@ -64,7 +64,7 @@ use crate::{
 ///
 /// ```compile_fail,E0277
 /// # use vmtrampoline::{VMTrampoline, pointer};
-/// const P: VMTrampoline = pointer::<fn(i32, u8)>(); // error: `u8` is not a value type
+/// const P: VMTrampoline = pointer::<fn(i32, u8)>(); // error: `u8` is not a value type of the VM convention
 /// ```
 ///
 /// Where this crate has no assembly, signatures without `v128` compile all the
@@ -99,39 +99,63 @@ pub const fn pointer_unwind<F: TypedSignature>() -> VMTrampolineUnwind {
 }
 
 impl Signature {
-    /// The signature of a `fn` type.
+    /// The signature of a `fn` type: of [`TypedScalar`]s.
     ///
     /// ```
     /// # use vmtrampoline::Signature;
     /// let signature = Signature::of::<fn(i32, f64) -> (i64, f32)>();
     /// assert_eq!(signature.to_string(), "(i32, f64) -> (i64, f32)");
+    ///
+    /// let signature = Signature::of::<fn(*const u8, u32) -> bool>();
+    /// assert_eq!(signature.to_string(), "(ptr, u32) -> bool");
     /// ```
-    pub fn of<F: TypedSignature>() -> Signature {
+    pub fn of<F: ScalarSignature>() -> Signature {
         let types = |types: &'static [ValType]| types.iter().copied();
         Signature::new(types(F::PARAMS), types(F::RESULTS)).expect("fewer than the limits")
     }
 }
 
-/// A type that parameters and results of [`pointer()`] can have: `i32` and `u32`,
-/// `i64` and `u64`, `f32`, `f64`, `u128` for `v128`, and pointers for `i64`,
-/// `funcref` and `externref`.
+/// A type that parameters and results of [`Signature::of`] can have: `bool`, `i8` to
+/// `i64`, `u8` to `u64`, `f32`, `f64`, `u128` for `v128`, and pointers.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a value type",
+    message = "`{Self}` is not a scalar type",
+    label = "not a scalar type",
+    note = "scalar types are `bool`, `i8` to `i64`, `u8` to `u64`, `f32`, `f64`, \
+            `u128` (for v128), `*const T` and `*mut T`; \
+            structures are built by `Type::structure` or parsed"
+)]
+pub trait TypedScalar: sealed::Scalar {}
+
+/// What a function of [`Signature::of`] returns: `()`, a [`TypedScalar`], or a tuple of
+/// 2 to 16 of them.
+pub trait ScalarResults: sealed::Types {}
+
+/// A `fn` type of up to 16 [`TypedScalar`]s, for [`Signature::of`].
+pub trait ScalarSignature: sealed::Signature {}
+
+/// A type that parameters and results of [`pointer()`] can have: `i32`, `i64`, `u64`,
+/// `f32`, `f64`, `u128` for `v128`, and pointers, which serve for `funcref` and
+/// `externref`, too.
+///
+/// `u32` is none: the VM convention has one type of 32 bits, which some machines
+/// sign-extend.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a value type of the VM convention",
     label = "not a value type",
-    note = "value types are `i32`, `u32`, `i64`, `u64`, `f32`, `f64`, `u128` (for v128), \
+    note = "value types are `i32`, `i64`, `u64`, `f32`, `f64`, `u128` (for v128), \
             `*const T` and `*mut T`"
 )]
-pub trait TypedValue: sealed::Value {}
+pub trait TypedValue: TypedScalar + sealed::Value {}
 
 /// What a function of [`pointer()`] returns: `()`, a [`TypedValue`], or a tuple of 2
 /// to 16 of them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a value type nor a tuple of 2 to 16 of them",
     label = "not the result of a signature",
-    note = "value types are `i32`, `u32`, `i64`, `u64`, `f32`, `f64`, `u128` (for v128), \
+    note = "value types are `i32`, `i64`, `u64`, `f32`, `f64`, `u128` (for v128), \
             `*const T` and `*mut T`"
 )]
-pub trait TypedResults: sealed::Results {}
+pub trait TypedResults: ScalarResults + sealed::Results {}
 
 /// A signature in Rust types, such as `fn(i32, f64) -> (i64, f32)`: see
 /// [`pointer()`].
@@ -141,16 +165,27 @@ pub trait TypedResults: sealed::Results {}
     note = "a signature is a type like `fn(i32, f64) -> (i64, f32)`, with at most 16 parameters; \
             larger ones have `Trampoline::pointer`"
 )]
-pub trait TypedSignature: sealed::Signature {}
+pub trait TypedSignature: ScalarSignature + sealed::Pointer {}
 
 /// What the traits are made of. Nobody else can implement them, as the safety of
 /// a pointer rests on them.
 mod sealed {
     use super::*;
 
-    pub trait Value: Copy {
+    pub trait Scalar: Copy {
         const TYPE: ValType;
+    }
 
+    pub trait Types {
+        const TYPES: &'static [ValType];
+    }
+
+    pub trait Signature {
+        const PARAMS: &'static [ValType];
+        const RESULTS: &'static [ValType];
+    }
+
+    pub trait Value: Scalar {
         /// Reads the value at the start of a slot.
         ///
         /// # Safety
@@ -167,8 +202,7 @@ mod sealed {
         unsafe fn write(self, slot: *mut ValRaw);
     }
 
-    pub trait Results {
-        const TYPES: &'static [ValType];
+    pub trait Results: Types {
         /// What comes back in a register.
         type First;
         /// What comes back in the return area, if there are two results or more.
@@ -183,21 +217,51 @@ mod sealed {
         unsafe fn write(first: Self::First, rest: *const Self::Rest, slots: *mut ValRaw);
     }
 
-    pub trait Signature {
-        const PARAMS: &'static [ValType];
-        const RESULTS: &'static [ValType];
+    pub trait Pointer: Signature {
         const POINTER: VMTrampolineUnwind;
     }
 }
 
+/// Scalar types.
+macro_rules! scalars {
+    ($($ty:ty $(where $generic:ident)?, $value:ident;)*) => {$(
+        impl$(<$generic>)? TypedScalar for $ty {}
+
+        impl$(<$generic>)? sealed::Scalar for $ty {
+            const TYPE: ValType = ValType::$value;
+        }
+
+        impl$(<$generic>)? ScalarResults for $ty {}
+
+        impl$(<$generic>)? sealed::Types for $ty {
+            const TYPES: &'static [ValType] = &[ValType::$value];
+        }
+    )*};
+}
+
+scalars! {
+    bool, Bool;
+    i8, I8;
+    u8, U8;
+    i16, I16;
+    u16, U16;
+    i32, I32;
+    u32, U32;
+    i64, I64;
+    u64, U64;
+    f32, F32;
+    f64, F64;
+    u128, V128;
+    *const T where T, Ptr;
+    *mut T where T, Ptr;
+}
+
 /// Value types: how they are made from and turned into what lies in a slot.
 macro_rules! values {
-    ($($ty:ty $(where $generic:ident)?, $value:ident, $read:expr, $write:expr;)*) => {$(
+    ($($ty:ty $(where $generic:ident)?, $read:expr, $write:expr;)*) => {$(
         impl$(<$generic>)? TypedValue for $ty {}
 
         impl$(<$generic>)? sealed::Value for $ty {
-            const TYPE: ValType = ValType::$value;
-
             #[inline(always)]
             unsafe fn read(slot: *const ValRaw) -> Self {
                 // SAFETY: our own condition; nothing here is aligned to more than 8.
@@ -214,7 +278,6 @@ macro_rules! values {
         impl$(<$generic>)? TypedResults for $ty {}
 
         impl$(<$generic>)? sealed::Results for $ty {
-            const TYPES: &'static [ValType] = &[ValType::$value];
             type First = Self;
             type Rest = ();
 
@@ -230,15 +293,14 @@ macro_rules! values {
 // Slots are little-endian. Scalars are read at their own width and written as
 // eight bytes.
 values! {
-    i32, I32, i32::from_le, |value| u64::from(value as u32).to_le();
-    u32, I32, u32::from_le, |value| u64::from(value).to_le();
-    i64, I64, i64::from_le, i64::to_le;
-    u64, I64, u64::from_le, u64::to_le;
-    f32, F32, |bits| f32::from_bits(u32::from_le(bits)), |value: f32| u64::from(value.to_bits()).to_le();
-    f64, F64, |bits| f64::from_bits(u64::from_le(bits)), |value: f64| value.to_bits().to_le();
-    u128, V128, ValRaw::get_v128, ValRaw::v128;
-    *const T where T, I64, |bits| pointee::<T>(bits).cast_const(), |value: *const T| bits(value);
-    *mut T where T, I64, pointee, |value: *mut T| bits(value);
+    i32, i32::from_le, |value| u64::from(value as u32).to_le();
+    i64, i64::from_le, i64::to_le;
+    u64, u64::from_le, u64::to_le;
+    f32, |bits| f32::from_bits(u32::from_le(bits)), |value: f32| u64::from(value.to_bits()).to_le();
+    f64, |bits| f64::from_bits(u64::from_le(bits)), |value: f64| value.to_bits().to_le();
+    u128, ValRaw::get_v128, ValRaw::v128;
+    *const T where T, |bits| pointee::<T>(bits).cast_const(), |value: *const T| bits(value);
+    *mut T where T, pointee, |value: *mut T| bits(value);
 }
 
 fn pointee<T>(bits: u64) -> *mut T {
@@ -249,10 +311,15 @@ fn bits<T>(value: *const T) -> u64 {
     (value.expose_provenance() as u64).to_le()
 }
 
+impl ScalarResults for () {}
+
+impl sealed::Types for () {
+    const TYPES: &'static [ValType] = &[];
+}
+
 impl TypedResults for () {}
 
 impl sealed::Results for () {
-    const TYPES: &'static [ValType] = &[];
     type First = ();
     type Rest = ();
 
@@ -274,8 +341,13 @@ macro_rules! results {
     (($R0:ident 0) $(($R:ident $i:literal))*) => {
         impl<$R0: TypedValue, $($R: TypedValue),*> TypedResults for ($R0, $($R),*) {}
 
-        impl<$R0: TypedValue, $($R: TypedValue),*> sealed::Results for ($R0, $($R),*) {
+        impl<$R0: TypedScalar, $($R: TypedScalar),*> ScalarResults for ($R0, $($R),*) {}
+
+        impl<$R0: TypedScalar, $($R: TypedScalar),*> sealed::Types for ($R0, $($R),*) {
             const TYPES: &'static [ValType] = &[$R0::TYPE, $($R::TYPE),*];
+        }
+
+        impl<$R0: TypedValue, $($R: TypedValue),*> sealed::Results for ($R0, $($R),*) {
             type First = $R0;
             type Rest = Rest<$($R),*>;
 
@@ -341,10 +413,18 @@ macro_rules! signatures {
         const _: () = {
             impl<$($P: TypedValue,)* R: TypedResults> TypedSignature for fn($($P),*) -> R {}
 
-            impl<$($P: TypedValue,)* R: TypedResults> sealed::Signature for fn($($P),*) -> R {
+            impl<$($P: TypedScalar,)* R: ScalarResults> ScalarSignature for fn($($P),*) -> R {}
+
+            impl<$($P: TypedScalar,)* R: ScalarResults> sealed::Signature for fn($($P),*) -> R {
                 const PARAMS: &'static [ValType] = &[$($P::TYPE),*];
                 const RESULTS: &'static [ValType] = R::TYPES;
-                const POINTER: VMTrampolineUnwind = if agree(Self::PARAMS, Self::RESULTS) {
+            }
+
+            impl<$($P: TypedValue,)* R: TypedResults> sealed::Pointer for fn($($P),*) -> R {
+                const POINTER: VMTrampolineUnwind = if agree(
+                    <Self as sealed::Signature>::PARAMS,
+                    <Self as sealed::Signature>::RESULTS,
+                ) {
                     shim::<$($P,)* R>
                 } else {
                     assembled::<Self>
@@ -437,11 +517,12 @@ const fn agree(params: &[ValType], results: &[ValType]) -> bool {
     }
     let (mut vm, mut c) = (Assigner::new(vm), Assigner::new(c));
     // In C, contexts and return pointer are parameters like any other.
-    c.place(ValType::I64);
-    c.place(ValType::I64);
+    place(&mut c, ValType::Ptr);
+    place(&mut c, ValType::Ptr);
     let mut i = 0;
     while i < params.len() {
-        if matches!(params[i], ValType::V128) || !same(vm.place(params[i]), c.place(params[i])) {
+        let ty = params[i];
+        if matches!(ty, ValType::V128) || !same(place(&mut vm, ty), place(&mut c, ty)) {
             return false;
         }
         i += 1;
@@ -453,16 +534,22 @@ const fn agree(params: &[ValType], results: &[ValType]) -> bool {
         }
         i += 1;
     }
-    results.len() < 2 || same(Some(vm.return_pointer()), c.place(ValType::I64))
+    results.len() < 2 || same(vm.return_pointer(), place(&mut c, ValType::Ptr))
 }
 
-const fn same(one: Option<Place>, other: Option<Place>) -> bool {
+/// The place of a scalar that is in one piece.
+const fn place(assigner: &mut Assigner<'_>, ty: ValType) -> Place {
+    match assigner.argument(&[ty as u16], 0, true) {
+        Ok(pieces) => pieces.as_slice()[0].location,
+        Err(_) => panic!("all conventions pass scalars"),
+    }
+}
+
+const fn same(one: Place, other: Place) -> bool {
     use Place::*;
     match (one, other) {
-        (Some(Integer(a)), Some(Integer(b)))
-        | (Some(Float(a)), Some(Float(b)))
-        | (Some(Vector(a)), Some(Vector(b))) => a == b,
-        (Some(Stack(a)), Some(Stack(b))) => a == b,
+        (Integer(a), Integer(b)) | (Float(a), Float(b)) | (Vector(a), Vector(b)) => a == b,
+        (Stack(a), Stack(b)) => a == b,
         _ => false,
     }
 }
@@ -486,7 +573,7 @@ unsafe extern "C-unwind" fn assembled<F: TypedSignature>(
 /// The trampoline of a signature.
 trait Assembled: TypedSignature {
     const DESCRIPTOR: &'static Descriptor =
-        &Descriptor::<[u16; LISTS]>::constant(Convention::Vm, Self::PARAMS, Self::RESULTS);
+        &Descriptor::<[u16; LISTS]>::of_types(Convention::Vm, Self::PARAMS, Self::RESULTS);
     const TRAMPOLINE: &'static Trampoline = &Trampoline::from_descriptor(Self::DESCRIPTOR);
 }
 
