@@ -9,6 +9,7 @@ mod common;
 
 use std::ffi::c_void;
 
+use common::scalars;
 use common::{
     c::{Compiled, c_type, declared, drawn},
     case::{Case, Subject, abi, value},
@@ -26,7 +27,7 @@ fn callee(name: &str, case: &Case) -> String {
         .enumerate()
         .map(|(i, ty)| format!("{} p{i}", c_type(ty)))
         .collect();
-    let results = case.signature.results();
+    let results = scalars::results(&case.signature);
     let result = results.first().map_or("void", |ty| c_type(*ty));
     let mut text = format!("{result} {name}({}) {{\n", params.join(", "));
     for i in 0..params.len() {
@@ -57,14 +58,15 @@ fn check(case: &Case, library: &Compiled, index: usize) -> Result<(), String> {
     let target = library.symbol(&format!("f{index}")).cast::<c_void>();
     let signature = &case.signature;
     for ((to, result), ty) in
-        library.values("results").iter_mut().zip(case.results()).zip(signature.results())
+        library.values("results").iter_mut().zip(case.results()).zip(scalars::results(signature))
     {
-        to[..ty.size()].copy_from_slice(&native(result, ty.size()));
+        to[..scalars::size(ty)].copy_from_slice(&native(result, scalars::size(ty)));
     }
 
-    let slots = case.slots(signature.slots());
+    let slots = case.slots(scalars::slots(signature));
     let contexts = case.contexts().map(|context| (ValType::I64, context as u128));
-    let params = signature.params().iter().zip(&slots).map(|(&ty, &slot)| (ty, value(slot, ty)));
+    let params =
+        scalars::params(signature).into_iter().zip(&slots).map(|(ty, &slot)| (ty, value(slot, ty)));
     let contexts = &contexts[..case.layout().contexts().len()];
     let expected: Vec<_> = contexts.iter().copied().chain(params).collect();
     for subject in Subject::all(case.convention, signature) {
@@ -78,7 +80,7 @@ fn check(case: &Case, library: &Compiled, index: usize) -> Result<(), String> {
         for (i, (&(ty, must), found)) in
             expected.iter().zip(library.values("arguments")).enumerate()
         {
-            let is = from_native(&found[..ty.size()]);
+            let is = from_native(&found[..scalars::size(ty)]);
             if is != must {
                 return wrong(&format!("argument {i}: {is:#x}, not {must:#x}"));
             }

@@ -9,6 +9,7 @@ mod common;
 
 use std::{ffi::c_void, mem::transmute};
 
+use common::scalars;
 use common::{
     c::{Compiled, c_type, declared, drawn},
     case::{Case, abi, signature, value},
@@ -23,7 +24,7 @@ const CALLERS: usize = 500;
 
 /// The caller of a case, in C.
 fn caller(name: &str, case: &Case) -> String {
-    let (params, results) = (declared(case), case.signature.results());
+    let (params, results) = (declared(case), scalars::results(&case.signature));
     let types: Vec<_> = params.iter().map(|&ty| c_type(ty)).collect();
     let result = results.first().map_or("void", |&ty| c_type(ty));
     let list = if types.is_empty() { "void".into() } else { types.join(", ") };
@@ -59,18 +60,19 @@ fn check(case: &Case, library: &Compiled, index: usize) -> Result<(), String> {
     for shape in Hosted::SHAPES {
         *library.values("results") = [[0xa5; 16]; 100];
         case.judged(shape, |given, code| {
-            let params = signature.params().iter().zip(case.slots(signature.slots()));
-            let params = params.map(|(&ty, slot)| (ty, value(slot, ty)));
+            let params =
+                scalars::params(signature).into_iter().zip(case.slots(scalars::slots(signature)));
+            let params = params.map(|(ty, slot)| (ty, value(slot, ty)));
             let given = given[..contexts].iter().map(|&context| (ValType::I64, context as u128));
             for (to, (ty, value)) in library.values("arguments").iter_mut().zip(given.chain(params))
             {
-                to[..ty.size()].copy_from_slice(&native(value, ty.size()));
+                to[..scalars::size(ty)].copy_from_slice(&native(value, scalars::size(ty)));
             }
             f(code);
         })?;
-        let results = case.results().into_iter().zip(signature.results());
+        let results = case.results().into_iter().zip(scalars::results(signature));
         for (i, ((must, ty), is)) in results.zip(library.values("results")).enumerate() {
-            let is = from_native(&is[..ty.size()]);
+            let is = from_native(&is[..scalars::size(ty)]);
             if is != must {
                 return Err(format!("{signature}, {shape:?}: result {i}: {is:#x}, not {must:#x}"));
             }

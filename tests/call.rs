@@ -6,20 +6,22 @@ mod common;
 
 use std::{ffi::c_void, iter::repeat_n, ptr::null_mut};
 
+use common::scalars;
 use common::{
     c::c_agrees,
     case::{Case, Ground, Route, Subject, abi, cases, signature},
     guarded::Edge,
     hosted::every_host_path,
+    leavable::{self, Exit},
     native,
-    paths::every_path,
-    recorder::checked,
+    paths::{every_hidden_path, every_path},
+    recorder::{Unused, checked},
     strategies::{passes, signatures},
 };
 use proptest::prelude::*;
 use vmtrampoline::{
-    CTrampoline, Error, Signature, Trampoline, VMContext, VMOpaqueContext, ValRaw, ValType, Value,
-    c_trampoline,
+    CTrampoline, Error, Landing, Outcome, Signature, Trampoline, VMContext, VMOpaqueContext,
+    ValRaw, ValType, ValueIndex, c_trampoline,
     private::{Convention, Shape},
     trampoline,
 };
@@ -82,7 +84,10 @@ fn shapes() {
         () => (6, 1),
     };
     let shapes = |integers| {
-        check(Convention::Vm, &Signature::new(repeat_n(ValType::I64, integers), []).unwrap())
+        check(
+            Convention::Vm,
+            &Signature::new(repeat_n(ValType::I64, integers), ValType::NONE).unwrap(),
+        )
     };
     assert_eq!(shapes(registers), Shape::ALL[1..]);
     assert_eq!(shapes(registers + 1), Shape::ALL[2..]);
@@ -105,7 +110,7 @@ fn edge_cases() {
 
 #[test]
 fn a_thousand_values() {
-    for ty in ValType::ALL {
+    for ty in ValType::WASM {
         for (params, results) in [(1000, 0), (1000, 1), (0, 1000), (1000, 1000), (999, 2)] {
             let types = |n| repeat_n(ty, n);
             if passes(abi(Convention::Vm), ty) {
@@ -126,7 +131,13 @@ fn every_path_is_a_call() {
     let ground = Ground::new();
     every_path(|case, subject, route| {
         case.call(&case.layout(), subject, route, Edge::End, &ground).unwrap();
+        if let Route::Body = route {
+            let route = Route::Leavable(leavable::address());
+            case.call(&case.layout(), subject, route, Edge::End, &ground).unwrap();
+        }
     });
+    every_hidden_path().unwrap();
+    leave_once();
     native! {
         unsafe fn host(
             _: *mut VMOpaqueContext,
@@ -137,10 +148,32 @@ fn every_path_is_a_call() {
         }
     }
     every_host_path(host, |name, code, arguments| {
-        // SAFETY: the arguments of its signature; `host` ignores its slots.
-        let left = unsafe { checked(code, &arguments) };
-        assert_eq!(left.lost, [""; 0], "{name}");
+        for unused in Unused::BOTH {
+            // SAFETY: the arguments of its signature; `host` ignores its slots.
+            let left = unsafe { checked(code, &arguments, unused) };
+            assert_eq!(left.lost, [""; 0], "{name}, {unused:?}");
+        }
     });
+}
+
+/// Leaves a call, by `leave` and as a signal handler does.
+fn leave_once() {
+    let case = Case::new(Convention::Vm, parse("()"), 1);
+    let subject = Subject::new(Convention::Vm, &case.signature, Shape::Bare).unwrap();
+    leavable::left(&case, &subject, leavable::address(), Exit::Landed).unwrap();
+    native! {
+        fn leaves(landing: *mut VMOpaqueContext, _: *mut VMContext) {
+            // SAFETY: the landing of the call below.
+            unsafe { (*landing.cast::<Landing>()).leave(1) }
+        }
+    }
+    let landing = Landing::new();
+    let (callee, caller) = ((&raw const landing).cast_mut().cast(), null_mut());
+    // SAFETY: the callee leaves by its callee context.
+    let outcome = unsafe {
+        trampoline!(()).call_leavable(callee, caller, leaves as *const _, &mut [], &landing)
+    };
+    assert_eq!(outcome, Ok(Outcome::Left(1)));
 }
 
 /// The calls whose instructions .ci/instructions counts: those of the signatures that the
@@ -214,15 +247,19 @@ fn too_few_slots_call_nothing() {
 
 #[test]
 fn a_vector_does_not_fit_eight_bytes() {
-    if !passes(abi(Convention::C), ValType::V128) {
+    if !passes(abi(Convention::Vm), ValType::V128) {
         return; // it does not fit the convention in the first place
     }
     let error = |text| Trampoline::<u64>::for_slots(&parse(text)).expect_err(text);
-    assert_eq!(error("(i32, v128)"), Error::TypeNotInSlot { value: Value::Param(1) });
-    assert_eq!(error("(i32) -> v128"), Error::TypeNotInSlot { value: Value::Result(0) });
-    assert_eq!(error("() -> (i32, i64, v128)"), Error::TypeNotInSlot { value: Value::Result(2) });
-    let error = CTrampoline::<u64>::for_slots(&parse("(v128)")).unwrap_err();
-    assert_eq!(error, Error::TypeNotInSlot { value: Value::Param(0) });
+    assert_eq!(error("(i32, v128)"), Error::TypeNotInSlot { value: ValueIndex::Param(1) });
+    assert_eq!(error("(i32) -> v128"), Error::TypeNotInSlot { value: ValueIndex::Result(0) });
+    assert_eq!(
+        error("() -> (i32, i64, v128)"),
+        Error::TypeNotInSlot { value: ValueIndex::Result(2) }
+    );
+    // In C it takes two slots.
+    let c = CTrampoline::<u64>::for_slots(&parse("(v128, i32)")).unwrap();
+    assert_eq!([0, 1, 2].map(|i| c.argument(i)), [0, 2, 3]);
     let fits = "(i32, i64, f32, f64, funcref, externref) -> (f64, f32, i64, i32)";
     let small = Trampoline::<u64>::for_slots(&parse(fits)).unwrap();
     assert_eq!((small.signature(), small.slots()), (parse(fits), 6));
@@ -252,7 +289,7 @@ fn constants_equal_what_is_made_at_run_time() {
     assert_eq!(vm.signature(), parse(text));
     assert_eq!(vm, VM);
     assert_eq!(vm.clone(), VM.clone());
-    assert_eq!(CTrampoline::new(&parse("(i64, f32) -> f32")).unwrap(), C);
+    assert_eq!(CTrampoline::new(&parse("(ptr, f32) -> f32")).unwrap(), C);
     assert_eq!(format!("{VM:?}"), format!("Trampoline({})", vm.signature()));
     assert_ne!(C, c_trampoline!((i64, f64) -> f32));
     assert_eq!(trampoline!((i32,) -> ()).signature(), parse("(i32)"));
@@ -275,8 +312,8 @@ macro_rules! rustc {
             } }
             let signature = parse(concat!("(", $(stringify!($ty), ", ",)* "i32) -> ", stringify!($r)));
             // The text has one parameter more than the callees, for its commas.
-            let params = &signature.params()[..signature.params().len() - 1];
-            let signature = Signature::new(params.to_vec(), signature.results().to_vec()).unwrap();
+            let params = &scalars::params(&signature)[..signature.params().len() - 1];
+            let signature = Signature::new(params.to_vec(), scalars::results(&signature).to_vec()).unwrap();
             #[allow(unused_mut, unused_variables)] // there may be no parameter
             let mut next = 0;
             $(next += 3; let $p = next as $ty;)*
@@ -364,6 +401,6 @@ fn rustc_many_results() {
     // SAFETY: the signature of `divide`.
     unsafe { trampoline.call(null_mut(), null_mut(), divide as *const _, &mut slots).unwrap() };
     assert_eq!((slots[0].get_i32(), slots[1].get_i32()), (-3, -2));
-    assert_eq!(f64::from_bits(slots[2].get_f64()), -3.4);
+    assert_eq!(slots[2].get_f64(), -3.4);
     assert_eq!(slots[3].get_i64(), -17 << 32);
 }

@@ -6,22 +6,25 @@
 mod common;
 
 use std::{
+    cell::{Cell, RefCell},
     cmp::Ordering as Order,
-    env,
-    ffi::{CStr, OsStr, c_int, c_void},
-    mem::transmute,
-    os::unix::process::ExitStatusExt,
+    ffi::{CStr, c_int, c_void},
+    mem::{self, transmute},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    process::Command,
     ptr::null_mut,
+    rc::Rc,
     sync::{
         Mutex, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    thread,
 };
 
-use common::{c::Compiled, native};
-use vmtrampoline::{Callback, Error, HostFunc, Signature, VMContext, VMOpaqueContext, ValRaw};
+use common::{aborts::aborts, c::Compiled, native};
+use vmtrampoline::{
+    Abi, Callback, Error, HostFunc, LocalCallback, Signature, VMContext, VMOpaqueContext, ValRaw,
+    ValueIndex,
+};
 
 fn parse(text: &str) -> Signature {
     text.parse().expect(text)
@@ -207,9 +210,9 @@ fn a_thread_starts_in_a_callback() {
     let library = library();
     let in_thread =
         function!(library, "library_in_thread", extern "C" fn(Start, *mut c_void) -> *mut c_void);
-    let here = std::thread::current().id();
+    let here = thread::current().id();
     let start = Callback::new(&parse("(ptr) -> ptr"), |slots| {
-        assert_ne!(std::thread::current().id(), here);
+        assert_ne!(thread::current().id(), here);
         slots[0] = ValRaw::i64(pointee::<i64>(slots[0]) * 2);
     })
     .unwrap();
@@ -229,7 +232,7 @@ fn a_callback_takes_floats() {
         extern "C" fn(F, f64, f64, c_int, *const c_void) -> f64
     );
     let square = Callback::new(&parse("(f64, ptr) -> f64"), |slots| {
-        let x = f64::from_bits(slots[0].get_f64());
+        let x = slots[0].get_f64();
         slots[0] = ValRaw::from(x * x * pointee::<f64>(slots[1]));
     })
     .unwrap();
@@ -252,7 +255,7 @@ fn small_types_are_cut_to_size() {
         // SAFETY: the library passes a string.
         let name = unsafe { CStr::from_ptr(name) }.to_str().unwrap();
         let [kind, x, y, wide] = [0, 1, 2, 3].map(|i| slots[i].get_i32());
-        let scale = f32::from_bits(slots[4].get_f32());
+        let scale = slots[4].get_f32();
         let event = (kind as u8 as char, x as i16, y as i16, wide as u8, scale, name);
         seen.lock().unwrap().push(event);
         slots[0] = ValRaw::i32((name == "odd").into());
@@ -293,16 +296,27 @@ fn raw_callbacks_have_data() {
     assert_eq!(unsafe { code(2) }, 42);
 }
 
+/// Where they are a fixed number. (`many.rs` is for where they are not.)
 #[test]
+#[cfg(not(vmtrampoline_mmap))]
 fn callbacks_can_be_used_up() {
     type Get = unsafe extern "C" fn() -> i32;
     let _all = POOL.write().unwrap_or_else(PoisonError::into_inner);
     let signature = parse("() -> i32");
     let make = |i: usize| Callback::new(&signature, move |slots| slots[0] = ValRaw::i32(i as i32));
-    let mut callbacks: Vec<_> = (0..Callback::CAPACITY).map(|i| make(i).unwrap()).collect();
+    let mut callbacks: Vec<_> = (0..).map_while(|i| make(i).ok()).collect();
+    // That of a key, of another test, lives for ever.
+    let expected = Callback::CAPACITY - 1..=Callback::CAPACITY;
+    assert!(expected.contains(&callbacks.len()));
     let error = make(0).unwrap_err();
-    assert_eq!(error, Error::CallbacksExhausted { capacity: Callback::CAPACITY });
-    assert_eq!(error.to_string(), "no room for another callback: 1024 exist already");
+    let limit = if cfg!(feature = "mmap") {
+        "this system has no more thunks"
+    } else {
+        "the crate's feature `mmap` is off"
+    };
+    assert_eq!(error, Error::CallbacksExhausted { capacity: Callback::CAPACITY, limit });
+    let says = format!("no room for another callback: 1024 exist already, and {limit}");
+    assert_eq!(error.to_string(), says);
 
     let check = |callbacks: &[Callback<'_>]| {
         for (i, callback) in callbacks.iter().enumerate() {
@@ -313,7 +327,7 @@ fn callbacks_can_be_used_up() {
     };
     check(&callbacks);
     let codes: std::collections::HashSet<_> = callbacks.iter().map(Callback::code).collect();
-    assert_eq!(codes.len(), Callback::CAPACITY);
+    assert_eq!(codes.len(), callbacks.len());
 
     // One that is dropped makes room for one.
     let dropped = callbacks.remove(500);
@@ -328,7 +342,7 @@ fn callbacks_can_be_used_up() {
 #[test]
 fn threads_take_callbacks_at_the_same_time() {
     let _some = some();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for n in 0..4 {
             scope.spawn(move || {
                 for i in 0..500 {
@@ -360,30 +374,130 @@ fn panics_unwind_where_they_may() {
         unsafe { code(7) }
     }
     let _some = some();
-    let callback = Callback::new_unwind(&parse("(i32) -> i32"), |slots| {
-        // No hook: its message would only be noise.
-        resume_unwind(Box::new(slots[0].get_i32()));
-    })
-    .unwrap();
-    let code = pointer!(callback, unsafe extern "C-unwind" fn(i32) -> i32);
-    let caught = catch_unwind(AssertUnwindSafe(|| caller(code)));
+    // What is captured says nothing about panics, and yet no one has to assert anything.
+    // No hook: its message would only be noise.
+    let throw: Box<dyn Fn(i32) + Send + Sync> = Box::new(|n| resume_unwind(Box::new(n)));
+    let callback =
+        Callback::new_unwind(&parse("(i32) -> i32"), move |slots| throw(slots[0].get_i32()));
+    let callback = callback.unwrap();
+    let caught =
+        catch_unwind(|| caller(pointer!(callback, unsafe extern "C-unwind" fn(i32) -> i32)));
     assert_eq!(*caught.unwrap_err().downcast::<i32>().unwrap(), 7);
     assert_eq!(DROPPED.load(Relaxed), 1);
 }
 
-/// Runs a test that is to abort; what it says on standard error. Where an emulator
-/// runs us, the environment variable VMTRAMPOLINE_RUNNER says which.
-fn aborts(name: &str) -> String {
-    let runner = env::var("VMTRAMPOLINE_RUNNER").unwrap_or_default();
-    let program = env::current_exe().unwrap();
-    let mut words = runner.split_whitespace().map(OsStr::new).chain([program.as_os_str()]);
-    let mut child = Command::new(words.next().expect("a program"));
-    child.args(words).args(["--exact", name, "--ignored", "--nocapture"]);
-    // The emulated system's libraries are not for the emulator.
-    let output = child.env_remove("LD_LIBRARY_PATH").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{said}");
-    said
+/// A closure of this thread is called wherever this thread runs: by a library, in the
+/// destructor of a key, in a signal handler on another stack.
+#[test]
+fn local_callbacks_are_called_in_their_thread() {
+    let _some = some();
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let compare = LocalCallback::new(&parse("(ptr, ptr) -> i32"), {
+        let log = log.clone();
+        move |slots| {
+            let [a, b] = [0, 1].map(|i| pointee::<u8>(slots[i]));
+            log.borrow_mut().push([a, b]);
+            slots[0] = ValRaw::i32(a.cmp(&b) as i32);
+        }
+    });
+    let (compare, mut list) = (compare.unwrap(), [2u8, 1]);
+    let code = pointer!(compare, Compare);
+    // SAFETY: the list, and a function that compares its elements.
+    unsafe { libc::qsort(list.as_mut_ptr().cast(), 2, 1, Some(code)) };
+    // A library may compare more often: AddressSanitizer's own looks at the list first.
+    log.borrow_mut().dedup();
+    assert_eq!((list, log.take()), ([1, 2], vec![[2, 1]]));
+    drop(compare);
+    assert_eq!(Rc::strong_count(&log), 1);
+}
+
+#[test]
+fn destructors_of_keys_are_callbacks() {
+    type Destructor = unsafe extern "C" fn(*mut c_void);
+    static SUM: AtomicUsize = AtomicUsize::new(0);
+    let _some = some();
+    let mut keys = [0; 2];
+    let callback = Callback::new(&parse("(ptr)"), |slots| {
+        SUM.fetch_add(slots[0].get_u64() as usize, Relaxed);
+    });
+    let callback = callback.unwrap();
+    let code = pointer!(callback, Destructor);
+    // SAFETY: a key, whose destructor is alive as long as threads have it.
+    unsafe { libc::pthread_key_create(&mut keys[0], Some(code)) };
+    thread::spawn(move || {
+        let times = Rc::new(Cell::new(1));
+        let local = LocalCallback::new(&parse("(ptr)"), move |slots| {
+            times.set(times.get() * slots[0].get_u64() as usize);
+            SUM.fetch_add(1000 * times.get(), Relaxed);
+        });
+        // It is called when everything of the thread is gone, and so must be for ever.
+        let local = mem::ManuallyDrop::new(local.unwrap());
+        let code = pointer!(local, Destructor);
+        // SAFETY: as above; no other thread uses the key.
+        unsafe {
+            libc::pthread_key_create(&mut keys[1], Some(code));
+            libc::pthread_setspecific(keys[0], 7 as *const c_void);
+            libc::pthread_setspecific(keys[1], 5 as *const c_void);
+        }
+    })
+    .join()
+    .unwrap();
+    assert_eq!(SUM.load(Relaxed), 5007);
+}
+
+#[test]
+fn signal_handlers_on_other_stacks_are_callbacks() {
+    let _some = some();
+    let mut stack = vec![0u8; 1 << 16];
+    let range = stack.as_ptr_range();
+    let seen = Rc::new(Cell::new((0, false)));
+    let handler = LocalCallback::new(&parse("(i32)"), {
+        let seen = seen.clone();
+        move |slots| {
+            let here = (&raw const slots).cast::<u8>();
+            seen.set((slots[0].get_i32(), range.contains(&here)));
+        }
+    });
+    let handler = handler.unwrap();
+    // SAFETY: a stack, and a handler of this type, for a signal that this thread sends to
+    // itself; all as before in the end.
+    unsafe {
+        let mut before: (libc::stack_t, libc::sigaction) = (mem::zeroed(), mem::zeroed());
+        let stack =
+            libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: stack.len() };
+        assert_eq!(libc::sigaltstack(&stack, &mut before.0), 0);
+        let mut action: libc::sigaction = mem::zeroed();
+        action.sa_sigaction = handler.code() as usize;
+        action.sa_flags = libc::SA_ONSTACK;
+        assert_eq!(libc::sigaction(libc::SIGUSR1, &action, &mut before.1), 0);
+        libc::raise(libc::SIGUSR1);
+        libc::sigaction(libc::SIGUSR1, &before.1, null_mut());
+        libc::sigaltstack(&before.0, null_mut());
+    }
+    assert_eq!(seen.get(), (libc::SIGUSR1, true));
+}
+
+#[test]
+fn callbacks_are_called_at_exit() {
+    let _some = some();
+    // SAFETY: the child ends in the callback.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let number = Rc::new(42);
+        // SAFETY: ends the child.
+        let callback = LocalCallback::new(&parse("()"), move |_| unsafe { libc::_exit(*number) });
+        let callback = mem::ManuallyDrop::new(callback.unwrap());
+        let code = pointer!(callback, extern "C" fn());
+        // SAFETY: a function that is alive for ever.
+        unsafe {
+            libc::atexit(code);
+            libc::exit(1);
+        }
+    }
+    let mut status = 0;
+    // SAFETY: our child.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 42, "{status:#x}");
 }
 
 #[test]
@@ -434,4 +548,101 @@ fn panics_abort_where_they_must() {
     assert!(said.contains("too far") && said.contains("cannot unwind"), "{said}");
     let said = aborts("panics_at_the_end_of_the_stack");
     assert!(said.contains("too far"), "{said}");
+}
+
+/// Calls a callback of this thread in another, which never gets to its closure.
+fn call_elsewhere(callback: &LocalCallback<'_>) {
+    let code = pointer!(callback, unsafe extern "C-unwind" fn());
+    // SAFETY: the callback's signature.
+    println!("{:?}", thread::spawn(move || catch_unwind(|| unsafe { code() })).join());
+}
+
+#[test]
+#[ignore = "aborts"]
+fn local_callbacks_in_another_thread() {
+    let rc = Rc::new(());
+    call_elsewhere(&LocalCallback::new(&parse("()"), move |_| drop(rc.clone())).unwrap());
+}
+
+#[test]
+#[ignore = "aborts"]
+fn unwinding_local_callbacks_in_another_thread() {
+    let rc = Rc::new(());
+    call_elsewhere(&LocalCallback::new_unwind(&parse("()"), move |_| drop(rc.clone())).unwrap());
+}
+
+#[test]
+fn other_threads_cannot_call_local_callbacks() {
+    for test in ["local_callbacks_in_another_thread", "unwinding_local_callbacks_in_another_thread"]
+    {
+        let said = aborts(test);
+        assert!(said.contains("in a thread that it does not belong to"), "{said}");
+    }
+}
+
+/// A variadic callback is an error, as are types of C in the VM convention.
+#[test]
+fn what_cannot_be_called_is_an_error() {
+    let _some = some();
+    for (text, value) in [
+        ("({i32}) -> i32", ValueIndex::Param(0)),
+        ("(ptr, u8)", ValueIndex::Param(1)),
+        ("() -> bool", ValueIndex::Result(0)),
+        ("() -> {f64, f64}", ValueIndex::Result(0)),
+        ("(f32, c32)", ValueIndex::Param(1)),
+        ("(i128) -> i128", ValueIndex::Param(0)),
+    ] {
+        let signature = parse(text);
+        let types = match value {
+            ValueIndex::Param(i) => signature.params().get(i),
+            _ => signature.results().get(0),
+        };
+        let ty = types.expect(text).into_owned();
+        let abi = Abi::HOST_VM.expect("a port has conventions").name();
+        let must = Error::TypeNotInAbi { abi, ty, value };
+        assert_eq!(HostFunc::new(&signature, |_, _| {}).unwrap_err(), must, "{text}");
+    }
+    for text in ["(ptr, ...i32)", "(ptr, ...)", "({f64}, ...{f64}) -> {f64}"] {
+        let error = Callback::new(&parse(text), |_| {}).unwrap_err();
+        assert_eq!(error, Error::VariadicCallback);
+        assert_eq!(Callback::new_unwind(&parse(text), |_| {}).unwrap_err(), error);
+    }
+    let error = HostFunc::new(&parse("(ptr, ...i32)"), |_, _| {}).unwrap_err();
+    assert!(matches!(error, Error::VariadicNotInAbi { .. }), "{error:?}");
+    let large = parse("({[i8; 40000]}, {[i8; 40000]})");
+    let error = Callback::new(&large, |_| {}).unwrap_err();
+    assert_eq!(error, Error::TooLarge { value: None });
+}
+
+/// A function pointer that becomes another's: for a signature and a function that are known
+/// later than its address.
+#[test]
+fn a_pointer_gets_another_function() {
+    unsafe extern "C-unwind" fn plus_data(
+        callee: *mut VMOpaqueContext,
+        _: *mut VMContext,
+        slots: *mut ValRaw,
+        _: usize,
+    ) {
+        // SAFETY: the data of both callbacks below, and slots for a number.
+        unsafe { *slots = ValRaw::f64((*slots).get_f64() + *HostFunc::data(callee).cast::<f64>()) };
+    }
+
+    let _some = some();
+    let [mut one, mut two] = [1.0, 2.0];
+    let data = |number: &mut f64| (&raw mut *number).cast();
+    let signature = parse("(f64) -> f64");
+    let mut callback = Callback::new(&parse("()"), |_| unreachable!("it is replaced")).unwrap();
+    let code = callback.code();
+    for (number, sum) in [(&mut one, 4.0), (&mut two, 5.0)] {
+        // SAFETY: the data outlives the callback's use.
+        unsafe { callback.replace_raw(&signature, plus_data, data(number)).unwrap() };
+        assert_eq!(callback.code(), code);
+        assert_eq!(pointer!(callback, extern "C" fn(f64) -> f64)(3.0), sum);
+    }
+    // What is refused changes nothing.
+    // SAFETY: as above.
+    let refused = unsafe { callback.replace_raw(&parse("(...)"), plus_data, null_mut()) };
+    assert_eq!(refused, Err(Error::VariadicCallback));
+    assert_eq!(pointer!(callback, extern "C" fn(f64) -> f64)(3.0), 5.0);
 }

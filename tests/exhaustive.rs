@@ -7,6 +7,7 @@ mod common;
 
 use std::time::Instant;
 
+use common::scalars;
 use common::{
     case::{Bytes, Case, Ground, Route, Subject, abi},
     guarded::Edge,
@@ -63,16 +64,17 @@ fn up_to_three_parameters() {
 fn the_judge_can_say_no() {
     let (ground, mut wrong) = (Ground::new(), 0);
     for signature in signatures(abi(Convention::Vm), 3, 0) {
+        let params = scalars::params(&signature);
         let integers = |ty: &ValType| matches!(ty, ValType::I32 | ValType::I64);
-        let integers = signature.params().iter().map(integers);
+        let integers = params.iter().map(integers);
         // On Windows the second of two registers decides: the first may hold its copy
         // of slot 0, and a third parameter is on the stack.
         let hidden = cfg!(vmtrampoline_windows) && integers.len() != 2;
         if hidden || integers.clone().eq(integers.rev()) {
             continue; // the same bytes in the same registers, perhaps
         }
-        let reversed = signature.params().iter().rev().copied().collect::<Vec<_>>();
-        let reversed = Signature::new(reversed, []).unwrap();
+        let reversed = params.iter().rev().copied().collect::<Vec<_>>();
+        let reversed = Signature::new(reversed, ValType::NONE).unwrap();
         let case = Case::new(Convention::Vm, signature, 1);
         for subject in Subject::all(Convention::Vm, &reversed) {
             let verdict = case.call(&case.layout(), &subject, Route::Body, Edge::End, &ground);

@@ -6,6 +6,7 @@
 
 mod common;
 
+use common::scalars;
 use common::{
     case::{Bytes, Case, Subject, cases},
     recorder::record,
@@ -21,11 +22,11 @@ fn check(case: &Case) -> Result<(), String> {
 
 fn check_all<S: Bytes>(case: &Case, subjects: &[Subject<S>]) -> Result<(), String> {
     let per_slot = size_of::<S>() / size_of::<u64>();
-    let (layout, results, count) = (case.layout(), case.results(), case.signature.slots());
+    let (layout, results, count) = (case.layout(), case.results(), scalars::slots(&case.signature));
     let (before, after) = (case.slots(count), case.slots_after(count));
     for subject in subjects {
         let mut words = Box::<[u64]>::new_uninit_slice(per_slot * count);
-        for (i, ty) in case.signature.params().iter().enumerate() {
+        for (i, ty) in scalars::params(&case.signature).iter().enumerate() {
             words[per_slot * i].write((before[i] as u64).to_le());
             if *ty == ValType::V128 {
                 words[2 * i + 1].write(((before[i] >> 64) as u64).to_le());
@@ -42,7 +43,7 @@ fn check_all<S: Bytes>(case: &Case, subjects: &[Subject<S>]) -> Result<(), Strin
             Subject::C(trampoline) => unsafe { trampoline.call_unchecked(target, slots) },
         });
         case.judge_arguments(&layout, &recording)?;
-        for (i, ty) in case.signature.results().iter().enumerate() {
+        for (i, ty) in scalars::results(&case.signature).iter().enumerate() {
             // SAFETY: a result has been written there.
             let low = u64::from_le(unsafe { words[per_slot * i].assume_init() });
             let high = match ty {

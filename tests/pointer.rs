@@ -87,7 +87,7 @@ fn edge_cases() {
     ] {
         check(signature(Convention::Vm, text));
     }
-    for ty in ValType::ALL.into_iter().filter(|ty| passes(abi(Convention::Vm), *ty)) {
+    for ty in ValType::WASM.into_iter().filter(|ty| passes(abi(Convention::Vm), *ty)) {
         check(Signature::new(repeat_n(ty, 1000), repeat_n(ty, 1000)).unwrap());
     }
 }

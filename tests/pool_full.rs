@@ -6,6 +6,7 @@
 mod common;
 
 use std::{
+    alloc::{GlobalAlloc, Layout, System},
     collections::HashSet,
     sync::{
         Barrier,
@@ -22,6 +23,28 @@ use vmtrampoline::{
     Error, Pool, Signature, Trampoline, VMTrampoline, ValRaw, ValType, pointer,
     private::{Convention, Shape},
 };
+
+/// Counts what is allocated.
+struct Counting;
+
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: the system's allocator does it all.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(1, Relaxed);
+        // SAFETY: our own conditions.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: our own conditions.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 const THREADS: usize = 8;
 /// More than the pool has room for.
@@ -91,10 +114,14 @@ fn eight_threads_fill_the_pool() {
     });
     println!("{} calls by a pointer made before", calls.into_inner());
 
-    // All threads have heard the same, and would again.
-    assert!(answers.iter().all(|answer| *answer == answers[0]));
-    assert_eq!(ask(0), answers[0]);
-    let (made, refused): (Vec<_>, Vec<_>) = answers[0].iter().partition(|answer| answer.is_ok());
+    // Who was refused while others held a thunk for a moment, asks again. Then all
+    // have heard the same, and would again.
+    let last = ask(0);
+    assert_eq!(ask(1), last);
+    for (answer, last) in answers.iter().flat_map(|answers| answers.iter().zip(&last)) {
+        assert!(answer == last || *answer == Err(full(1)));
+    }
+    let (made, refused): (Vec<_>, Vec<_>) = last.iter().partition(|answer| answer.is_ok());
     let distinct: HashSet<_> = made.iter().collect();
     assert_eq!(distinct.len(), Pool::CAPACITY - 1, "and the one made before");
     assert_eq!(made.len(), distinct.len());
@@ -103,8 +130,17 @@ fn eight_threads_fill_the_pool() {
     // No private pool, no further pointer, and all pointers work.
     assert_eq!(Pool::shared().left(), 0);
     assert_eq!(Pool::reserve(1).unwrap_err(), full(1));
+    // Who is refused has allocated nothing, by a private pool neither.
+    let none = Pool::reserve(0).unwrap();
+    let number = last.iter().position(Result::is_err).unwrap();
+    let refused = Trampoline::new(&signature(number)).unwrap();
+    let before = ALLOCATED.load(Relaxed);
+    assert_eq!(refused.pointer(), Err(full(1)));
+    assert_eq!(none.pointer(&refused), Err(full(1)));
+    assert_eq!(ALLOCATED.load(Relaxed), before);
+
     let ground = Ground::new();
-    for (number, answer) in answers[0].iter().enumerate() {
+    for (number, answer) in last.iter().enumerate() {
         if answer.is_ok() {
             let signature = signature(number);
             let pointer = Trampoline::new(&signature).unwrap().pointer().unwrap();

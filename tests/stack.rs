@@ -22,6 +22,7 @@ use std::{
 };
 
 use common::native;
+use common::scalars;
 use vmtrampoline::{
     Callback, HostFunc, Signature, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, ValRaw,
     ValType,
@@ -251,9 +252,9 @@ fn host_in_order(params: usize, results: usize, up: usize, at_least: usize) {
 /// The same if the target is a callback, which takes the contexts for parameters.
 #[track_caller]
 fn callback_in_order(params: usize, up: usize, at_least: usize) {
-    let called = Signature::new(repeat_n(ValType::I64, params), []).unwrap();
+    let called = Signature::new(repeat_n(ValType::I64, params), ValType::NONE).unwrap();
     let types = repeat_n(ValType::I64, 2 + params);
-    let signature = Signature::new(types, []).unwrap();
+    let signature = Signature::new(types, ValType::NONE).unwrap();
     // SAFETY: it takes no notice of its slots.
     let callback = unsafe { Callback::from_raw(&signature, host_nothing, null_mut()).unwrap() };
     let pages = touched(&called, up, null_mut(), callback.code().cast());
@@ -264,7 +265,12 @@ fn callback_in_order(params: usize, up: usize, at_least: usize) {
 #[test]
 fn large_areas_touch_the_stack_in_order() {
     for (params, results, at_least) in [(0, 1000, 3), (1000, 0, 3), (1000, 1000, 7)] {
-        in_order(params, results, 0, at_least * LARGEST.size() / ValType::V128.size());
+        in_order(
+            params,
+            results,
+            0,
+            at_least * scalars::size(LARGEST) / scalars::size(ValType::V128),
+        );
         host_in_order(params, results, 0, at_least);
         callback_in_order(params.min(998), 0, at_least.min(params / 250));
     }
@@ -274,17 +280,17 @@ fn large_areas_touch_the_stack_in_order() {
 #[test]
 fn no_page_is_skipped() {
     for up in (0..PAGE).step_by(16) {
-        in_order(0, 1 + PAGE / LARGEST.size(), up, 1);
-        in_order(8 + PAGE / LARGEST.size(), 0, up, 1);
+        in_order(0, 1 + PAGE / scalars::size(LARGEST), up, 1);
+        in_order(8 + PAGE / scalars::size(LARGEST), 0, up, 1);
         host_in_order(0, PAGE / 16 - 1, up, 1); // and the scratch bytes
         callback_in_order(PAGE / 16 - 3, up, 1);
-        in_order(8 + 4, 1 + PAGE / LARGEST.size(), up, 1);
+        in_order(8 + 4, 1 + PAGE / scalars::size(LARGEST), up, 1);
     }
 }
 
 #[test]
 fn a_skipped_page_is_noticed() {
-    let none = Signature::new([], []).unwrap();
+    let none = Signature::new(ValType::NONE, ValType::NONE).unwrap();
     let pages = touched(&none, 0, null_mut(), skip as *const _);
     assert_ne!(pages, (1..=pages.len()).collect::<Vec<_>>());
 }

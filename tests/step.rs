@@ -1,11 +1,17 @@
 //! At every instruction of every body, unwinding finds the caller: its stack
 //! pointer, its callee-saved registers, the address it goes on from. And where an
-//! indirect jump or call goes, there is a landing pad.
+//! indirect jump or call goes, there is a landing pad; every return goes where a shadow
+//! stack says. No processor here has one: the handler keeps it.
 //!
 //! The processor's trap flag stops after each instruction, and the handler of
 //! that signal unwinds. Panics and backtraces see a frame at its call alone.
 
-#![cfg(all(vmtrampoline_port, target_arch = "x86_64", target_os = "linux"))]
+#![cfg(all(
+    vmtrampoline_port,
+    not(vmtrampoline_windows),
+    target_arch = "x86_64",
+    target_os = "linux"
+))]
 
 mod common;
 
@@ -19,8 +25,15 @@ use std::{
     sync::Mutex,
 };
 
-use common::{case::Route, hosted::every_host_path, paths::every_path};
-use vmtrampoline::{HostFunction, ValRaw};
+use common::scalars;
+use common::{
+    case::{Place, Route},
+    hidden::{self, every_hidden_path, values_in_x87},
+    hosted::every_host_path,
+    leavable,
+    paths::every_path,
+};
+use vmtrampoline::{ArrayCall, ValRaw};
 
 /// rbx, rbp, r12 to r15 by their DWARF numbers (System V ABI, AMD64 supplement,
 /// figure 3.36), and what the stepper gives them.
@@ -39,12 +52,15 @@ const TRAP_FLAG: usize = 0x100;
 #[repr(C)]
 struct Step {
     function: *const c_void,
-    arguments: [usize; 5],
+    arguments: [usize; 6],
     kept: [usize; 6],
     /// The stack pointer of the stepper before and after the call.
     sp: usize,
     /// How many frames of the assembly may lie between a step and the stepper.
     between: usize,
+    /// Where `stepped_leaves` finds the stack pointer, and where it goes.
+    landing: *const Place,
+    leave: *const c_void,
     /// For [`trap`].
     seen: Seen,
 }
@@ -55,12 +71,19 @@ struct Seen {
     last: usize,
     instructions: BTreeSet<usize>,
     steps: usize,
+    /// The return addresses of the shadow stack.
+    shadow: Vec<usize>,
     wrong: Vec<String>,
 }
 
 impl Seen {
-    const NOTHING: Seen =
-        Seen { last: 0, instructions: BTreeSet::new(), steps: 0, wrong: Vec::new() };
+    const NOTHING: Seen = Seen {
+        last: 0,
+        instructions: BTreeSet::new(),
+        steps: 0,
+        shadow: Vec::new(),
+        wrong: Vec::new(),
+    };
 }
 
 struct Shared(UnsafeCell<Step>);
@@ -72,10 +95,12 @@ unsafe impl Sync for Shared {}
 static LOCK: Mutex<()> = Mutex::new(());
 static STEP: Shared = Shared(UnsafeCell::new(Step {
     function: std::ptr::null(),
-    arguments: [0; 5],
+    arguments: [0; 6],
     kept: [KEPT[0].1, KEPT[1].1, KEPT[2].1, KEPT[3].1, KEPT[4].1, KEPT[5].1],
     sp: 0,
     between: 0,
+    landing: std::ptr::null(),
+    leave: std::ptr::null(),
     seen: Seen::NOTHING,
 }));
 
@@ -88,6 +113,12 @@ unsafe extern "C" {
     fn stepper_end();
     #[link_name = "vmtrampoline_test_stepped"]
     fn stepped();
+    #[link_name = "vmtrampoline_test_stepped_pair"]
+    fn stepped_pair();
+    #[link_name = "vmtrampoline_test_stepped_one"]
+    fn stepped_one();
+    #[link_name = "vmtrampoline_test_stepped_leaves"]
+    fn stepped_leaves();
     #[link_name = "vmtrampoline_test_stepped_end"]
     fn stepped_end();
     /// Liars, each of one promise.
@@ -99,6 +130,8 @@ unsafe extern "C" {
     fn unknown();
     #[link_name = "vmtrampoline_test_padless"]
     fn padless();
+    #[link_name = "vmtrampoline_test_jumps_back"]
+    fn jumps_back();
 
     fn _Unwind_Backtrace(
         visit: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
@@ -133,6 +166,7 @@ global_asm!(
     "mov rdx, [rax + {arguments} + 8 * 2]",
     "mov rcx, [rax + {arguments} + 8 * 3]",
     "mov r8, [rax + {arguments} + 8 * 4]",
+    "mov r9, [rax + {arguments} + 8 * 5]",
     "pushfq",
     "or qword ptr [rsp], {trap_flag}",
     "popfq",
@@ -157,6 +191,30 @@ global_asm!(
     "{stepped}:",
     "endbr64",
     "ret",
+    // The same, with two or one value in x87 registers.
+    ".globl {stepped_pair}, {stepped_one}",
+    "{stepped_pair}:",
+    "endbr64",
+    "fldz",
+    "fld1",
+    "ret",
+    "{stepped_one}:",
+    "endbr64",
+    "fld1",
+    "ret",
+    // Leaves instead, from a call deeper, with registers that are its own by now.
+    ".globl {stepped_leaves}",
+    "{stepped_leaves}:",
+    "endbr64",
+    ".irp reg, rbx, r12, r13, r14, r15",
+    "not \\reg",
+    ".endr",
+    "call 2f",
+    "2:",
+    "add rsp, 8",
+    "mov rdi, [rip + {step} + {landing}]",
+    "mov rdi, [rdi]",
+    "jmp [rip + {step} + {leave}]",
     "{stepped_end}:",
 
     // Says nothing of its push.
@@ -194,15 +252,32 @@ global_asm!(
     ".cfi_startproc",
     "ret",
     ".cfi_endproc",
+
+    // Returns without a return.
+    ".globl {jumps_back}",
+    "{jumps_back}:",
+    ".cfi_startproc",
+    "endbr64",
+    "pop rax",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_register rip, rax",
+    "jmp rax",
+    ".cfi_endproc",
     stepper = sym stepper,
     stepper_return = sym stepper_return,
     stepper_end = sym stepper_end,
     stepped = sym stepped,
+    stepped_pair = sym stepped_pair,
+    stepped_one = sym stepped_one,
     stepped_end = sym stepped_end,
     silent = sym silent,
     forgets_rbx = sym forgets_rbx,
     unknown = sym unknown,
     padless = sym padless,
+    jumps_back = sym jumps_back,
+    stepped_leaves = sym stepped_leaves,
+    landing = const offset_of!(Step, landing),
+    leave = const offset_of!(Step, leave),
     step = sym STEP,
     function = const offset_of!(Step, function),
     arguments = const offset_of!(Step, arguments),
@@ -275,10 +350,55 @@ fn is_indirect(pc: usize) -> bool {
     opcode == 0xff && matches!(operand >> 3 & 7, 2 | 4)
 }
 
+/// Keeps the shadow stack: what the last instruction has done to it, and what the next one
+/// asks of it, which is passed over then.
+fn keep_shadow(seen: &mut Seen, registers: &mut [i64; 23]) {
+    let word = |at: i64| {
+        // SAFETY: the word at the stack pointer, or just below it, in the red zone.
+        unsafe { *(at as *const usize) }
+    };
+    let pc = registers[libc::REG_RIP as usize] as usize;
+    let sp = registers[libc::REG_RSP as usize];
+    let last = seen.last;
+    if last == 0 || is_call(last) {
+        seen.shadow.push(word(sp));
+    } else if code(last)[0] == RET && seen.shadow.pop() != Some(pc) {
+        seen.wrong.push(format!("a return to {pc:#x}, which the shadow stack does not say"));
+    }
+    // SAFETY: more code follows.
+    let instruction = unsafe { *(pc as *const [u8; 5]) };
+    let rax = &mut registers[libc::REG_RAX as usize];
+    match instruction {
+        RDSSPQ_RAX => *rax = SHADOW_STACK - 8 * seen.shadow.len() as i64,
+        INCSSPQ_RAX => {
+            let rest = seen.shadow.len().checked_sub(*rax as u8 as usize);
+            seen.shadow.truncate(rest.expect("so many return addresses"));
+        }
+        _ => return,
+    }
+    registers[libc::REG_RIP as usize] += instruction.len() as i64;
+    seen.instructions.insert(pc);
+}
+
+const RET: u8 = 0xc3;
+const RDSSPQ_RAX: [u8; 5] = [0xf3, 0x48, 0x0f, 0x1e, 0xc8];
+const INCSSPQ_RAX: [u8; 5] = [0xf3, 0x48, 0x0f, 0xae, 0xe8];
+/// Where the empty shadow stack ends.
+const SHADOW_STACK: i64 = 0x5555_5555_0000;
+
+/// Whether there is a call at this address.
+fn is_call(pc: usize) -> bool {
+    let [first, second, third, _] = code(pc);
+    let (opcode, operand) = if first & 0xf0 == 0x40 { (second, third) } else { (first, second) };
+    opcode == 0xe8 || opcode == 0xff && operand >> 3 & 7 == 2
+}
+
 extern "C" fn trap(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel's own context.
-    let context = unsafe { &*context.cast::<libc::ucontext_t>() };
-    let pc = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
+    let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    // SAFETY: as below.
+    keep_shadow(unsafe { &mut (*STEP.0.get()).seen }, registers);
+    let pc = registers[libc::REG_RIP as usize] as usize;
     // SAFETY: `steps` waits for us, and the code that we have interrupted is
     // assembly that does not use this.
     let step = unsafe { &mut *STEP.0.get() };
@@ -302,7 +422,7 @@ extern "C" fn trap(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
 }
 
 /// Calls `function`, and looks at each step.
-fn steps(function: *const c_void, arguments: [usize; 5], between: usize) -> Seen {
+fn steps(function: *const c_void, arguments: [usize; 6], between: usize) -> Seen {
     let _lock = LOCK.lock().unwrap();
     let step = STEP.0.get();
     // SAFETY: we have the lock. The handler is installed while `stepper` runs,
@@ -311,6 +431,8 @@ fn steps(function: *const c_void, arguments: [usize; 5], between: usize) -> Seen
         (*step).function = function;
         (*step).arguments = arguments;
         (*step).between = between;
+        (*step).leave = leavable::leave_address();
+        (*step).landing = arguments[5] as *const Place;
         let mut action: libc::sigaction = zeroed();
         let mut before: libc::sigaction = zeroed();
         action.sa_sigaction = trap as *const () as usize;
@@ -318,7 +440,11 @@ fn steps(function: *const c_void, arguments: [usize; 5], between: usize) -> Seen
         assert_eq!(libc::sigaction(libc::SIGTRAP, &action, &mut before), 0);
         stepper();
         libc::sigaction(libc::SIGTRAP, &before, null_mut());
-        replace(&mut (*step).seen, Seen::NOTHING)
+        let mut seen = replace(&mut (*step).seen, Seen::NOTHING);
+        if !seen.shadow.is_empty() {
+            seen.wrong.push(format!("the shadow stack still holds {:x?}", seen.shadow));
+        }
+        seen
     }
 }
 
@@ -327,10 +453,10 @@ fn unwinding_finds_the_caller_at_every_instruction() {
     let (mut instructions, mut count) = (BTreeSet::new(), 0);
     every_path(|case, subject, route| {
         let name = format!("{case:?}, {:?} by {route:?}", subject.shape());
-        let mut slots = vec![ValRaw::default(); case.signature.slots()];
+        let mut slots = vec![ValRaw::default(); scalars::slots(&case.signature)];
         let descriptor = (&raw const *subject.descriptor()).cast::<u8>() as usize;
         let (slots, target) = (slots.as_mut_ptr() as usize, address(stepped));
-        let arguments = [0x1111, 0x2222, target, slots, descriptor];
+        let arguments = [0x1111, 0x2222, target, slots, descriptor, 0x6666];
         let seen = match route {
             // `storing` calls the body, and that may call `all_floats`.
             Route::Pointer(pointer) => steps(pointer as *const c_void, arguments, 2),
@@ -340,14 +466,47 @@ fn unwinding_finds_the_caller_at_every_instruction() {
         assert_eq!(seen.wrong, [""; 0], "{name}");
         instructions.extend(seen.instructions);
         count += seen.steps;
+        if let Route::Body = route {
+            for target in [stepped, stepped_leaves] {
+                let mut place = Place::new(subject.body());
+                let target = target as *const () as usize;
+                let arguments =
+                    [0x1111, 0x2222, target, slots, descriptor, (&raw mut place) as usize];
+                // `leavable` calls the body, and that may call `all_floats`.
+                let seen = steps(leavable::address(), arguments, 2);
+                assert_eq!(seen.wrong, [""; 0], "{name}, {place:?}");
+                assert_eq!(place.sp != 0, target == address(stepped_leaves), "{name}");
+                instructions.extend(seen.instructions);
+                count += seen.steps;
+            }
+        }
     });
     // SAFETY: `stepped` takes no notice of its arguments.
-    let host =
-        unsafe { std::mem::transmute::<*const c_void, HostFunction>(stepped as *const c_void) };
+    let host = unsafe { std::mem::transmute::<*const c_void, ArrayCall>(stepped as *const c_void) };
     every_host_path(host, |name, code, arguments| {
-        let seen = steps(code, arguments, 0);
+        let [a, b, c, d, e] = arguments;
+        let seen = steps(code, [a, b, c, d, e, 0x6666], 0);
         assert!(seen.steps > 0, "{name}");
         assert_eq!(seen.wrong, [""; 0], "{name}");
+        instructions.extend(seen.instructions);
+        count += seen.steps;
+    });
+    every_hidden_path(|name, trampoline| {
+        let mut slots = vec![ValRaw::default(); trampoline.slots()];
+        let target = match values_in_x87(trampoline) {
+            0 => stepped,
+            1 => stepped_one,
+            _ => stepped_pair,
+        };
+        let target = target as *const c_void;
+        let (entry, arguments) =
+            hidden::arguments(trampoline, target, &mut slots, &mut Default::default());
+        let arguments = arguments.try_into().expect("six on this machine");
+        // `x87` calls the body, and that may call `all_floats`.
+        let seen = steps(entry, arguments, 2);
+        assert!(seen.steps > 0, "{name}");
+        assert_eq!(seen.wrong, [""; 0], "{name}");
+        assert_eq!(hidden::x87_tags(), hidden::EMPTY, "{name}");
         instructions.extend(seen.instructions);
         count += seen.steps;
     });
@@ -361,10 +520,11 @@ fn liars_are_caught() {
         (forgets_rbx, "register 3"),
         (unknown, "there is no caller"),
         (padless, "no landing pad"),
+        (jumps_back, "the shadow stack still holds"),
     ] {
-        let seen = steps(liar as *const c_void, [0; 5], 0);
+        let seen = steps(liar as *const c_void, [0; 6], 0);
         assert!(seen.wrong.iter().any(|wrong| wrong.contains(said)), "{said}: {:?}", seen.wrong);
     }
-    let seen = steps(stepped as *const c_void, [0; 5], 0);
+    let seen = steps(stepped as *const c_void, [0; 6], 0);
     assert_eq!((seen.steps, seen.wrong.len()), (0, 0));
 }

@@ -27,7 +27,8 @@ fn described(target: &str) -> Option<HashMap<String, String>> {
 /// Asserts that these targets, as far as they are known, have this port.
 fn have(port: Option<&str>, targets: &[&str]) {
     let known = targets.iter().filter_map(|target| Some((target, described(target)?)));
-    let wrong = known.filter(|(_, cfg)| build::port(|name| cfg.get(name).cloned()) != port);
+    let wrong =
+        known.filter(|(target, cfg)| build::port(target, |name| cfg.get(name).cloned()) != port);
     assert_eq!(wrong.map(|(target, _)| target).collect::<Vec<_>>(), [&""; 0], "not {port:?}");
 }
 
@@ -72,6 +73,9 @@ fn other_conventions_have_no_port() {
             "riscv64imac-unknown-none-elf",
             "riscv64imac-unknown-nuttx-elf",
             "s390x-unknown-none-softfloat",
+            // Signed function pointers.
+            "arm64e-apple-darwin",
+            "arm64e-apple-ios",
             // Pointers of four bytes, the other byte order, another architecture.
             "x86_64-unknown-linux-gnux32",
             "aarch64_be-unknown-linux-gnu",
@@ -80,4 +84,18 @@ fn other_conventions_have_no_port() {
             "loongarch64-unknown-linux-gnu",
         ],
     );
+}
+
+#[test]
+fn sanitizers_that_type_calls_are_refused() {
+    let refused = |sanitizers: Option<&str>| {
+        build::typed_calls(|name| {
+            assert_eq!(name, "SANITIZE");
+            sanitizers.map(str::to_owned)
+        })
+    };
+    assert_eq!(refused(None), None);
+    assert_eq!(refused(Some("address,leak")), None);
+    assert_eq!(refused(Some("kcfi")), Some("kcfi"));
+    assert_eq!(refused(Some("address,cfi")), Some("cfi"));
 }

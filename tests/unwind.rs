@@ -68,6 +68,68 @@ fn panics_cross_every_body() {
     }
 }
 
+/// What plain C needs besides: variadic functions, and results in several registers, in
+/// memory and in those of x87, for which Rust prepares a call.
+const PREPARED: [&str; 10] = [
+    "(...)",
+    "(ptr, ...f64) -> i32",
+    "(f64, ...i64, i64, i64, i64, i64, i64, i64, i64, f64)",
+    "(v128, ...f64) -> {i64, f64}",
+    "() -> {f64, f64}",
+    "({i64, i64}) -> {[i64; 3]}",
+    "(i64, i64, i64, i64, i64, i64, i64, i64, i64, {[i64; 3]}) -> {[i64; 3]}",
+    "(i64) -> longdouble",
+    "(longdouble) -> clongdouble",
+    "(i64, ...f64, longdouble) -> longdouble",
+];
+
+#[test]
+fn panics_cross_calls_that_are_prepared() {
+    let slot = ValRaw::v128(0x1234_5678_9abc_def0 << 40);
+    for text in PREPARED {
+        let signature = text.parse().unwrap();
+        for shape in Shape::ALL {
+            let name = format!("{text} {shape:?}");
+            let Ok(trampoline) = CTrampoline::with_shape(&signature, shape) else {
+                assert!(cfg!(target_arch = "riscv64") && text.contains("v128"), "{name}");
+                continue;
+            };
+            let mut slots = vec![slot; trampoline.slots()];
+            thrown(&name, || {
+                // SAFETY: the callee takes no notice of its parameters, and never returns.
+                unsafe { trampoline.call(c_callee as *const _, &mut slots) }.unwrap()
+            });
+            // Arguments stay, whatever becomes of scratch slots.
+            let values = trampoline.argument(signature.params().len());
+            assert!(slots[..values].iter().all(|s| s.get_v128() == slot.get_v128()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn backtraces_cross_calls_that_are_prepared() {
+    thread_local! {
+        static SEEN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+    native! {
+        #[inline(never)]
+        fn callee() {
+            let backtrace = std::backtrace::Backtrace::force_capture().to_string();
+            SEEN.set(backtrace.contains("backtraces_cross_calls_that_are_prepared"));
+        }
+    }
+    for text in ["(...)", "() -> {[i64; 3]}", "() -> {f64, f64}"] {
+        for shape in Shape::ALL {
+            let trampoline = CTrampoline::with_shape(&text.parse().unwrap(), shape).unwrap();
+            let mut slots = vec![ValRaw::default(); trampoline.slots()];
+            SEEN.set(false);
+            // SAFETY: any bytes are a result.
+            unsafe { trampoline.call(callee as *const _, &mut slots).unwrap() };
+            assert!(SEEN.get(), "{text} {shape:?}");
+        }
+    }
+}
+
 #[test]
 fn backtraces_cross_every_body() {
     native! {

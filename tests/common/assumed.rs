@@ -1,40 +1,59 @@
 //! What the symbolic proofs assume of every descriptor and of every scatter, by the names
 //! that `tests/symbolic/enter.py` and `tests/symbolic/host.py` give it.
 
-use vmtrampoline::{Abi, Descriptor};
+use vmtrampoline::{Abi, CTrampoline, Descriptor, ValRaw, private::Shape};
 
 use super::{
     encoded::{Bytes, Machine, constant},
     placed::ensure,
 };
 
-/// The most parameters, and the most results.
-const LIMIT: usize = 1000;
+/// The most parameters, and results.
+const LIMIT: usize = 1024;
+/// The most bytes of slots, and of stack words.
+const MAX_BYTES: usize = CTrampoline::<ValRaw>::MAX_BYTES;
+
+/// A descriptor of any signature.
+pub(crate) fn of_descriptor(descriptor: &Descriptor, abi: &Abi) -> Result<(), String> {
+    let (bytes, machine) = (Bytes::of(descriptor), Machine::of(abi));
+    of_descriptors(&bytes, &machine)?;
+    match descriptor.plan() {
+        Some(plan) => of_plans(plan, &bytes),
+        None => Ok(()),
+    }
+}
 
 pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(), String> {
-    let [params, words, spills, area, return_word] =
-        ["D_PARAMS", "D_STACK_WORDS", "D_SPILLS", "D_RETURN_AREA", "D_RETURN_WORD"]
+    let [slots, words, spills, area, return_word, hidden] =
+        ["D_SLOTS", "D_STACK_WORDS", "D_SPILLS", "D_RETURN_AREA", "D_RETURN_WORD", "D_HIDDEN"]
             .map(|name| bytes.word(name));
     let [result, floats, register, stride] =
         ["D_RESULT", "D_FLOATS", "D_RETURN_REGISTER", "D_STRIDE"].map(|name| bytes.byte(name));
-    let [none, vector] = ["RESULT_NONE", "RESULT_VECTOR"].map(constant);
+    let kinds =
+        ["RESULT_INTEGER", "RESULT_FLOAT", "RESULT_VECTOR", "RESULT_X87", "RESULT_X87_PAIR"];
+    let [integer, float, vector, x87, pair] = kinds.map(constant);
     let [vectors, group] = ["FLOATS_VECTORS", "GROUP"].map(constant);
-    let (first, unit) = (machine.first_slot as usize, machine.unit as usize);
+    let (first, unit, array) = (machine.first_slot as usize, machine.unit as usize, stride * slots);
 
-    let results = spills + usize::from(result != none);
-    ensure!(params <= LIMIT && results <= LIMIT && (spills == 0 || result != none), "A1: counts");
-    ensure!([0, 1, 2, 4].contains(&result), "A1: the result");
+    let stored = [integer, float, vector].contains(&result);
+    let results = spills + usize::from(stored);
+    let written = if result == vector && spills == 0 { 16 } else { stride * results };
+    ensure!(results <= LIMIT && array <= MAX_BYTES && written <= array, "A1: counts");
+    ensure!(spills == 0 || stored, "A1: results, but not the first");
+    ensure!(stored || [constant("RESULT_NONE"), x87, pair].contains(&result), "A1: the result");
+    let sysv = machine.registers.integer.contains(&"rdi");
+    let in_x87 = usize::from(result == x87) + 2 * usize::from(result == pair);
+    ensure!(16 * in_x87 <= array && (in_x87 == 0 || sysv), "A1: x87");
 
     ensure!([0, constant("FLOATS_SOME"), constant("FLOATS_ALL"), vectors].contains(&floats), "A2");
-    ensure!(stride == 16 || floats != vectors && result != vector, "A2: vectors");
-    ensure!(params > 0 || floats == 0 && words == 0, "A2: without parameters");
+    ensure!(stride == 16 || result != vector || spills == 0, "A2: a vector with others");
+    ensure!(slots > 0 || floats == 0 && words == 0, "A2: without slots");
 
     // On s390x, the big-endian one, vectors have words of their own, and the stack is
     // aligned to 8.
     let (more, alignment) =
         if machine.big_endian { (constant("VECTOR_WORDS"), 8) } else { (0, 16) };
-    let most = 16 / unit * LIMIT + more + group;
-    ensure!(words % group == 0 && words <= most, "A3");
+    ensure!(words % group == 0 && words <= MAX_BYTES / unit + more + group, "A3");
     ensure!(area % alignment == 0 && area <= 16 * LIMIT, "A4");
 
     let end = first + unit * words;
@@ -45,18 +64,19 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     ensure!(spills == 0 || register != 0 || return_word < end, "A5: neither");
 
     let mark = if machine.narrow { constant("NARROW") } else { 0 };
-    let from_parameter = |entry: u16, width: usize| {
+    let from_slots = |entry: u16, width: usize| {
         let entry = usize::from(entry) & !mark;
-        entry % width.min(8) == 0 && entry + width <= stride * params || params == 0 && entry == 0
+        entry + width <= array || slots == 0 && entry == 0
     };
     let registers = |name, width| {
-        bytes.words(constant(name), 8).into_iter().all(|entry| from_parameter(entry, width))
+        bytes.words(constant(name), 8).into_iter().all(|entry| from_slots(entry, width))
     };
+    let wide = floats == vectors && !machine.big_endian;
     ensure!(registers("D_INTEGER", 8), "A6: integer registers");
-    ensure!(registers("D_FLOAT", if floats == vectors { 16 } else { 8 }), "A6: vector registers");
+    ensure!(registers("D_FLOAT", if wide { 16 } else { 8 }), "A6: vector registers");
 
     let mut lists = bytes.words(constant("D_LISTS"), words + spills).into_iter();
-    ensure!(lists.by_ref().take(words).all(|entry| from_parameter(entry, unit)), "A7");
+    ensure!(lists.by_ref().take(words).all(|entry| from_slots(entry, unit)), "A7");
     let widths = [("SPILL_8", 8), ("SPILL_4", 4), ("SPILL_16", 16)];
     let fits = |entry: u16| {
         widths.iter().any(|&(name, width)| {
@@ -69,6 +89,71 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
         })
     };
     ensure!(lists.all(fits), "A8");
+
+    // A slot on 64-bit Arm, a number on System V, and no other has any.
+    let arm = machine.registers.integer.contains(&"x0");
+    let slot = arm && hidden % 8 == 0 && hidden + 8 <= array;
+    let number = sysv && (0x100..=0x108).contains(&hidden);
+    ensure!(hidden == 0 || slot || number, "A9");
+    Ok(())
+}
+
+/// What `prepared` and `finished` rely on, of which no proof speaks: all that a plan reads
+/// and writes is in the slots, copies behind what is prepared elsewhere.
+fn of_plans(plan: &[u16], bytes: &Bytes<'_>) -> Result<(), String> {
+    const MEMORY: usize = 6;
+    let (end, copies) = (bytes.byte("D_STRIDE") * bytes.word("D_SLOTS"), bytes.word("D_COPIES"));
+    let (count, plan) = plan.split_last().ok_or("a plan without its last entry")?;
+    let (count, returns) = (usize::from(*count), bytes.byte("D_RETURNS"));
+    let in_memory = returns == 5;
+    ensure!(plan.len() >= 3 * count && (plan.len() - 3 * count) % 4 == 0, "entries of a plan");
+    ensure!(copies <= end, "copies begin behind the slots");
+    let (steps, pieces) = plan.split_at(plan.len() - 3 * count);
+    // A pair for which nothing is prepared has a function of its own. Words are the body's.
+    let ready = steps.is_empty() && bytes.word("D_HIDDEN") == 0;
+    let (result, prepared) = (bytes.byte("D_RESULT"), Shape::ALL.len());
+    let [integer, float] = ["RESULT_INTEGER", "RESULT_FLOAT"].map(constant);
+    let must = match returns {
+        0 => prepared,
+        1 if result == integer => prepared,
+        2 if result == float => prepared + 1,
+        7.. if ready => prepared + 3 + returns - 7,
+        _ => prepared + 2,
+    };
+    let is = bytes.byte("D_ENTRY");
+    ensure!(is == must, "the entry is {is}, not {must}");
+    ensure!(must == prepared + 2 || count == 0, "pieces that no code stores");
+    for piece in pieces.chunks_exact(3) {
+        let [register, offset, size] = [0, 1, 2].map(|i| usize::from(piece[i]));
+        ensure!(register < 4 && offset + size <= end, "a piece of the result");
+        ensure!(in_memory || size <= 8 || returns == 4 && size == 16, "{size} bytes of a register");
+    }
+    ensure!(!in_memory || count == 1, "{count} pieces in memory");
+
+    // Wherever the slots begin, copies fit.
+    for base in (0..128).step_by(8) {
+        let mut free = base + copies;
+        let mut memory = None;
+        for step in steps.chunks_exact(4) {
+            let [op, from, to, size] = [0, 1, 2, 3].map(|i| usize::from(step[i]));
+            let (op, align) = (op & 0xff, 1 << (op >> 8));
+            ensure!(op < MEMORY, "there is no step {op}");
+            ensure!(from + size <= end || op == MEMORY - 1, "a step reads behind the slots");
+            if op < MEMORY - 2 {
+                let width = if op == 0 { size } else { 8 };
+                ensure!(size <= 8 && to + width <= copies, "a step writes elsewhere");
+                continue;
+            }
+            ensure!(to % 8 == 0 && to + 8 <= copies, "an address is written elsewhere");
+            free = free.next_multiple_of(align) + size.next_multiple_of(8);
+            ensure!(free <= base + end, "a copy behind the slots");
+            if op == MEMORY - 1 {
+                memory = Some(size);
+            }
+        }
+        let result = in_memory.then(|| usize::from(pieces[2]));
+        ensure!(memory == result, "memory for a result: {memory:?}, not {result:?}");
+    }
     Ok(())
 }
 
@@ -83,7 +168,16 @@ pub(crate) fn broken(
     let word = !["D_RESULT", "D_FLOATS", "D_STRIDE", "D_RETURN_REGISTER"].contains(&field);
     let swap = usize::from(word && cfg!(target_endian = "big"));
     bytes[constant(field) + (distance ^ swap)] = value;
-    of_descriptors(&Bytes(&bytes), &Machine::of(abi))
+    let bytes = Bytes(&bytes);
+    of_descriptors(&bytes, &Machine::of(abi))?;
+    match descriptor.plan() {
+        Some(_) => {
+            let start = bytes.word("D_STACK_WORDS") + bytes.word("D_SPILLS");
+            let plan = bytes.words(constant("D_LISTS"), bytes.word("D_SIGNATURE"));
+            of_plans(&plan[start..], &bytes)
+        }
+        None => Ok(()),
+    }
 }
 
 /// Of a scatter, its words from the first on, and its lists.
@@ -95,30 +189,34 @@ pub(crate) fn of_scatters(scatter: &[u16], lists: &[u16]) -> Result<(), String> 
         ["H_SLOTS", "H_FRAME", "H_STACK_WORDS", "H_SPILLS"].map(word);
     let (end, scratch) = (16 * slots, frame.wrapping_sub(constant("SCRATCH_SIZE")));
 
-    let small = 16 * constant("SMALL_SLOTS");
-    ensure!(slots <= LIMIT && (scratch == end || scratch == small && end <= small), "B1");
+    ensure!(scratch % 16 == 0 && end <= scratch && frame <= MAX_BYTES, "B1");
 
     let floats = word("H_FLOATS");
-    let most = 2 * LIMIT + constant("H_GROUP");
+    let most = MAX_BYTES / 8 + constant("H_GROUP");
     ensure!(words % constant("H_GROUP") == 0 && words <= most && floats <= 8, "B2");
-    let more = word("H_MORE") & constant("MORE_RESULTS") != 0;
-    ensure!(spills == 0 || spills < slots && more, "B2: results");
+    let ways = ["MORE_RESULTS", "MORE_PAIR", "MORE_BOTH", "MORE_X87", "MORE_X87_PAIR"];
+    let more = word("H_MORE") & !constant("MORE_NARROW");
+    let least = 1 + usize::from(more == constant("MORE_X87_PAIR"));
+    ensure!(more == 0 || ways.iter().any(|way| more == constant(way)), "B2: more");
+    ensure!(more == 0 || slots >= least, "B2: slots");
+    let spilled = spills < slots && spills <= LIMIT && more == constant("MORE_RESULTS");
+    ensure!(spills == 0 || spilled, "B2: results");
 
     let listed = lists[..words].iter().map(|&to| usize::from(to));
-    let eight = |to| to % 8 == 0 && (to + 8 <= end || to == scratch || to == frame);
-    let sixteen = |to| to % 16 == 0 && (to + 16 <= end || to == scratch);
+    let eight = |to| to % 8 == 0 && (to + 8 <= scratch || to == scratch || to == frame);
+    let sixteen = |to| to % 16 == 0 && (to + 16 <= scratch || to == scratch);
     ensure!(registers("H_INTEGER").chain(listed.clone()).all(eight), "B3");
     ensure!(registers("H_FLOAT").all(sixteen), "B3: vector registers");
     ensure!(registers("H_FLOAT").skip(floats).all(|to| to == scratch), "B3: no vector registers");
 
     let halves = registers("H_FLOAT").flat_map(|to| [to, to + 8]);
     let mut places: Vec<_> = registers("H_INTEGER").chain(halves).chain(listed).collect();
-    places.retain(|to| *to + 8 <= end || *to == frame);
+    places.retain(|to| *to + 8 <= scratch || *to == frame);
     let count = places.len();
     places.sort_unstable();
     places.dedup();
     ensure!(places.len() == count, "B4: a place with two sources");
-    ensure!(places.contains(&frame) == (spills > 0), "B4: the return pointer");
+    ensure!(places.contains(&frame) || spills == 0, "B4: the return pointer");
 
     let bytes = |entry: u16| match usize::from(entry) {
         entry if entry % 4 == constant("SPILL_4") => Some((entry - constant("SPILL_4"), 4)),

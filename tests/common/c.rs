@@ -5,12 +5,13 @@
 
 use std::{collections::HashSet, env, fs, iter::repeat_with, path::Path, process::Command};
 
+use super::scalars;
 use libloading::Library;
 use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::TestRunner,
 };
-use vmtrampoline::{Layout, Signature, ValType, private::Convention};
+use vmtrampoline::{Layout, Placement, Signature, ValType, private::Convention};
 
 use super::{
     case::{Case, abi},
@@ -35,7 +36,7 @@ pub(crate) fn c_type(ty: ValType) -> &'static str {
         ValType::F32 => "float",
         ValType::F64 => "double",
         ValType::V128 => "v128",
-        ValType::FuncRef | ValType::ExternRef => "void *",
+        _ => "void *",
     }
 }
 
@@ -47,15 +48,20 @@ pub(crate) fn declared(case: &Case) -> Vec<ValType> {
         Convention::C => &[],
     };
     let pointer = (case.signature.results().len() > 1).then_some(ValType::I64);
-    contexts.iter().chain(case.signature.params()).copied().chain(pointer).collect()
+    contexts.iter().copied().chain(scalars::params(&case.signature)).chain(pointer).collect()
 }
 
 /// Whether C places all parameters where the convention does.
 pub(crate) fn c_agrees(case: &Case) -> bool {
     let own = case.layout();
-    let c = Layout::new(&Signature::new(declared(case), []).unwrap(), abi(Convention::C));
+    let c =
+        Layout::new(&Signature::new(declared(case), ValType::NONE).unwrap(), abi(Convention::C));
     let pointer = own.return_pointer();
-    c.is_ok_and(|c| own.contexts().iter().chain(own.params()).chain(&pointer).eq(c.params()))
+    // Where C passes a vector in another way, the conventions differ.
+    let places = |c: Layout| c.params().iter().map(Placement::location).collect::<Option<Vec<_>>>();
+    let contexts = own.contexts().iter().copied();
+    let own = contexts.chain(scalars::locations(own.params())).chain(pointer);
+    c.ok().and_then(places).is_some_and(|c| own.eq(c))
 }
 
 /// So many cases, of different signatures, that the C compiler places as the
@@ -83,16 +89,29 @@ pub(crate) struct Compiled {
 impl Compiled {
     /// Compiles these functions, to files of this name, which go when they are loaded.
     pub(crate) fn new(name: &str, functions: &[String]) -> Compiled {
+        Compiled::from_text(name, &(PRELUDE.to_owned() + &functions.concat()))
+    }
+
+    /// Compiles this text, likewise.
+    pub(crate) fn from_text(name: &str, text: &str) -> Compiled {
         // Several processes may run the same test.
         let name = format!("{name}-{}", std::process::id());
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let (source, object) = (path.with_extension("c"), path.with_extension("so"));
-        fs::write(&source, PRELUDE.to_owned() + &functions.concat()).unwrap();
+        fs::write(&source, text).unwrap();
 
         let compiler = env::var("VMTRAMPOLINE_CC").unwrap_or("cc".into());
         let mut words = compiler.split_whitespace();
         let mut command = Command::new(words.next().expect("a compiler"));
-        command.args(words).args(["-shared", "-fPIC", "-O1", "-fno-strict-aliasing", "-o"]);
+        command.args(words).args([
+            "-w",
+            "-Wno-psabi",
+            "-shared",
+            "-fPIC",
+            "-O1",
+            "-fno-strict-aliasing",
+            "-o",
+        ]);
         // The emulated system's libraries are not for the compiler.
         command.arg(&object).arg(&source).env_remove("LD_LIBRARY_PATH");
         assert!(command.status().expect(&compiler).success(), "{command:?}");
@@ -106,8 +125,13 @@ impl Compiled {
 
     /// The address of a function or an array of values.
     pub(crate) fn symbol(&self, name: &str) -> *mut Values {
+        self.address(name)
+    }
+
+    /// The address of something that the text declares as a `T`.
+    pub(crate) fn address<T>(&self, name: &str) -> *mut T {
         // SAFETY: only the address counts until it is used as the text has it.
-        *unsafe { self.library.get::<*mut Values>(name.as_bytes()) }.expect(name)
+        *unsafe { self.library.get::<*mut T>(name.as_bytes()) }.expect(name)
     }
 
     /// An array of values, which nobody touches but the functions that this

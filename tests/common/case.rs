@@ -7,13 +7,15 @@ use proptest::prelude::*;
 use vmtrampoline::{
     Abi, CTrampoline, Descriptor, Error, Layout, Signature, Slot, Trampoline, VMTrampoline, ValRaw,
     ValType,
-    private::{Convention, Shape, list_len},
+    private::{Convention, Shape},
 };
 
 use super::{
+    encoded::constant,
     guarded::{Edge, Guarded},
     placed::ensure,
-    recorder::{self, Recording, checked, record},
+    recorder::{self, Recording, Unused, checked, record},
+    scalars,
     strategies::{passes, types_of},
 };
 
@@ -42,6 +44,8 @@ pub(crate) enum Route {
     Pointer(VMTrampoline),
     /// Like `Body`, but by this function, which claims to be the body.
     Liar(*const c_void),
+    /// Like `Body`, but by this function, which is `leavable` or claims to be.
+    Leavable(*const c_void),
 }
 
 impl Route {
@@ -83,6 +87,22 @@ impl Bytes for u64 {
     }
 }
 
+/// A landing place, as the assembly sees it.
+#[derive(Debug, PartialEq)]
+#[repr(C)]
+pub(crate) struct Place {
+    pub(crate) sp: usize,
+    body: *const c_void,
+    word: usize,
+}
+
+impl Place {
+    /// One that no call uses.
+    pub(crate) fn new(body: *const c_void) -> Place {
+        Place { sp: 0, body, word: 0x5a5a }
+    }
+}
+
 /// Where slots and descriptor lie during a call.
 #[derive(Debug)]
 pub(crate) struct Ground {
@@ -106,7 +126,8 @@ pub(crate) fn signature(convention: Convention, text: &str) -> Signature {
         let passed = |ty| if passes(abi(convention), ty) { ty } else { ValType::I64 };
         types.iter().copied().map(passed).collect::<Vec<_>>()
     };
-    Signature::new(types(signature.params()), types(signature.results())).expect(text)
+    Signature::new(types(&scalars::params(&signature)), types(&scalars::results(&signature)))
+        .expect(text)
 }
 
 /// The largest type that the VM convention can pass.
@@ -152,8 +173,8 @@ impl Subject {
 impl Subject<u64> {
     /// [`Subject::all`] for 8-byte slots; none if they are too small.
     pub(crate) fn small(convention: Convention, signature: &Signature) -> Vec<Subject<u64>> {
-        let types = || signature.params().iter().chain(signature.results());
-        if types().any(|ty| *ty == ValType::V128) {
+        let (params, results) = (scalars::params(signature), scalars::results(signature));
+        if params.iter().chain(&results).any(|ty| *ty == ValType::V128) {
             return Vec::new();
         }
         Subject::all_for_slots(convention, signature)
@@ -199,13 +220,7 @@ impl<S: Slot> Subject<S> {
 
     /// The address of its body.
     pub(crate) fn body(&self) -> *const c_void {
-        let body: unsafe extern "C" fn() = match self.shape() {
-            Shape::Bare => bodies::bare,
-            Shape::ShortCut => bodies::short_cut,
-            Shape::Fixed => bodies::fixed,
-            Shape::Variable => bodies::variable,
-        };
-        body as *const c_void
+        body(self.shape())
     }
 
     /// # Safety
@@ -228,6 +243,17 @@ impl<S: Slot> Subject<S> {
     }
 }
 
+/// The address of the body of this shape.
+pub(crate) fn body(shape: Shape) -> *const c_void {
+    let body: unsafe extern "C" fn() = match shape {
+        Shape::Bare => bodies::bare,
+        Shape::ShortCut => bodies::short_cut,
+        Shape::Fixed => bodies::fixed,
+        Shape::Variable => bodies::variable,
+    };
+    body as *const c_void
+}
+
 /// SplitMix64: the number of this index in the sequence of this seed.
 fn random(seed: u64, index: u64) -> u64 {
     let z = seed.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -238,7 +264,7 @@ fn random(seed: u64, index: u64) -> u64 {
 
 /// The value of this type at the start of a slot.
 pub(crate) fn value(slot: u128, ty: ValType) -> u128 {
-    slot & (u128::MAX >> (128 - 8 * ty.size()))
+    slot & (u128::MAX >> (128 - 8 * scalars::size(ty)))
 }
 
 /// Calls of at most so many parameters and results.
@@ -279,14 +305,16 @@ impl Case {
     /// What the first two integer argument registers hold: the contexts, or, in
     /// plain C, parameters.
     pub(crate) fn first_integers(&self, layout: &Layout) -> [usize; 2] {
-        let nothing = Signature::new([], []).unwrap();
+        let nothing = Signature::new(ValType::NONE, ValType::NONE).unwrap();
         let registers = Layout::new(&nothing, abi(Convention::Vm)).unwrap();
         let mut integers = self.contexts();
         for (integer, register) in integers.iter_mut().zip(registers.contexts()) {
-            if let Some(i) = layout.params().iter().position(|at| at == register) {
+            if let Some(i) =
+                scalars::locations(layout.params()).iter().position(|at| at == register)
+            {
                 *integer = self.slots(i + 1)[i] as usize;
                 let extends = cfg!(any(target_arch = "riscv64", target_arch = "s390x"));
-                if extends && self.signature.params()[i] == ValType::I32 {
+                if extends && scalars::params(&self.signature)[i] == ValType::I32 {
                     *integer = *integer as i32 as usize;
                 }
             }
@@ -296,22 +324,23 @@ impl Case {
 
     /// What the slots hold before the call: random bytes everywhere, or chosen ones.
     pub(crate) fn slots(&self, count: usize) -> Vec<u128> {
-        let chosen = |i| self.chosen.get(self.signature.results().len() + i).copied();
+        let results = self.signature.results().len();
+        let chosen = |i: usize| self.chosen.get(results + i).copied();
         (0..count).map(|i| chosen(i).unwrap_or_else(|| self.bits(2, i))).collect()
     }
 
     /// What the target returns.
     pub(crate) fn results(&self) -> Vec<u128> {
-        let types = self.signature.results().iter().enumerate();
+        let types = scalars::results(&self.signature).into_iter().enumerate();
         let bits = |i| self.chosen.get(i).copied().unwrap_or_else(|| self.bits(3, i));
-        types.map(|(i, &ty)| value(bits(i), ty)).collect()
+        types.map(|(i, ty)| value(bits(i), ty)).collect()
     }
 
     /// What the slots hold after the call.
     pub(crate) fn slots_after(&self, count: usize) -> Vec<u128> {
         let mut slots = self.slots(count);
-        let results = self.signature.results().iter().zip(self.results());
-        for (slot, (&ty, result)) in slots.iter_mut().zip(results) {
+        let results = scalars::results(&self.signature).into_iter().zip(self.results());
+        for (slot, (ty, result)) in slots.iter_mut().zip(results) {
             // A scalar fills bytes 0..8, the others stay.
             *slot = if ty == ValType::V128 { result } else { *slot >> 64 << 64 | result };
         }
@@ -372,12 +401,14 @@ impl Case {
         ground: &Ground,
     ) -> Result<(), String> {
         // Where memory begins there is room for slots that nobody needs.
-        let count = self.signature.slots() + if edge == Edge::Start { 2 } else { 0 };
+        let count = scalars::slots(&self.signature) + if edge == Edge::Start { 2 } else { 0 };
         let slots: Vec<_> = self.slots(count).into_iter().map(S::new).collect();
         let slots = ground.slots.put(edge, &slots);
         let results = self.results();
 
-        let (mut left, mut intact) = (None, true);
+        // Calls at both edges see both.
+        let unused = Unused::BOTH[edge as usize];
+        let (mut left, mut intact, mut dead) = (None, true, true);
         let recording = record(layout, &results, |target| match route {
             Route::Method => {
                 // SAFETY: `put` has put them there, for us alone.
@@ -386,16 +417,24 @@ impl Case {
                 let called = unsafe { subject.call(self.contexts(), target, slots) };
                 called.expect("enough slots");
             }
-            Route::Body | Route::Liar(_) => {
-                let body = if let Route::Liar(liar) = route { liar } else { subject.body() };
+            Route::Body | Route::Liar(_) | Route::Leavable(_) => {
+                let function = match route {
+                    Route::Liar(function) | Route::Leavable(function) => function,
+                    _ => subject.body(),
+                };
                 let words = self.descriptor_words(subject);
                 let descriptor = ground.descriptor.put(edge, &words);
                 let [callee, caller] = self.first_integers(layout);
-                let arguments =
-                    [callee, caller, target as usize, slots as usize, descriptor as usize];
+                let mut place = Place::new(subject.body());
+                let mut arguments =
+                    vec![callee, caller, target as usize, slots as usize, descriptor as usize];
+                if let Route::Leavable(_) = route {
+                    arguments.push((&raw mut place) as usize);
+                }
                 // SAFETY: the recorder fits every signature, and the body is
                 // that of the descriptor, which may lie anywhere.
-                left = Some(unsafe { checked(body, &arguments) });
+                left = Some(unsafe { checked(function, &arguments, unused) });
+                dead = place == Place::new(subject.body());
                 // SAFETY: `put` has put them there.
                 let after = unsafe { std::slice::from_raw_parts(descriptor, words.len()) };
                 intact = words == after;
@@ -404,20 +443,25 @@ impl Case {
                 let [callee, caller] = self.contexts();
                 let arguments = [callee, caller, target as usize, slots as usize];
                 // SAFETY: the recorder fits every signature.
-                left = Some(unsafe { checked(pointer as *const c_void, &arguments) });
+                left = Some(unsafe { checked(pointer as *const c_void, &arguments, unused) });
             }
         });
 
         self.judge_arguments(layout, &recording)?;
         ensure!(intact, "the descriptor has changed");
+        ensure!(dead, "the landing place is not as it was");
         let mut after = self.slots_after(count);
         if let Some(left) = left {
             ensure!(left.lost.is_empty(), "lost: {}", left.lost.join(", "));
             let changed = recording.changed_controls();
             ensure!(changed.is_empty(), "the target found changed: {}", changed.join(", "));
-            let first = layout.results().first().zip(self.signature.results().first());
-            let first = first.filter(|(_, ty)| **ty != ValType::V128);
-            if let (Route::Body | Route::Liar(_), Some((&at, &ty))) = (route, first) {
+            let first = scalars::locations(layout.results())
+                .into_iter()
+                .zip(scalars::results(&self.signature));
+            let first = first.take(1).find(|(_, ty)| *ty != ValType::V128);
+            if let (Route::Body | Route::Liar(_) | Route::Leavable(_), Some((at, ty))) =
+                (route, first)
+            {
                 // It leaves a scalar in its register, and the slot alone.
                 after[0] = self.slots(1)[0];
                 let (is, must) = (left.bits(at) as u64, recorder::register(results[0], ty) as u64);
@@ -445,8 +489,9 @@ impl Case {
             let is = recording.read(at, ValType::I64);
             ensure!(is == context as u128, "context {i} in {at}: {is:#x}, not {context:#x}");
         }
-        let params = layout.params().iter().zip(self.signature.params());
-        for (i, ((&at, &ty), slot)) in params.zip(self.slots(layout.params().len())).enumerate() {
+        let params =
+            scalars::locations(layout.params()).into_iter().zip(scalars::params(&self.signature));
+        for (i, ((at, ty), slot)) in params.zip(self.slots(layout.params().len())).enumerate() {
             let (is, must) = (recording.read(at, ty), value(slot, ty));
             ensure!(is == must, "p{i} in {at}: {is:#x}, not {must:#x}");
         }
@@ -464,14 +509,16 @@ impl Case {
     /// The descriptor as far as the assembly may read it: without the types,
     /// which end its lists, and what is reserved beyond them.
     fn descriptor_words<S: Slot>(&self, subject: &Subject<S>) -> Vec<u64> {
-        const HEADER: usize = size_of::<Descriptor<[u16; 4]>>() - size_of::<[u16; 4]>();
-        let (params, results) = (self.signature.params(), self.signature.results());
-        let types = (params.len() + results.len()).div_ceil(5);
-        let entries = list_len(self.convention, params, results) - types;
-        let size = (HEADER + 2 * entries).next_multiple_of(8);
-        let from = (&raw const *subject.descriptor()).cast::<u64>();
-        // SAFETY: a descriptor has a header, these entries and at least one of
-        // types if it has any of the others, and is padded to a multiple of 8.
-        unsafe { std::slice::from_raw_parts(from, size / 8) }.to_vec()
+        let descriptor = subject.descriptor();
+        // SAFETY: a descriptor is aligned to 8 and has no padding.
+        let words = |len: usize| unsafe {
+            std::slice::from_raw_parts((&raw const *descriptor).cast::<u64>(), len)
+        };
+        let header = words(size_of::<Descriptor<[u16; 0]>>() / 8);
+        let entry = |byte: usize| (header[byte / 8].to_ne_bytes()[byte % 8], byte);
+        let at = constant("D_SIGNATURE");
+        let entries = u16::from_ne_bytes([entry(at).0, entry(at + 1).0]);
+        // The entries of the signature are more than those that fill up eight bytes.
+        words(header.len() + usize::from(entries).div_ceil(4)).to_vec()
     }
 }

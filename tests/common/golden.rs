@@ -1,5 +1,6 @@
 //! Layouts by hand.
 
+use super::scalars;
 use vmtrampoline::{Abi, Layout, Location};
 
 pub(crate) fn layout(text: &str, abi: &'static Abi) -> Layout {
@@ -29,8 +30,8 @@ pub(crate) fn golden(
     results: &str,
 ) {
     let layout = layout(text, abi);
-    assert_eq!(layout.params(), locations(params), "{layout}");
+    assert_eq!(scalars::locations(layout.params()), locations(params), "{layout}");
     let pointer = (!return_pointer.is_empty()).then(|| location(return_pointer));
     assert_eq!(layout.return_pointer(), pointer, "{layout}");
-    assert_eq!(layout.results(), locations(results), "{layout}");
+    assert_eq!(scalars::locations(layout.results()), locations(results), "{layout}");
 }

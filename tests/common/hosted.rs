@@ -2,17 +2,18 @@
 
 use std::{ffi::c_void, mem::transmute, ptr::null_mut};
 
+use super::scalars;
 use vmtrampoline::{
-    Callback, HostFunc, HostFunction, Layout, Location, Signature, VMContext, VMOpaqueContext,
-    ValRaw, ValType,
+    ArrayCall, Callback, HostFunc, Layout, Location, Signature, VMContext, VMOpaqueContext, ValRaw,
+    ValType,
     private::{Convention, Shape},
 };
 
 use super::{
     case::{Bytes, Case, Subject, abi, signature, value},
     guarded::{Edge, Guarded},
-    paths::{HOST_SIGNATURES, wide},
-    recorder::{POISON, checked, native, record},
+    paths::{CALLBACK_SIGNATURES, HOST_SIGNATURES, wide},
+    recorder::{POISON, Unused, checked, native, record},
 };
 
 /// A host function of either convention.
@@ -34,7 +35,7 @@ impl<'f> Hosted<'f> {
         convention: Convention,
         signature: &Signature,
         shape: Shape,
-        function: HostFunction,
+        function: ArrayCall,
         data: *mut c_void,
     ) -> Hosted<'f> {
         // SAFETY: our own conditions.
@@ -100,14 +101,19 @@ impl Judge<'_> {
         self.equal("the callee context", contexts[0] as u128, self.contexts[0] as u128);
         self.equal("the caller context", contexts[1] as u128, self.contexts[1] as u128);
         self.equal("the slots' alignment", slots as u128 % 16, 0);
-        self.equal("the number of slots", count as u128, self.case.signature.slots() as u128);
+        self.equal(
+            "the number of slots",
+            count as u128,
+            scalars::slots(&self.case.signature) as u128,
+        );
         if !self.wrong.is_empty() {
             return;
         }
         // SAFETY: so many slots, as E8 has it and we have just compared.
         let slots = unsafe { std::slice::from_raw_parts_mut(slots, count) };
-        let params = self.case.signature.params().iter().zip(self.case.slots(count)).zip(&*slots);
-        for (i, ((&ty, given), slot)) in params.enumerate() {
+        let types = scalars::params(&self.case.signature);
+        let params = types.into_iter().zip(self.case.slots(count)).zip(&*slots);
+        for (i, ((ty, given), slot)) in params.enumerate() {
             let (is, must) = (value(slot.get_v128(), ty), value(given, ty));
             self.equal(&format!("parameter {i}"), is, must);
         }
@@ -132,11 +138,11 @@ impl Case {
     /// Puts the results in the slots, and other bits in all the rest of them.
     pub(crate) fn answer(&self, slots: &mut [ValRaw]) {
         let noise = Case::new(self.convention, self.signature.clone(), !self.seed);
-        for (slot, bits) in slots.iter_mut().zip(noise.slots(self.signature.slots())) {
+        for (slot, bits) in slots.iter_mut().zip(noise.slots(scalars::slots(&self.signature))) {
             *slot = ValRaw::v128(bits);
         }
-        for ((slot, result), &ty) in
-            slots.iter_mut().zip(self.results()).zip(self.signature.results())
+        for ((slot, result), ty) in
+            slots.iter_mut().zip(self.results()).zip(scalars::results(&self.signature))
         {
             *slot = ValRaw::v128(slot.get_v128() & !value(u128::MAX, ty) | result);
         }
@@ -178,7 +184,7 @@ impl Case {
     }
 
     fn round_trips_of<S: Bytes>(&self, subjects: &[Subject<S>]) -> Result<(), String> {
-        let count = self.signature.slots();
+        let count = scalars::slots(&self.signature);
         let before: Vec<_> = self.slots(count).into_iter().map(S::new).collect();
         let compare = |what: &str, slots: &[S]| {
             for (i, (slot, must)) in slots.iter().zip(self.slots_after(count)).enumerate() {
@@ -205,7 +211,7 @@ impl Case {
             }
 
             let given: Vec<_> = self.slots(count);
-            let params = self.signature.params();
+            let params = scalars::params(&self.signature);
             let seen = std::sync::Mutex::new((0, Vec::new()));
             let host = Hosted::closure(self.convention, &self.signature, |caller, slots| {
                 *seen.lock().unwrap() = (caller as usize, slots.to_vec());
@@ -221,11 +227,13 @@ impl Case {
             if self.convention == Convention::Vm && caller != contexts[1] {
                 return Err(format!("{}, closure: its caller is {caller:#x}", self.signature));
             }
-            for (i, (slot, given)) in seen.iter().zip(given).enumerate() {
-                let must = params.get(i).map_or(0, |&ty: &ValType| value(given, ty));
-                if slot.get_v128() != must {
+            for (i, ((slot, given), ty)) in seen.iter().zip(given).zip(&params).enumerate() {
+                // A scalar is extended to eight bytes.
+                let counts = if *ty == ValType::V128 { u128::MAX } else { u64::MAX.into() };
+                let (is, must) = (slot.get_v128() & counts, value(given, *ty));
+                if is != must {
                     return Err(format!(
-                        "{}, closure: slot {i} is {slot:?}, not {must:#034x}",
+                        "{}, closure: slot {i} is {is:#034x}, not {must:#034x}",
                         self.signature
                     ));
                 }
@@ -248,9 +256,19 @@ pub(crate) fn kept(
     shape: Shape,
     liar: Option<*const c_void>,
 ) -> Result<(), String> {
+    Unused::BOTH.into_iter().try_for_each(|unused| kept_by(convention, text, shape, liar, unused))
+}
+
+fn kept_by(
+    convention: Convention,
+    text: &str,
+    shape: Shape,
+    liar: Option<*const c_void>,
+    unused: Unused,
+) -> Result<(), String> {
     let case = Case::new(convention, signature(convention, text), 1);
     let (layout, signature) = (case.layout(), &case.signature);
-    let mut places = layout.params().iter().copied().chain(layout.return_pointer());
+    let mut places = scalars::locations(layout.params()).into_iter().chain(layout.return_pointer());
     if places.any(|at| !matches!(at, Location::Register(_))) {
         return Ok(()); // the checker passes registers alone
     }
@@ -258,22 +276,22 @@ pub(crate) fn kept(
     let given = "(i64, i64, i64, i64)".parse().unwrap();
     let given = Layout::new(&given, abi(Convention::C)).unwrap();
     let offsets = || {
-        layout.results().iter().zip(signature.results()).enumerate().filter_map(|(i, (at, ty))| {
-            match at {
-                Location::ReturnArea(offset) => Some((i, *offset as usize, ty.size())),
-                _ => None,
-            }
+        let results =
+            scalars::locations(layout.results()).into_iter().zip(scalars::results(signature));
+        results.enumerate().filter_map(|(i, (at, ty))| match at {
+            Location::ReturnArea(offset) => Some((i, offset as usize, scalars::size(ty))),
+            _ => None,
         })
     };
     let size = offsets().next_back().map_or(0, |(_, offset, size)| offset + size);
     let memory = Guarded::new();
     let area = memory.put(Edge::End, &vec![POISON as u8; size]);
 
-    let slots = case.slots(signature.slots());
+    let slots = case.slots(scalars::slots(signature));
     let (mut left, mut contexts, mut changed) = (None, [0; 2], false);
     let recording = record(&given, &[], |recorder| {
         // SAFETY: the recorder fits every signature; it never uses its data.
-        let function = unsafe { transmute::<*const c_void, HostFunction>(recorder) };
+        let function = unsafe { transmute::<*const c_void, ArrayCall>(recorder) };
         // SAFETY: as above.
         let host = unsafe { Hosted::raw(convention, signature, shape, function, null_mut()) };
         let mut arguments: Vec<usize> = slots[..signature.params().len()]
@@ -290,7 +308,7 @@ pub(crate) fn kept(
         let context = || unsafe { host.context().cast::<[usize; 5]>().read_volatile() };
         let before = context();
         // SAFETY: the arguments of this signature, all in registers.
-        left = Some(unsafe { checked(liar.unwrap_or(host.code()), &arguments) });
+        left = Some(unsafe { checked(liar.unwrap_or(host.code()), &arguments, unused) });
         changed = context() != before;
     });
     let left = left.expect("a call");
@@ -304,13 +322,15 @@ pub(crate) fn kept(
     equal("the stack pointer's alignment", recording.sp as u128 % 16, 0);
     equal("a change of the context", changed.into(), 0);
     if recording.calls != 0 {
-        let read = |i: usize| recording.read(given.params()[i], ValType::I64);
+        let read = |i: usize| recording.read(scalars::locations(given.params())[i], ValType::I64);
         equal("the callee context", read(0), contexts[0] as u128);
         equal("the caller context", read(1), contexts[1] as u128);
         equal("the slots' alignment", read(2) % 16, 0);
-        equal("the number of slots", read(3), signature.slots() as u128);
+        equal("the number of slots", read(3), scalars::slots(signature) as u128);
     }
-    if let (Some(&at), Some(&ty)) = (layout.results().first(), signature.results().first()) {
+    let first =
+        scalars::locations(layout.results()).into_iter().zip(scalars::results(signature)).next();
+    if let Some((at, ty)) = first {
         equal("result 0", left.value(at, ty) as u64 as u128, value(slots[0], ty) as u64 as u128);
     }
     let mut must = vec![POISON as u8; size];
@@ -335,7 +355,7 @@ pub(crate) fn kept(
     if wrong.is_empty() {
         Ok(())
     } else {
-        Err(format!("{text}, {convention:?}, {shape:?}: {wrong:?}"))
+        Err(format!("{text}, {convention:?}, {shape:?}, {unused:?}: {wrong:?}"))
     }
 }
 
@@ -343,7 +363,7 @@ pub(crate) fn kept(
 /// entry: a name, the code, and the first integer arguments, some of which may be
 /// too many. The host function is this one, which takes no notice of its own.
 pub(crate) fn every_host_path(
-    function: HostFunction,
+    function: ArrayCall,
     mut take: impl FnMut(&str, *const c_void, [usize; 5]),
 ) {
     let integers = Layout::new(&"(i64, i64, i64, i64, i64)".parse().unwrap(), abi(Convention::C));
@@ -352,6 +372,21 @@ pub(crate) fn every_host_path(
     let mut area = [0u128; 400];
     let wide = wide();
     let many = format!("({})", ["i64"; 300].join(", "));
+    for text in CALLBACK_SIGNATURES {
+        for shape in Hosted::SHAPES {
+            let signature = text.parse().expect(text);
+            // SAFETY: the function takes no notice of its arguments.
+            let host =
+                unsafe { Hosted::raw(Convention::C, &signature, shape, function, null_mut()) };
+            let arguments = [0x1111, 0x2222, 0x3333, 0x4444, 0x5555];
+            take(&format!("{text}, {shape:?}"), host.code(), arguments);
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: takes a result away from where no Rust has anything.
+            unsafe {
+                std::arch::asm!("emms");
+            }
+        }
+    }
     for text in HOST_SIGNATURES.into_iter().chain([&*wide, &*many]) {
         for convention in [Convention::Vm, Convention::C] {
             let signature = signature(convention, text);
@@ -365,7 +400,8 @@ pub(crate) fn every_host_path(
                     arguments[0] = host.context() as usize;
                 }
                 if let Some(pointer) = layout.return_pointer() {
-                    let index = integers.params().iter().position(|&at| at == pointer);
+                    let index =
+                        scalars::locations(integers.params()).iter().position(|&at| at == pointer);
                     let Some(index) = index else { continue };
                     arguments[index] = area.as_mut_ptr() as usize;
                 }

@@ -2,6 +2,7 @@
 //! registers per class, and an end of the stack that grows. All conventions, in
 //! the words of their documents, without a look at the rows of `src/abi.rs`.
 
+use super::scalars;
 use vmtrampoline::{Abi, Location, Signature, ValType};
 
 /// A machine's argument registers by class, the last one first; what `v128` takes is
@@ -69,17 +70,26 @@ fn result_registers(machine: &str) -> [&'static str; 3] {
     }
 }
 
+/// Whether this model speaks of a signature in a convention: of no vector that is passed
+/// as a structure is.
+pub(crate) fn modelled(signature: &Signature, abi: &Abi) -> bool {
+    let vector = |ty| ty == ValType::V128;
+    !matches!(machine(abi), ("riscv64" | "x86_64-windows", false))
+        || !scalars::params(signature).into_iter().any(vector)
+            && !scalars::results(signature).into_iter().any(vector)
+}
+
 /// Where the values of a signature go; `None` if the convention has no functions of
 /// this signature.
 pub(crate) fn naive(signature: &Signature, abi: &Abi) -> Option<Naive> {
     let (machine, vm) = machine(abi);
-    let [params, results] = [signature.params(), signature.results()];
+    let [params, results] = [scalars::params(signature), scalars::results(signature)];
     let vectors = match machine {
         "riscv64" => false,
         "x86_64-windows" => vm,
         _ => true,
     };
-    if !vectors && params.iter().chain(results).any(|ty| *ty == ValType::V128) {
+    if !vectors && params.iter().chain(&results).any(|ty| *ty == ValType::V128) {
         return None;
     }
     if !vm && results.len() > 1 {
@@ -109,7 +119,7 @@ pub(crate) fn naive(signature: &Signature, abi: &Abi) -> Option<Naive> {
         if let Some(name) = register {
             return Location::Register(name);
         }
-        let size = ty.size() as u32;
+        let size = scalars::size(ty) as u32;
         let slot = if machine == "aarch64-apple" { size } else { size.max(8) };
         let align = match machine {
             "aarch64-apple" if return_pointer && vm => 1,
@@ -132,7 +142,7 @@ pub(crate) fn naive(signature: &Signature, abi: &Abi) -> Option<Naive> {
         ValType::F32 | ValType::F64 if i == 0 => Location::Register(float),
         _ if i == 0 => Location::Register(integer),
         _ => {
-            let size = ty.size() as u32;
+            let size = scalars::size(ty) as u32;
             let start = area.next_multiple_of(size.min(most));
             area = start + size;
             Location::ReturnArea(start)

@@ -44,9 +44,36 @@ pub(crate) const HOST_SIGNATURES: [&str; 18] = [
     "(v128, v128, v128, v128, v128, v128, v128, v128, v128, v128, i32, i32, i32, i32, i32, i32, i64)",
 ];
 
+/// The same for results that only callbacks have, where the assembly loads them and Rust has
+/// no part in it.
+pub(crate) const CALLBACK_SIGNATURES: &[&str] = match () {
+    () if cfg!(any(target_arch = "s390x", vmtrampoline_windows)) => &[],
+    () if cfg!(target_arch = "aarch64") => &["(i64) -> {i64, i64}"],
+    () if cfg!(target_arch = "riscv64") => &["(i64) -> {i64, i64}", "(i64) -> {i64, f64}"],
+    () => &[
+        "(i64) -> {i64, i64}",
+        "(i64) -> {f64, f64}",
+        "(i64) -> {i64, f64}",
+        "() -> longdouble",
+        "() -> clongdouble",
+    ],
+};
+
 /// A return area of more than a page, whatever becomes of a v128.
 pub(crate) fn wide() -> String {
     format!("() -> (i32{})", ", v128".repeat(4800 / size_of::<Vector>()))
+}
+
+/// Makes the calls of plain C that take every path through what only plain C needs.
+pub(crate) fn every_hidden_path() -> Result<(), String> {
+    #[cfg(all(
+        not(vmtrampoline_windows),
+        any(target_arch = "x86_64", all(target_arch = "aarch64", not(target_vendor = "apple")))
+    ))]
+    for text in super::hidden::SIGNATURES {
+        super::hidden::check_once(text)?;
+    }
+    Ok(())
 }
 
 /// Hands over these calls, by every body and function pointer that can make them.

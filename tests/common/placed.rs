@@ -1,5 +1,6 @@
 //! A layout, judged: by the naive model, and by what holds of all layouts.
 
+use super::scalars;
 use vmtrampoline::{Abi, Layout, Location, Signature};
 
 use super::naive::{machine, naive};
@@ -22,9 +23,9 @@ pub(crate) fn layout(signature: &Signature, abi: &'static Abi) -> Result<Option<
         (layout, model) => return Err(format!("{signature}, {abi}: {layout:?}, not {model:?}")),
     };
     let agree = layout.contexts() == model.contexts
-        && layout.params() == model.params
+        && scalars::locations(layout.params()) == model.params
         && layout.return_pointer() == model.return_pointer
-        && layout.results() == model.results
+        && scalars::locations(layout.results()) == model.results
         && layout.argument_area() == model.argument_area
         && layout.return_area() == model.return_area;
     ensure!(agree, "{layout}, not {model:?}");
@@ -40,13 +41,15 @@ fn apart(layout: &Layout, abi: &Abi) -> Result<(), String> {
     ensure!(argument_area % most == 0 && return_area % most == 0, "the areas are not aligned");
 
     let sizes = |types: &[vmtrampoline::ValType]| -> Vec<u32> {
-        types.iter().map(|ty| ty.size() as u32).collect()
+        types.iter().map(|ty| scalars::size(*ty) as u32).collect()
     };
-    let (params, results) = (layout.signature().params(), layout.signature().results());
+    let signature = layout.signature();
+    let (params, results) = (scalars::params(signature), scalars::results(signature));
     let contexts = layout.contexts().iter().copied().zip([8, 8]);
-    let arguments: Vec<_> =
-        contexts.chain(layout.params().iter().copied().zip(sizes(params))).collect();
-    let results = layout.results().iter().copied().zip(sizes(results)).collect();
+    let arguments: Vec<_> = contexts
+        .chain(scalars::locations(layout.params()).into_iter().zip(sizes(&params)))
+        .collect();
+    let results = scalars::locations(layout.results()).into_iter().zip(sizes(&results)).collect();
     for (values, pointer) in [(arguments, layout.return_pointer()), (results, None)] {
         let mut registers = Vec::new();
         let mut taken = vec![false; argument_area.max(return_area) as usize];
@@ -62,6 +65,7 @@ fn apart(layout: &Layout, abi: &Abi) -> Result<(), String> {
                 }
                 Location::Stack(offset) => (offset, argument_area),
                 Location::ReturnArea(offset) => (offset, return_area),
+                _ => return Err(format!("{at}")),
             };
             ensure!(offset % align == 0, "{at} is not aligned to {align}");
             ensure!(offset + size <= area, "{at} is not in its area");

@@ -2,6 +2,7 @@
 
 use std::{ffi::c_void, ptr::null_mut};
 
+use super::scalars;
 use vmtrampoline::{
     Signature, Trampoline, TypedSignature, VMContext, VMOpaqueContext, VMTrampolineUnwind, ValRaw,
     pointer_unwind,
@@ -41,8 +42,9 @@ pub(crate) fn of_the_pool() -> impl Iterator<Item = Pointer> {
             // before every body.
             let framed =
                 cfg!(any(target_arch = "riscv64", target_arch = "s390x", vmtrampoline_windows));
-            let jumps =
-                trampoline.shape() < Shape::Fixed && signature.results().is_empty() && !framed;
+            let jumps = trampoline.shape() < Shape::Fixed
+                && scalars::results(&signature).is_empty()
+                && !framed;
             Pointer {
                 name: format!("{text}, {shape:?}"),
                 function: trampoline.pointer_unwind().unwrap(),

@@ -1,6 +1,6 @@
 //! The text of a signature, judged whatever it is.
 
-use vmtrampoline::{Error, Signature};
+use vmtrampoline::{Error, Signature, Type};
 
 use super::placed::ensure;
 
@@ -13,7 +13,13 @@ pub(crate) fn judge(text: &str) -> Result<(), String> {
     };
     let printed = signature.to_string();
     ensure!(printed.parse() == Ok(signature.clone()), "{text:?} prints {printed:?}");
-    let made = Signature::new(signature.params().to_vec(), signature.results().to_vec());
+    let (params, results) = (signature.params(), signature.results());
+    let made = match signature.named() {
+        None => Signature::new(params, results),
+        Some(named) => {
+            Signature::variadic(params.iter().take(named), params.iter().skip(named), results)
+        }
+    };
     ensure!(made == Ok(signature), "{text:?} makes {made:?}");
     Ok(())
 }
@@ -28,6 +34,10 @@ fn error_is(error: &Error, text: &str) -> Result<(), String> {
         }
         // So many types have a comma between each two.
         Error::TooManyParams => text.matches(',').count() >= Signature::MAX_PARAMS,
+        Error::TooDeep { position: Some(position) } => {
+            text[..*position].matches(['{', '[']).count() >= Type::MAX_DEPTH
+        }
+        Error::TooLarge { value: None } => text.len() > 65_535,
         Error::TooManyResults => text.matches(',').count() >= Signature::MAX_RESULTS,
         _ => false,
     };

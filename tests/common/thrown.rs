@@ -1,18 +1,20 @@
 //! A panic that crosses something, with a destructor on either side. The destructors are
-//! counted, so one test of a program at a time may throw.
+//! counted, by each thread.
 
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::atomic::{AtomicUsize, Ordering},
 };
 
-static DROPPED: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static DROPPED: Cell<usize> = const { Cell::new(0) };
+}
 
 struct Counted;
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        DROPPED.fetch_add(1, Ordering::Relaxed);
+        DROPPED.set(DROPPED.get() + 1);
     }
 }
 
@@ -24,11 +26,11 @@ pub(crate) fn throw() -> ! {
 
 /// Catches what this throws.
 pub(crate) fn thrown(name: &str, call: impl FnOnce()) {
-    let before = DROPPED.load(Ordering::Relaxed);
+    let before = DROPPED.get();
     let caught = catch_unwind(AssertUnwindSafe(|| {
         let _counted = Counted;
         call();
     }));
     assert_eq!(*caught.expect_err(name).downcast::<&str>().unwrap(), "thrown", "{name}");
-    assert_eq!(DROPPED.load(Ordering::Relaxed), before + 2, "{name}");
+    assert_eq!(DROPPED.get(), before + 2, "{name}");
 }

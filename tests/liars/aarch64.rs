@@ -21,6 +21,12 @@ liars! {
     writes_before_reading ShortCut "(i32)" [
         "ldrb w9, [x3]", "mvn w9, w9", "strb w9, [x3]", "bl {body}"
     ] "p0 in x2";
+    believes_flags ShortCut "(i32)" [
+        "ldr w9, [x3]", "cinc w9, w9, cs", "str w9, [x3]", "bl {body}"
+    ] "p0 in x2";
+    believes_x10 ShortCut "(i32)" [
+        "ldr w9, [x3]", "add w9, w9, w10", "str w9, [x3]", "bl {body}"
+    ] "p0 in x2";
     mistakes_stack_word Fixed "(i64, i64, i64, i64, i64, i64, i64)" [
         "ldr x9, [x3, #80]", "str x9, [x3, #96]", "bl {body}"
     ] "p6 in [sp+0]";
@@ -107,6 +113,37 @@ liars! {
     loses_sp Bare "()" [
         "bl {body}", "ldp x29, x30, [sp]", "add sp, sp, #48", "ret"
     ] "lost: sp";
+    // E11, of `hidden`: the body is in x5
+    hidden_loses_x8 Hidden "() -> {[i64; 3]}" ["mov x8, x3", "blr x5 /* {body} */"] "x8 is";
+    hidden_never_calls Hidden "() -> {[i64; 3]}" ["/* not {body} */"] "called 0 times";
+    hidden_calls_twice Hidden "() -> {[i64; 3]}" [
+        "str x2, [sp, #16]", "str x8, [sp, #24]", "bl {body}", "ldr x16, [sp, #16]", "add x8, sp, #16",
+        "sub sp, sp, #32", "mov x8, sp", "blr x16", "add sp, sp, #32"
+    ] "called 2 times";
+    hidden_changes_argument Hidden "(i64, f64) -> {[i64; 3]}" ["add x0, x0, #1", "bl {body}"] "p0 in x0";
+    hidden_changes_result Hidden "() -> {[i64; 3]}" ["bl {body}", "add x0, x0, #1"] "left";
+    hidden_loses_x19 Hidden "() -> {[i64; 3]}" ["bl {body}", "mvn x19, x19"] "lost: x19";
+    // E11, of `vectors`: the body is in x5, and 64 bytes are at x6
+    vectors_never_calls Vectors "() -> {v128, v128}" ["/* not {body} */"] "called 0 times";
+    vectors_stores_less Vectors "() -> {v128, v128}" [
+        "str x6, [sp, #16]", "bl {body}", "ldr x9, [sp, #16]", "str xzr, [x9, #56]"
+    ] "the vectors stored";
+    vectors_loses_x20 Vectors "() -> {v128, v128}" ["bl {body}", "mvn x20, x20"] "lost: x20";
+    // E12, of `leavable`: the landing place is in x5
+    leavable_never_calls Leavable "()" ["/* not {body} */"] "called 0 times";
+    leavable_changes_result Leavable "() -> i64" ["bl {body}", "add x0, x0, #1"] "left in x0";
+    leavable_stays_live Leavable "()" [
+        "str x5, [sp, #16]", "bl {body}", "ldr x9, [sp, #16]", "str x9, [x9]"
+    ] "the landing place is not as it was";
+    // E13
+    leavable_says_returned Leavable "()" [
+        "str x5, [sp, #16]", "bl {body}", "ldr x9, [sp, #16]", "str xzr, [x9]"
+    ] "says that the call has returned";
+    leavable_loses_x19 Leavable "()" ["bl {body}", "mvn x19, x19"] "lost: x19";
+    // E13, of `landed`: a liar changes its frame, which is 32 bytes above
+    landed_loses_x19 Landed "()" ["str xzr, [sp, #64]", "add sp, sp, #32", "b {body}"] "lost: x19";
+    landed_loses_d15 Landed "()" ["str xzr, [sp, #200]", "add sp, sp, #32", "b {body}"] "lost: d15";
+    landed_loses_fpcr Landed "()" ["str xzr, [sp, #40]", "add sp, sp, #32", "b {body}"] "lost: fpcr";
     // E8, of `host`: the context is in x0, the caller in x1
     host_never_calls Host "()" ["/* not {body} */"] "the number of calls is 0x0";
     host_calls_twice Host "()" [
@@ -153,5 +190,5 @@ deadly! {
     reads_before_slots "ldurb w9, [x3, #-1]";
     reads_after_slots "ldrb w9, [x3]";
     reads_before_descriptor "ldurb w9, [x4, #-1]";
-    reads_after_descriptor "ldrb w9, [x4, #0x38]";
+    reads_after_descriptor "ldrb w9, [x4, #0x40]";
 }

@@ -18,6 +18,7 @@ use common::{
     case::{Case, Ground, Route, Subject},
     guarded::Edge,
     hosted::kept,
+    leavable::{self, Exit},
 };
 use vmtrampoline::private::{Convention, Shape};
 
@@ -37,6 +38,33 @@ fn judge(liar: *const c_void, text: &str, shape: Shape) -> Result<(), String> {
 /// Has a liar called in the place of `host`, and says what the judge says.
 fn judge_host(liar: *const c_void, text: &str) -> Result<(), String> {
     kept(Convention::Vm, text, Shape::Variable, Some(liar))
+}
+
+/// Has a liar called in the place of `hidden`, `x87` or `vectors`, and says what the judge says.
+#[cfg(all(
+    not(vmtrampoline_windows),
+    any(target_arch = "x86_64", all(target_arch = "aarch64", not(target_vendor = "apple")))
+))]
+fn judge_hidden(liar: *const c_void, text: &str) -> Result<(), String> {
+    use common::hidden::{self, Route};
+    for edge in Edge::BOTH {
+        hidden::judge::<vmtrampoline::ValRaw>(text, Shape::Bare, Route::Liar(liar), edge)?;
+    }
+    Ok(())
+}
+
+/// Has a liar called in the place of `leavable`, and says what the judge says.
+fn judge_leavable(liar: *const c_void, text: &str) -> Result<(), String> {
+    let case = Case::new(Convention::Vm, text.parse().expect(text), 1);
+    let subject = Subject::all(Convention::Vm, &case.signature).remove(0);
+    leavable::judge(&case, &subject, liar)
+}
+
+/// Has a call left at a liar in the place of `landed`, and says what the judge says.
+fn judge_landed(liar: *const c_void, text: &str) -> Result<(), String> {
+    let case = Case::new(Convention::Vm, text.parse().expect(text), 1);
+    let subject = Subject::all(Convention::Vm, &case.signature).remove(0);
+    leavable::left(&case, &subject, leavable::address(), Exit::Liar(liar))
 }
 
 /// Only one thread judges, so that [`dies`] does not fork while another is at it.
@@ -115,10 +143,22 @@ macro_rules! liars {
     (@judge Host $liar:ident $signature:literal) => {
         $crate::judge_host($liar, $signature)
     };
+    (@judge Leavable $liar:ident $signature:literal) => {
+        $crate::judge_leavable($liar, $signature)
+    };
+    (@judge Landed $liar:ident $signature:literal) => { $crate::judge_landed($liar, $signature) };
+    (@judge Hidden $liar:ident $signature:literal) => { $crate::judge_hidden($liar, $signature) };
+    (@judge X87 $liar:ident $signature:literal) => { $crate::judge_hidden($liar, $signature) };
+    (@judge Vectors $liar:ident $signature:literal) => { $crate::judge_hidden($liar, $signature) };
     (@judge $shape:ident $liar:ident $signature:literal) => {
         $crate::judge($liar, $signature, vmtrampoline::private::Shape::$shape)
     };
     (@symbol Host) => { "host" };
+    (@symbol Leavable) => { "leavable" };
+    (@symbol Landed) => { "landed" };
+    (@symbol Hidden) => { "hidden" };
+    (@symbol X87) => { "x87" };
+    (@symbol Vectors) => { "vectors" };
     (@symbol Bare) => { "bare" };
     (@symbol ShortCut) => { "short_cut" };
     (@symbol Fixed) => { "fixed" };

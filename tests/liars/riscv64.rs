@@ -22,6 +22,9 @@ liars! {
     writes_before_reading ShortCut "(i32)" [
         "lbu t0, 0(a3)", "not t0, t0", "sb t0, 0(a3)", "call {body}"
     ] "p0 in a2";
+    believes_t1 ShortCut "(i32)" [
+        "lw t0, 0(a3)", "add t0, t0, t1", "sw t0, 0(a3)", "call {body}"
+    ] "p0 in a2";
     does_not_extend_arguments ShortCut "(i32, i32, i32, i32, i32, i32)" [
         "mv t0, a2", "mv t1, a3",
         ".irp n, 2, 3, 4, 5, 6, 7", "lwu a\\n, 16 * (\\n - 2)(t1)", ".endr",
@@ -113,6 +116,21 @@ liars! {
     loses_sp Bare "()" [
         "call {body}", "ld ra, 0(sp)", "addi sp, sp, 48", "ret"
     ] "lost: sp";
+    // E12, of `leavable`: the landing place is in a5
+    leavable_never_calls Leavable "()" ["/* not {body} */"] "called 0 times";
+    leavable_changes_result Leavable "() -> i64" ["call {body}", "addi a0, a0, 1"] "left in a0";
+    leavable_stays_live Leavable "()" [
+        "sd a5, 16(sp)", "call {body}", "ld t0, 16(sp)", "sd sp, 0(t0)"
+    ] "the landing place is not as it was";
+    // E13
+    leavable_says_returned Leavable "()" [
+        "sd a5, 16(sp)", "call {body}", "ld t0, 16(sp)", "sd zero, 0(t0)"
+    ] "says that the call has returned";
+    leavable_loses_s1 Leavable "()" ["call {body}", "not s1, s1"] "lost: s1";
+    // E13, of `landed`: a liar changes its frame, which is 32 bytes above
+    landed_loses_s1 Landed "()" ["sd zero, 48(sp)", "addi sp, sp, 32", "tail {body}"] "lost: s1";
+    landed_loses_fs11 Landed "()" ["sd zero, 216(sp)", "addi sp, sp, 32", "tail {body}"] "lost: fs11";
+    landed_loses_frm Landed "()" ["sd zero, 32(sp)", "addi sp, sp, 32", "tail {body}"] "lost: frm";
     // E8, of `host`: the context is in a0, the caller in a1
     host_never_calls Host "()" ["/* not {body} */"] "the number of calls is 0x0";
     host_calls_twice Host "()" [
@@ -164,5 +182,5 @@ deadly! {
     reads_before_slots "lbu t0, -1(a3)";
     reads_after_slots "lbu t0, 0(a3)";
     reads_before_descriptor "lbu t0, -1(a4)";
-    reads_after_descriptor "lbu t0, 0x38(a4)";
+    reads_after_descriptor "lbu t0, 0x40(a4)";
 }

@@ -2,7 +2,7 @@
 //! r6 to r15 in its caller's.
 
 liars! {
-    ["stmg %r6, %r15, 48(%r15)", "aghi %r15, -176"] ["lmg %r6, %r15, 224(%r15)", "br %r14"]
+    ["stmg %r6, %r15, 48(%r15)", "lay %r15, -176(%r15)"] ["lmg %r6, %r15, 224(%r15)", "br %r14"]
 
     // E1
     never_calls Variable "()" ["/* not {body} */"] "called 0 times";
@@ -19,6 +19,12 @@ liars! {
     changes_caller Bare "()" ["aghi %r3, 1", "brasl %r14, {body}@PLT"] "context 1 in r3";
     writes_before_reading ShortCut "(i32)" [
         "xi 0(%r5), 255", "brasl %r14, {body}@PLT"
+    ] "p0 in r4";
+    believes_flags ShortCut "(i32)" [
+        "jno 1f", "xi 0(%r5), 255", "1:", "brasl %r14, {body}@PLT"
+    ] "p0 in r4";
+    believes_r0 ShortCut "(i32)" [
+        "x %r0, 0(%r5)", "st %r0, 0(%r5)", "brasl %r14, {body}@PLT"
     ] "p0 in r4";
     does_not_reverse ShortCut "(i64)" [
         "lgr %r1, %r4", "lg %r4, 0(%r5)", "basr %r14, %r1", "/* not {body} */"
@@ -50,7 +56,7 @@ liars! {
     writes_beyond Bare "()" ["xi 0(%r5), 255", "brasl %r14, {body}@PLT"] "slot 0 afterwards";
     writes_descriptor Bare "()" ["xi 0x20(%r6), 255", "brasl %r14, {body}@PLT"] "the descriptor";
     writes_above Bare "()" [
-        "xi 340(%r15), 255", "brasl %r14, {body}@PLT"
+        "xi 348(%r15), 255", "brasl %r14, {body}@PLT"
     ] "lost: the caller's frame";
     relies_on_memory_below_r15 ShortCut "() -> i64" [
         "lghi %r0, 0", "stg %r0, -128(%r15)", "brasl %r14, {body}@PLT", "xg %r2, -128(%r15)"
@@ -91,6 +97,30 @@ liars! {
     loses_f14 Bare "()" ["brasl %r14, {body}@PLT", "lcdfr %f14, %f14"] "lost: f14";
     loses_f15 Bare "()" ["brasl %r14, {body}@PLT", "lcdfr %f15, %f15"] "lost: f15";
     loses_r15 Bare "()" ["brasl %r14, {body}@PLT", "xi 303(%r15), 8"] "lost: r15";
+    // E12, of `leavable`: the landing place is the sixth argument
+    leavable_never_calls Leavable "()" ["/* not {body} */"] "called 0 times";
+    leavable_changes_result Leavable "() -> i64" [
+        "mvc 160(8, %r15), 336(%r15)", "brasl %r14, {body}@PLT", "aghi %r2, 1"
+    ] "left in r2";
+    leavable_stays_live Leavable "()" [
+        "mvc 160(8, %r15), 336(%r15)", "brasl %r14, {body}@PLT",
+        "lg %r1, 336(%r15)", "stg %r15, 0(%r1)"
+    ] "the landing place is not as it was";
+    // E13
+    leavable_says_returned Leavable "()" [
+        "mvc 160(8, %r15), 336(%r15)", "brasl %r14, {body}@PLT",
+        "lg %r1, 336(%r15)", "mvghi 0(%r1), 0"
+    ] "says that the call has returned";
+    leavable_loses_r7 Leavable "()" [
+        "mvc 160(8, %r15), 336(%r15)", "brasl %r14, {body}@PLT", "xi 232(%r15), 255"
+    ] "lost: r7";
+    // E13, of `landed`: a liar changes its frame, which is 176 bytes above
+    landed_loses_f15 Landed "()" [
+        "mvghi 392(%r15), 0", "la %r15, 176(%r15)", "jg {body}@PLT"
+    ] "lost: f15";
+    landed_loses_fpc Landed "()" [
+        "mvghi 400(%r15), 0", "la %r15, 176(%r15)", "jg {body}@PLT"
+    ] "lost: fpc";
     // E8, of `host`: the context is in r2, the caller in r3
     host_never_calls Host "()" ["/* not {body} */"] "the number of calls is 0x0";
     host_calls_twice Host "()" [
@@ -109,7 +139,7 @@ liars! {
         "xi 0(%r2), 255", "brasl %r14, {body}@PLT"
     ] "a change of the context";
     host_writes_above Host "()" [
-        "xi 340(%r15), 255", "brasl %r14, {body}@PLT"
+        "xi 348(%r15), 255", "brasl %r14, {body}@PLT"
     ] "lost: the caller's frame";
     host_relies_on_r1 Host "(i64) -> i64" [
         "lghi %r1, 0", "brasl %r14, {body}@PLT", "xgr %r2, %r1"
@@ -129,5 +159,5 @@ deadly! {
     reads_before_slots "icy %r0, -1(%r5)";
     reads_after_slots "ic %r0, 0(%r5)";
     reads_before_descriptor "icy %r0, -1(%r6)";
-    reads_after_descriptor "ic %r0, 0x38(%r6)";
+    reads_after_descriptor "ic %r0, 0x40(%r6)";
 }

@@ -2,7 +2,7 @@
 //! fifth argument, the descriptor, at rsp + 32, and 16 bytes of its own above.
 
 liars! {
-    ["sub rsp, 56", "mov rax, [rsp + 96]", "mov [rsp + 32], rax"] ["add rsp, 56", "ret"]
+    ["lea rsp, [rsp - 56]", "mov rax, [rsp + 96]", "mov [rsp + 32], rax"] ["add rsp, 56", "ret"]
 
     // E1
     never_calls Variable "()" ["/* not {body} */"] "called 0 times";
@@ -21,6 +21,8 @@ liars! {
     changes_callee Bare "()" ["inc rcx", "call {body}"] "context 0 in rcx";
     changes_caller Bare "()" ["inc rdx", "call {body}"] "context 1 in rdx";
     writes_before_reading ShortCut "(i32)" ["inc byte ptr [r9]", "call {body}"] "p0 in r8";
+    believes_flags ShortCut "(i32)" ["adc dword ptr [r9], 0", "call {body}"] "p0 in r8";
+    believes_r11 ShortCut "(i32)" ["add dword ptr [r9], r11d", "call {body}"] "p0 in r8";
     mistakes_stack_word Fixed "(i64, i64, i64)" [
         "mov r10, [r9 + 16]", "mov [r9 + 32], r10", "call {body}"
     ] "p2 in [sp+32]";
@@ -88,6 +90,27 @@ liars! {
     loses_x87 Bare "()" [
         "call {body}", "fnstcw [rsp]", "xor word ptr [rsp], 0x400", "fldcw [rsp]"
     ] "lost: the x87 control word";
+    // E12, of `leavable`: the landing place is the sixth argument
+    leavable_never_calls Leavable "()" ["/* not {body} */"] "called 0 times";
+    leavable_changes_result Leavable "() -> i64" [
+        "mov rax, [rsp + 104]", "mov [rsp + 40], rax", "call {body}", "inc rax"
+    ] "left in rax";
+    leavable_stays_live Leavable "()" [
+        "mov rax, [rsp + 104]", "mov [rsp + 40], rax", "call {body}",
+        "mov rax, [rsp + 104]", "mov [rax], rsp"
+    ] "the landing place is not as it was";
+    // E13
+    leavable_says_returned Leavable "()" [
+        "mov rax, [rsp + 104]", "mov [rsp + 40], rax", "call {body}",
+        "mov rax, [rsp + 104]", "and qword ptr [rax], 0"
+    ] "says that the call has returned";
+    leavable_loses_rsi Leavable "()" [
+        "mov rax, [rsp + 104]", "mov [rsp + 40], rax", "call {body}", "not rsi"
+    ] "lost: rsi";
+    // E13, of `landed`: a liar changes its frame, which is 56 bytes above
+    landed_loses_xmm15 Landed "()" [
+        "not qword ptr [rsp + 248]", "lea rsp, [rsp + 56]", "jmp {body}"
+    ] "lost: xmm15";
     // E8, of `host`: the context is in rcx, the caller in rdx
     host_never_calls Host "()" ["/* not {body} */"] "the number of calls is 0x0";
     host_calls_twice Host "()" [
@@ -130,5 +153,5 @@ deadly! {
     reads_before_slots "mov r10b, [r9 - 1]";
     reads_after_slots "mov r10b, [r9]";
     reads_before_descriptor "mov rax, [rsp + 40]\nmov r10b, [rax - 1]";
-    reads_after_descriptor "mov rax, [rsp + 40]\nmov r10b, [rax + 0x38]";
+    reads_after_descriptor "mov rax, [rsp + 40]\nmov r10b, [rax + 0x40]";
 }

@@ -1,4 +1,4 @@
-//! A callee that records, and a caller that checks.
+//! A callee that records, a caller that checks, and a callee that spoils.
 //!
 //! The *recorder* is a function that fits every signature of either convention.
 //! It writes down all argument registers, its argument area and the control
@@ -8,6 +8,9 @@
 //!
 //! The *checker*, [`checked`], calls a function with patterns in all registers
 //! that it must keep and on the stack around it, and tells which it lost.
+//!
+//! The *spoiler* is a callee that never returns: it overwrites all that a function must
+//! keep, and leaves the call.
 //!
 //! # Adding an architecture
 //!
@@ -22,14 +25,16 @@
 //!                 the CONTROLS that its callee must find unchanged, too
 //! CONTROLS        how many those are
 //! GIVEN           a pattern for each of KEPT; the stack pointer's is ignored
+//! FLAGS           all condition flags clear, and all set, as the checker loads them, if
+//!                 there are any
 //! RETURN_ADDRESS  stack pointer at the call minus stack pointer at entry
 //! value           the value of a type in an argument register's 16 bytes
 //! register        the 16 bytes of a result register that holds a value, with
 //!                 poison in all bits that the convention leaves open
 //! ```
 //!
-//! and in `global_asm!` two functions with the labels `{recorder}` and
-//! `{checker}`. The recorder, in order:
+//! and in `global_asm!` three functions with the labels `{recorder}`, `{checker}` and
+//! `{spoiler}`. The recorder, in order:
 //!
 //! 1. stores the REGISTERS, each to its 16 bytes of `Tape::registers`, the
 //!    stack pointer at entry to `Tape::sp`, the first CONTROLS of KEPT to
@@ -45,13 +50,22 @@
 //! 2. moves the stack pointer down by ABOVE bytes, stored as the pattern of the
 //!    stack pointer in `Check::given`, and fills that and BELOW bytes below it
 //!    with POISON;
-//! 3. loads KEPT from `Check::given` and the registers of the first integer
-//!    arguments from `Check::arguments`, calls `Check::function`;
+//! 3. loads KEPT from `Check::given`, the registers of the first integer
+//!    arguments from `Check::arguments`, all other caller-saved registers from
+//!    `Check::unused`, the condition flags from `Check::flags`, and calls
+//!    `Check::function`;
 //! 4. stores KEPT to `Check::found`, the ABOVE bytes to `Check::above`, the
 //!    RESULTS to `Check::results`, and undoes 1. The function may have broken
 //!    its promises: only the instruction pointer and the Check can be relied on.
 //!    Space above the stack pointer that the convention gives to the callee
 //!    belongs below the ABOVE bytes.
+//!
+//! The spoiler, in order:
+//!
+//! 1. loads the register of the first argument from where `Spoil::sp` points, and the
+//!    stack pointer, too, if `Spoil::moves` is not zero;
+//! 2. changes the control words and overwrites all registers but those two;
+//! 3. jumps to `Spoil::exit`.
 
 use std::{
     cell::UnsafeCell,
@@ -60,6 +74,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use super::scalars;
 use vmtrampoline::{Layout, Location, ValType};
 
 #[cfg_attr(all(target_arch = "x86_64", not(vmtrampoline_windows)), path = "x86_64_sysv.rs")]
@@ -82,6 +97,20 @@ const ABOVE: usize = 256;
 const BELOW: usize = 4096;
 /// More bytes than a trampoline's frame has.
 pub(crate) const FRAME: usize = 0x10000;
+
+/// What a function finds in the condition flags, and in the registers that carry nothing:
+/// it must not matter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unused {
+    /// All clear.
+    Clear,
+    /// All flags set, and [`POISON`].
+    Set,
+}
+
+impl Unused {
+    pub(crate) const BOTH: [Unused; 2] = [Unused::Clear, Unused::Set];
+}
 
 /// What the recorder's assembly reads and writes.
 #[repr(C, align(16))]
@@ -129,7 +158,9 @@ pub(crate) struct Left {
 #[repr(C, align(16))]
 struct Check {
     function: *const c_void,
-    arguments: [usize; 6],
+    arguments: [usize; 7],
+    unused: u64,
+    flags: u64,
     sp: usize,
     given: [u64; 32],
     found: [u64; 32],
@@ -143,6 +174,17 @@ struct Shared<T>(UnsafeCell<T>, Mutex<()>);
 
 // SAFETY: whoever touches the value holds the lock.
 unsafe impl<T> Sync for Shared<T> {}
+
+/// What the spoiler's assembly reads.
+#[repr(C)]
+struct Spoil {
+    sp: *const usize,
+    exit: *const c_void,
+    moves: u64,
+}
+
+static SPOIL: Shared<Spoil> =
+    Shared(UnsafeCell::new(Spoil { sp: ptr::null(), exit: ptr::null(), moves: 0 }), Mutex::new(()));
 
 static TAPE: Shared<Tape> = Shared(
     UnsafeCell::new(Tape {
@@ -158,7 +200,9 @@ static TAPE: Shared<Tape> = Shared(
 static CHECK: Shared<Check> = Shared(
     UnsafeCell::new(Check {
         function: ptr::null(),
-        arguments: [0; 6],
+        arguments: [0; 7],
+        unused: 0,
+        flags: 0,
         sp: 0,
         given: [0; 32],
         found: [0; 32],
@@ -173,6 +217,8 @@ unsafe extern "C" {
     fn recorder();
     #[link_name = "vmtrampoline_test_checker"]
     fn checker();
+    #[link_name = "vmtrampoline_test_spoiler"]
+    fn spoiler();
 }
 
 /// Runs `call`, which is to call the function whose address it gets once, with
@@ -185,9 +231,10 @@ pub(crate) fn record(
     let _turn = TAPE.1.lock().unwrap_or_else(PoisonError::into_inner);
     let mut task = Task { layout, results, recording: Recording::default() };
     let tape = TAPE.0.get();
-    let registers = layout.results().first().zip(layout.signature().results().first());
+    let types = scalars::results(layout.signature());
+    let registers = scalars::locations(layout.results()).into_iter().zip(types).next();
     let registers = registers.map(|(location, ty)| match location {
-        Location::Register(name) => (index(arch::RESULTS, name), arch::register(results[0], *ty)),
+        Location::Register(name) => (index(arch::RESULTS, name), arch::register(results[0], ty)),
         _ => panic!("result 0 comes back in {location}"),
     });
     // SAFETY: we have the lock. The recorder runs inside `call` alone, and
@@ -232,16 +279,18 @@ extern "C" fn listen() {
     if !frame.contains(&base) {
         return;
     }
-    for ((at, ty), value) in layout.results().iter().zip(layout.signature().results()).zip(results)
+    let types = scalars::results(layout.signature());
+    for ((at, ty), value) in
+        scalars::locations(layout.results()).into_iter().zip(types).zip(results)
     {
-        if let Location::ReturnArea(offset) = *at {
-            let bytes = native(*value, ty.size());
+        if let Location::ReturnArea(offset) = at {
+            let bytes = native(*value, scalars::size(ty));
             // SAFETY: by the convention the return area is ours to write.
             unsafe {
                 ptr::copy_nonoverlapping(
                     bytes.as_ptr(),
                     (base + offset as usize) as *mut u8,
-                    ty.size(),
+                    scalars::size(ty),
                 );
             }
         }
@@ -257,7 +306,7 @@ impl Recording {
             }
             Location::Stack(offset) => {
                 let from = offset as usize;
-                let value = from_native(&self.area[from..from + ty.size()]);
+                let value = from_native(&self.area[from..from + scalars::size(ty)]);
                 let slot = from / 8 * 8;
                 let extends = cfg!(any(target_arch = "riscv64", target_arch = "s390x"));
                 let extended = || from_native(&self.area[slot..slot + 8]) as u64;
@@ -266,7 +315,7 @@ impl Recording {
                 }
                 value
             }
-            Location::ReturnArea(_) => panic!("no parameter comes in the return area"),
+            _ => panic!("no parameter comes in {at}"),
         }
     }
 
@@ -299,12 +348,15 @@ impl Left {
 ///
 /// `function` follows the C convention, is called rightly so, and does not
 /// unwind.
-pub(crate) unsafe fn checked(function: *const c_void, arguments: &[usize]) -> Left {
+pub(crate) unsafe fn checked(function: *const c_void, arguments: &[usize], unused: Unused) -> Left {
     let _turn = CHECK.1.lock().unwrap_or_else(PoisonError::into_inner);
     let check = CHECK.0.get();
     // SAFETY: we have the lock, and nobody else touches the value.
     unsafe {
         (*check).function = function;
+        (*check).unused = [0, POISON][unused as usize];
+        (*check).flags = arch::FLAGS[unused as usize];
+        (*check).arguments = [(*check).unused as usize; 7];
         (&mut (*check).arguments)[..arguments.len()].copy_from_slice(arguments);
         (&mut (*check).given)[..arch::GIVEN.len()].copy_from_slice(&arch::GIVEN);
         checker();
@@ -316,6 +368,21 @@ pub(crate) unsafe fn checked(function: *const c_void, arguments: &[usize]) -> Le
         lost.push("the caller's frame");
     }
     Left { results: check.results, lost }
+}
+
+/// Runs `call`, which is to call the function whose address it gets, whatever the
+/// signature. That spoils all registers and goes on at `exit`, with the stack pointer from
+/// `sp` as its argument, and in its register if `moves`.
+pub(crate) fn spoil(
+    sp: *const usize,
+    exit: *const c_void,
+    moves: bool,
+    call: impl FnOnce(*const c_void),
+) {
+    let _turn = SPOIL.1.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: we have the lock. The spoiler runs inside `call` alone.
+    unsafe { *SPOIL.0.get() = Spoil { sp, exit, moves: moves.into() } };
+    call(spoiler as *const c_void);
 }
 
 /// The names of those words of KEPT that are not the same.
@@ -330,7 +397,7 @@ fn index(names: &[&str], name: &str) -> usize {
 
 /// For most architectures: a value begins at bit 0 of its register.
 pub(crate) fn low_bits(register: u128, ty: ValType) -> u128 {
-    register & (u128::MAX >> (128 - 8 * ty.size()))
+    register & (u128::MAX >> (128 - 8 * scalars::size(ty)))
 }
 
 /// For most architectures: likewise, and the bits above it may be anything.

@@ -3,8 +3,8 @@
 use std::{arch::global_asm, mem::offset_of};
 
 use super::{
-    ABOVE, BELOW, CHECK, Check, POISON, RED_ZONE, TAPE, Tape, checker, listen, low_bits, poisoned,
-    recorder,
+    ABOVE, BELOW, CHECK, Check, POISON, RED_ZONE, SPOIL, Spoil, TAPE, Tape, checker, listen,
+    low_bits, poisoned, recorder, spoiler,
 };
 use vmtrampoline::ValType;
 
@@ -39,6 +39,8 @@ pub(super) const GIVEN: [u64; 18] = [
     0x1f1f_1f1f_f1f1_f1f1,
     0,
 ];
+/// The condition code, with a program mask of zeros.
+pub(super) const FLAGS: [u64; 2] = [0, 0x3000_0000];
 /// It is in r14.
 pub(super) const RETURN_ADDRESS: usize = 0;
 
@@ -126,7 +128,7 @@ global_asm!(
     "larl %r1, {check}",
     "stg %r15, {saved_sp}(%r1)",
     "lgr %r2, %r15",
-    "aghi %r15, -({above} + 160)", // with space for the callee's registers
+    "aghi %r15, -({above} + 168)", // with space for the callee's registers and a sixth argument
     "stg %r15, {given} + 8 * 17(%r1)",
     "lgr %r3, %r15",
     "aghi %r3, -{below}",
@@ -143,12 +145,20 @@ global_asm!(
     "lg %r\\n, {arguments} + 8 * (\\n - 2)(%r1)",
     ".endr",
     "stg %r6, {given} + 8 * 1(%r1)",
+    "lg %r0, {arguments} + 8 * 5(%r1)",
+    "stg %r0, 160(%r15)",
     ".irp n, 7, 8, 9, 10, 11, 12, 13",
     "lg %r\\n, {given} + 8 * (\\n - 5)(%r1)",
     ".endr",
     ".irp n, 8, 9, 10, 11, 12, 13, 14, 15",
     "ld %f\\n, {given} + 8 * (\\n + 1)(%r1)",
     ".endr",
+    "lg %r0, {unused}(%r1)",
+    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31",
+    "vlvgp %v\\n, %r0, %r0",
+    ".endr",
+    "lg %r14, {flags}(%r1)",
+    "spm %r14",
     "lg %r1, {function}(%r1)",
     "basr %r14, %r1",
 
@@ -175,7 +185,36 @@ global_asm!(
     "sfpc %r0",
     "lmg %r6, %r15, 288(%r15)",
     "br %r14",
+
+    ".globl {spoiler}",
+    "{spoiler}:",
+    "larl %r1, {spoil}",
+    "lg %r2, {spoil_sp}(%r1)",
+    "lg %r2, 0(%r2)",
+    "lg %r0, {moves}(%r1)",
+    "ltgr %r0, %r0",
+    "je 2f",
+    "lgr %r15, %r2",
+    "2:",
+    "lghi %r0, 0",
+    "sfpc %r0",
+    "llihf %r0, {poison_high}",
+    "oilf %r0, {poison_low}",
+    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31",
+    "vlvgp %v\\n, %r0, %r0",
+    ".endr",
+    "lg %r1, {exit}(%r1)",
+    ".irp n, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14",
+    "lgr %r\\n, %r0",
+    ".endr",
+    "ltgr %r0, %r0",
+    "br %r1",
     ".machine pop",
+    spoiler = sym spoiler,
+    spoil = sym SPOIL,
+    spoil_sp = const offset_of!(Spoil, sp),
+    exit = const offset_of!(Spoil, exit),
+    moves = const offset_of!(Spoil, moves),
     recorder = sym recorder,
     checker = sym checker,
     listen = sym listen,
@@ -187,6 +226,8 @@ global_asm!(
     controls = const offset_of!(Tape, controls),
     function = const offset_of!(Check, function),
     arguments = const offset_of!(Check, arguments),
+    unused = const offset_of!(Check, unused),
+    flags = const offset_of!(Check, flags),
     saved_sp = const offset_of!(Check, sp),
     given = const offset_of!(Check, given),
     found = const offset_of!(Check, found),

@@ -2,7 +2,10 @@
 
 use std::{arch::global_asm, mem::offset_of};
 
-use super::{ABOVE, BELOW, CHECK, Check, POISON, RED_ZONE, TAPE, Tape, checker, listen, recorder};
+use super::{
+    ABOVE, BELOW, CHECK, Check, POISON, RED_ZONE, SPOIL, Spoil, TAPE, Tape, checker, listen,
+    recorder, spoiler,
+};
 
 pub(super) const REGISTERS: &[&str] = &["rcx", "rdx", "r8", "r9", "xmm0", "xmm1", "xmm2", "xmm3"];
 pub(super) const RESULTS: &[&str] = &["rax", "xmm0"];
@@ -79,6 +82,8 @@ pub(super) const GIVEN: [u64; 32] = [
     0xbfbf_bfbf_fbfb_fbfb,
     0,
 ];
+/// Carry, parity, adjust, zero, sign and overflow, but not the direction flag.
+pub(super) const FLAGS: [u64; 2] = [0, 0x8d5];
 /// The call has pushed it.
 pub(super) const RETURN_ADDRESS: usize = 8;
 
@@ -165,7 +170,7 @@ global_asm!(
     "mov ecx, ({below} + {above}) / 8",
     "mov rax, {poison}",
     "rep stosq",
-    "sub rsp, {shadow} + 16", // with space for the fifth argument
+    "sub rsp, {shadow} + 16", // with space for two more arguments
     "mov [r11 + {given} + 8 * 31], rsp",
     "ldmxcsr [r11 + {given} + 8 * 1]",
     "fldcw [r11 + {given} + 8 * 2]",
@@ -186,7 +191,17 @@ global_asm!(
     "mov r9, [r11 + {arguments} + 8 * 3]",
     "mov rax, [r11 + {arguments} + 8 * 4]",
     "mov [rsp + {shadow}], rax",
-    "call [r11 + {function}]",
+    "mov rax, [r11 + {arguments} + 8 * 5]",
+    "mov [rsp + {shadow} + 8], rax",
+    "mov rax, [r11 + {unused}]",
+    ".irp n, 0, 1, 2, 3, 4, 5",
+    "movq xmm\\n, rax",
+    ".endr",
+    "mov r10, rax",
+    "push qword ptr [r11 + {flags}]",
+    "mov r11, rax",
+    "popfq",
+    "call [rip + {check} + {function}]",
 
     "lea r11, [rip + {check}]",
     "mov [r11 + {found} + 8 * 31], rsp",
@@ -227,6 +242,46 @@ global_asm!(
     "pop \\reg",
     ".endr",
     "ret",
+
+    ".globl {spoiler}",
+    "{spoiler}:",
+    "endbr64",
+    "lea r11, [rip + {spoil}]",
+    "mov rcx, [r11 + {spoil_sp}]",
+    "mov rcx, [rcx]",
+    "mov r10, [r11 + {exit}]",
+    "cmp qword ptr [r11 + {moves}], 0",
+    "cmovne rsp, rcx",
+    ".rept 6",
+    "fldz",
+    ".endr",
+    "fld1",
+    "fldz",
+    "push 0x007b", // a division by zero is not masked
+    "fldcw [rsp]",
+    "fdivp", // an exception is pending
+    "mov dword ptr [rsp], 0x1f80",
+    "ldmxcsr [rsp]",
+    "push 0xcd7", // all condition flags and the direction flag set
+    "popfq",
+    "lea rsp, [rsp + 8]",
+    "mov rax, {poison}",
+    "movq xmm0, rax",
+    "punpcklqdq xmm0, xmm0",
+    ".irp n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
+    "movaps xmm\\n, xmm0",
+    ".endr",
+    ".irp reg, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r11, r12, r13, r14, r15",
+    ".ifnc \\reg, rcx",
+    "mov \\reg, rax",
+    ".endif",
+    ".endr",
+    "jmp r10",
+    spoiler = sym spoiler,
+    spoil = sym SPOIL,
+    spoil_sp = const offset_of!(Spoil, sp),
+    exit = const offset_of!(Spoil, exit),
+    moves = const offset_of!(Spoil, moves),
     recorder = sym recorder,
     checker = sym checker,
     listen = sym listen,
@@ -238,6 +293,8 @@ global_asm!(
     controls = const offset_of!(Tape, controls),
     function = const offset_of!(Check, function),
     arguments = const offset_of!(Check, arguments),
+    unused = const offset_of!(Check, unused),
+    flags = const offset_of!(Check, flags),
     saved_sp = const offset_of!(Check, sp),
     given = const offset_of!(Check, given),
     found = const offset_of!(Check, found),

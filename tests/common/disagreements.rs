@@ -1,0 +1,112 @@
+//! Where compilers do not agree with one another, or with themselves. The crate does as gcc does.
+
+use std::{collections::BTreeSet, ops::RangeInclusive};
+
+use vmtrampoline::{Layout, Location, Piece, Signature};
+
+use super::{
+    ccall::{Functions, LaidOut, abi},
+    ctype::{CType, Kind, Record},
+};
+
+/// Why function `index` is not called, if its compiler does not do as gcc does.
+pub(crate) fn excluded(functions: &Functions, index: usize) -> Option<&'static str> {
+    let clang = functions.facts.clang;
+    if clang == 0 {
+        return None;
+    }
+    let types = functions.types(index);
+    let any = |test: fn(&LaidOut) -> bool| types.iter().any(test);
+    let wide_on_stack = |registers| wide_on_stack(functions, index, registers);
+    match abi().name() {
+        "x86_64-sysv-c" if clang < 18 && wide_on_stack(0..=6) => {
+            Some("clang before 18: a 128-bit integer on the stack")
+        }
+        "x86_64-sysv-c" if wide_on_stack(5..=5) => {
+            Some("clang: a 128-bit integer with one integer register left")
+        }
+        "x86_64-sysv-c" if any(skips_in_union) => {
+            Some("clang: a union with something in another member's padding (LLVM issue 83388)")
+        }
+        "x86_64-sysv-c" if any(aligned_in_packed) => {
+            Some("clang: an aligned structure in a packed one")
+        }
+        "x86_64-sysv-c" if any(misaligned_in_array) => {
+            Some("clang: an array of which only the first element is aligned")
+        }
+        "riscv64-c" if any(|ty| ty.ty.has(&is_empty_union)) => {
+            Some("clang: an empty union in a structure of floats")
+        }
+        "s390x-c" if clang < 19 && any(|ty| ty.ty.has(&is_wide)) => {
+            Some("clang before 19: the alignment of 128-bit integers")
+        }
+        _ => None,
+    }
+}
+
+fn is_wide(ty: &CType) -> bool {
+    matches!(ty, CType::Scalar(scalar) if matches!(scalar.name, "i128" | "u128"))
+}
+
+fn is_empty_union(ty: &CType) -> bool {
+    matches!(ty, CType::Record(Record { union: true, fields, .. }) if fields.is_empty())
+}
+
+/// Whether a 128-bit integer goes on the stack while so many integer registers are used.
+fn wide_on_stack(functions: &Functions, index: usize, registers: RangeInclusive<usize>) -> bool {
+    let signature = &functions.signatures[index];
+    let parsed = signature.to_string().parse::<Signature>();
+    let Some(layout) = parsed.ok().and_then(|parsed| Layout::new(&parsed, abi()).ok()) else {
+        return false; // which fails elsewhere
+    };
+    let integer = |piece: &&Piece| matches!(piece.location, Location::Register(name) if name.starts_with('r'));
+    let stack = |piece: &Piece| matches!(piece.location, Location::Stack(_)) && piece.size == 16;
+    let mut used = usize::from(layout.return_pointer().is_some());
+    layout.params().iter().zip(&signature.params).any(|(placement, ty)| {
+        used += placement.pieces().iter().filter(integer).count();
+        let on_stack = placement.pieces().iter().any(stack);
+        on_stack && registers.contains(&used) && ty.has(&is_wide)
+    })
+}
+
+/// Whether registers have a union in it of which one member has padding behind an `f32`
+/// where another holds something.
+fn skips_in_union(laid_out: &LaidOut) -> bool {
+    let inside = |path: &str, member: &str| {
+        path.strip_prefix(member)
+            .is_some_and(|rest| rest.is_empty() || !rest.as_bytes()[0].is_ascii_digit())
+    };
+    let bytes = |member: &String| {
+        let leaves = laid_out.leaves.iter().filter(|(leaf, ..)| inside(&leaf.path, member));
+        leaves.flat_map(|(_, offset, len)| *offset..offset + len).collect::<BTreeSet<_>>()
+    };
+    let skips = |member: &BTreeSet<usize>, byte: &usize| {
+        let before = *byte % 8 == 4 && member.contains(&(byte - 4));
+        before && !member.contains(byte) && member.last().is_some_and(|last| byte < last)
+    };
+    laid_out.size <= 16
+        && laid_out.ty.unions().iter().any(|members| {
+            let members: Vec<_> = members.iter().map(bytes).collect();
+            let all = members.iter().flatten();
+            all.into_iter().any(|byte| members.iter().any(|member| skips(member, byte)))
+        })
+}
+
+/// Whether it is small and a packed structure in it has one of a given alignment.
+fn aligned_in_packed(laid_out: &LaidOut) -> bool {
+    let aligned = |ty: &CType| matches!(ty, CType::Record(r) if r.align.is_some());
+    let packed = |ty: &CType| matches!(ty, CType::Record(r) if r.packed && r.fields.iter().any(|ty| ty.has(&aligned)));
+    laid_out.size <= 16 && laid_out.ty.has(&packed)
+}
+
+/// Whether it is small and has an array of which the first element alone is aligned.
+fn misaligned_in_array(laid_out: &LaidOut) -> bool {
+    let misaligned = |later: bool| {
+        laid_out.leaves.iter().any(|(leaf, offset, len)| {
+            let align = if leaf.scalar.kind == Kind::Extended { 16 } else { len / leaf.count };
+            let element = leaf.path.split('[').skip(1).any(|index| !index.starts_with("0]"));
+            offset % align.min(16) != 0 && element == later
+        })
+    };
+    laid_out.size <= 16 && misaligned(true) && !misaligned(false)
+}
