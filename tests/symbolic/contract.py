@@ -190,3 +190,10 @@ class Contract:
         for name, term in self.kept.items():
             state.claim(state[name] == term, f'E4: {name}')
         state.claim(state[self.sp] == self.entry + pushed, f'E4: {self.sp}')
+
+    def others_kept(self, state, given, changed):
+        """That all registers but those are as they came, if what has been asked for until then is given."""
+        changed = {state.machine.place(name)[0] for name in (*changed, self.sp, 'ip')}
+        for offset in state.registers.keys() - changed:
+            value = given.get(offset, z3.BitVec(f'entry_{offset}', 64))
+            state.claim(state.get(offset, 8) == value, f'another register, {offset}')

@@ -1,21 +1,22 @@
-"""The bodies that enter native code, and what pointers call: E1 to E5 and E7 of the header
-of asm/x86_64_sysv.S.
+"""The bodies that enter native code, what pointers call, and what enters a body with more
+in registers: E1 to E5, E7 and E11 of the header of asm/x86_64_sysv.S.
 
 The descriptor is symbolic: of it only that is assumed which `Source::encode` makes true
-of every one, by the names A1 to A8. So a proof is for every signature.
+of every one, by the names A1 to A9. So a proof is for every signature.
 """
 import z3
 
 from contract import H, ZERO, Contract, Fields
-from memory import Bytes, Memory, Unproved, bits, fresh, inside, low, number, wide
+from memory import Bytes, Memory, Unproved, bits, extended, fresh, inside, low, number, wide
 
-LIMIT = 1000    # of parameters, and of results
+LIMIT = 1024        # of parameters, and of results
+MAX_BYTES = 65520   # of slots, and of stack words
 SPILLS = [(H['SPILL_8'], 8), (H['SPILL_4'], 4), (H['SPILL_16'], 16)]
 
 
 class Enter(Contract):
     """A body that calls the target, or jumps there."""
-    tail = False
+    tail, stores = False, False
 
     def __init__(self, port, stride):
         super().__init__(port)
@@ -25,14 +26,21 @@ class Enter(Contract):
         field.bytes[H['D_STRIDE']], self.distance = bits(stride, 8), stride
         self.list, self.slot, self.area = Bytes('list'), Bytes('slot'), Bytes('area')
         self.result_in, self.float_in = z3.BitVec('result', 64), z3.BitVec('float_result', 128)
-        self.words, self.spills, self.params = field('D_STACK_WORDS'), field('D_SPILLS'), field('D_PARAMS')
+        self.words, self.spills, self.count = field('D_STACK_WORDS'), field('D_SPILLS'), field('D_SLOTS')
         self.return_area, self.return_word = field('D_RETURN_AREA'), field('D_RETURN_WORD')
         self.return_register, self.result = field('D_RETURN_REGISTER', 1), field('D_RESULT', 1)
         self.stride, self.floats = field('D_STRIDE', 1), field('D_FLOATS', 1)
-        self.results = self.spills + z3.If(self.result == H['RESULT_NONE'], ZERO, bits(1))
         self.scalar = z3.Or(self.result == H['RESULT_INTEGER'], self.result == H['RESULT_FLOAT'])
-        self.vector = self.result == H['RESULT_VECTOR']
-        self.array = self.scale(z3.If(self.params > self.results, self.params, self.results))
+        self.vector, self.pair = self.result == H['RESULT_VECTOR'], self.result == H['RESULT_X87_PAIR']
+        self.x87 = z3.Or(self.result == H['RESULT_X87'], self.pair)
+        self.results = self.spills + z3.If(z3.Or(self.scalar, self.vector), bits(1), ZERO)
+        # The bytes of results, as far as the assembly stores them, and of all slots.
+        self.written = z3.If(z3.And(self.vector, self.spills == 0), bits(16), self.scale(self.results))
+        self.array = self.scale(self.count)
+        # Registers of a result besides the first ones.
+        self.more_results = {name: z3.BitVec(f'more_in_{name}', size)
+                             for names, size in ((port.more_results, 64), (port.more_float_results, 128))
+                             for name in names}
 
     def scale(self, count):
         return self.distance * count
@@ -40,17 +48,19 @@ class Enter(Contract):
     # ---- R1: what Source::encode makes true of every descriptor
 
     def assumed(self):
-        vectors, at_most = H['FLOATS_VECTORS'], LIMIT * 2 + H['GROUP']
+        vectors, at_most = H['FLOATS_VECTORS'], MAX_BYTES // 8 + H['GROUP']
         registers = [0] + [1 << i for i in range(2, len(self.port.integers))]
         return super().assumed() + [
             # A1: the counts, and kinds of what is counted.
-            z3.And(self.params <= LIMIT, self.results <= LIMIT),
-            z3.Implies(self.spills != 0, self.result != H['RESULT_NONE']),
-            z3.Or(self.result == H['RESULT_NONE'], self.scalar, self.vector),
-            # A2: vectors are in slots of 16 bytes only, and how many registers to load.
+            z3.And(self.results <= LIMIT, self.array <= MAX_BYTES, self.written <= self.array),
+            z3.Implies(self.spills != 0, z3.Or(self.scalar, self.vector)),
+            z3.Or(self.result == H['RESULT_NONE'], self.scalar, self.vector, self.x87),
+            z3.Implies(self.x87, inside(ZERO, 16, ZERO, self.array)),
+            z3.Implies(self.pair, inside(bits(16), 16, ZERO, self.array)),
+            # A2: how many registers to load; where there are several results, a vector is in one slot.
             z3.Or(*(self.floats == tier for tier in (0, H['FLOATS_SOME'], H['FLOATS_ALL'], vectors))),
-            z3.Implies(z3.Or(self.floats == vectors, self.vector), self.stride == 16),
-            z3.Implies(self.params == 0, z3.And(self.floats == 0, self.words == 0)),
+            z3.Implies(z3.And(self.vector, self.spills != 0), self.stride == 16),
+            z3.Implies(self.count == 0, z3.And(self.floats == 0, self.words == 0)),
             # A3: stack words in groups.
             z3.And(self.words & H['GROUP'] - 1 == 0, self.words <= at_most),
             # A4: the return area.
@@ -62,17 +72,16 @@ class Enter(Contract):
             z3.Implies(z3.And(self.spills != 0, self.return_register == 0), self.return_word < 8 * self.words),
         ] + self.shape()
 
-    def from_parameter(self, offset, width=8):
-        """A6, A7: a multiple of 8, and bytes of a parameter's slot; 0 without parameters."""
-        within = inside(offset, width, ZERO, self.scale(self.params))
-        return z3.And(offset & 7 == 0, z3.If(self.params == 0, offset == 0, within))
+    def from_slots(self, offset, width=8):
+        """A6, A7: bytes of the slots; 0 if there are none."""
+        return z3.If(self.count == 0, offset == 0, inside(offset, width, ZERO, self.array))
 
     def register(self, state, name, index):
         """The entry of a register, with A6."""
         entry = self.header(name, 2, index)
-        state.know(self.from_parameter(entry))
+        state.know(self.from_slots(entry))
         if name == 'D_FLOAT':
-            state.know(z3.Implies(self.floats == H['FLOATS_VECTORS'], self.from_parameter(entry, 16)))
+            state.know(z3.Implies(self.floats == H['FLOATS_VECTORS'], self.from_slots(entry, 16)))
         return entry
 
     def listing(self, offset):
@@ -88,7 +97,7 @@ class Enter(Contract):
             fits = inside(start, width, ZERO, self.return_area)
             fits = z3.And(start & min(width, 8) - 1 == 0, fits, self.stride >= width)
             spill.append(z3.Implies(entry & 3 == mark, fits))
-        return z3.And(z3.Implies(inside(offset, 2, ZERO, words), self.from_parameter(entry)),
+        return z3.And(z3.Implies(inside(offset, 2, ZERO, words), self.from_slots(entry)),
                       z3.Implies(inside(offset, 2, words, words + 2 * self.spills), z3.And(*spill)))
 
     # ---- accesses
@@ -120,7 +129,7 @@ class Enter(Contract):
     def store_slots(self, state, offset, value):
         """E3: of the slots, those of results."""
         state.claim(state.called, 'E1: a slot is written before the call')
-        state.claim(inside(offset, value.size() // 8, ZERO, self.scale(self.results)), 'E3: outside the result slots')
+        state.claim(inside(offset, value.size() // 8, ZERO, self.written), 'E3: outside the result slots')
         state.memory['slots'].store(offset, value)
 
     # ---- begin, call, end
@@ -132,6 +141,7 @@ class Enter(Contract):
         super().begin(state)
         for name in ('callee', 'caller', 'target', 'slots', 'descriptor'):
             state[getattr(self.port, name)] = getattr(self, name)
+        self.hidden = state[self.port.hidden]
 
     def call(self, state, target):
         """E1, and what R3 leaves."""
@@ -142,7 +152,8 @@ class Enter(Contract):
         state.claim(state[port.frame] == self.entry + port.saved_frame, 'E6: frame record')
         self.arguments(state, self.offset(sp))
         self.after_call(state, sp)
-        state[port.result], state[port.float_result] = self.result_in, self.float_in
+        for name, term in {**self.more_results, port.result: self.result_in, port.float_result: self.float_in}.items():
+            state[name] = term
         self.target_wrote(state, self.offset(sp))
 
     def exit(self, state, following):
@@ -163,11 +174,12 @@ class Enter(Contract):
         port, claim, area = self.port, state.claim, self.return_pointer()
         claim(state[port.callee] == self.callee, 'E1: callee context')
         claim(state[port.caller] == self.caller, 'E1: caller context')
+        claim(state[port.hidden] == self.hidden, f'E1: {port.hidden} as it came')
         if 'd' in self.kept:
             claim(state['d'] == self.kept['d'], 'E1: direction flag')
         for i, name in list(enumerate(port.integers))[2:]:
             slot = self.slot(self.register(state, 'D_INTEGER', i), 8)
-            argument = z3.Or(self.params == 0, state[name] == slot)
+            argument = z3.Or(self.count == 0, state[name] == slot)
             claim(z3.If(self.return_register == 1 << i, state[name] == area, argument), f'E1: {name}')
         for i, name in enumerate(port.floats):
             offset = self.register(state, 'D_FLOAT', i)
@@ -195,18 +207,22 @@ class Enter(Contract):
         state.memory['stack'].forget(top, lambda offset, width: fresh('forgotten', 8 * width))
 
     def results_are_there(self, state):
-        """E2: a scalar result 0."""
+        """E2: a scalar result 0, and what it and others may have left besides."""
         integer = z3.Or(self.result != H['RESULT_INTEGER'], state[self.port.result] == self.result_in)
         float = z3.Or(self.result != H['RESULT_FLOAT'], low(state[self.port.float_result]) == low(self.float_in))
         state.claim(integer, 'E2: integer result')
         state.claim(float, 'E2: float result')
+        if not self.stores:
+            left = {**self.more_results, self.port.result: self.result_in, self.port.float_result: self.float_in}
+            for name, term in left.items():
+                state.claim(z3.Or(self.spills != 0, state[name] == term), f'E2: {name}, of a result in registers')
 
 
 class Bare(Enter):
     tail = True
 
     def shape(self):
-        return [self.params == 0, self.results == 0]
+        return [self.count == 0]
 
 
 class ShortCut(Enter):
@@ -231,6 +247,7 @@ class Fixed(Enter):
 
 class StoringShortCut(Enter):
     """E7, for what a pointer calls if it needs no stack words."""
+    stores = True
 
     def shape(self):
         """R4 and R5."""
@@ -265,5 +282,129 @@ class Storing(StoringShortCut):
         state.claim(state[self.port.target] == z3.BitVec('target', 64), 'R3: target')
 
 
-ENTER = {'bare': Bare, 'short_cut': ShortCut, 'fixed': Fixed,
+class Hidden(Enter):
+    """E11, for what jumps to a body with one register more."""
+    tail = True
+
+    def __init__(self, port, stride):
+        super().__init__(port, stride)
+        self.target, self.to_target = z3.BitVecs('body target', 64)
+
+    def shape(self):
+        """R9."""
+        if self.port.hidden_in_slot:
+            return [self.from_slots(self.header('D_HIDDEN')), self.array > 0]
+        return []
+
+    def begin(self, state):
+        super().begin(state)
+        state[self.port.target], state[self.port.body] = self.to_target, self.target
+        self.given = dict(state.registers)
+
+    def hidden_is_there(self, state):
+        port, field = self.port, self.header('D_HIDDEN')
+        is_there = state[port.hidden] == self.slot(field, 8) if port.hidden_in_slot else \
+            z3.Extract(7, 0, state[port.hidden]) == z3.Extract(7, 0, field)
+        state.claim(is_there, f'E11: {port.hidden}')
+
+    def for_body(self, state):
+        """R1 to R4 of a body that is called."""
+        for name in ('callee', 'caller', 'slots', 'descriptor'):
+            state.claim(state[getattr(self.port, name)] == getattr(self, name), f'R1 to R3: {name}')
+        state.claim(state[self.port.target] == self.to_target, 'R3: target')
+
+    def arguments(self, state, top):
+        """E11, and R1 to R4 of the body: its arguments are where they came."""
+        self.hidden_is_there(state)
+        self.others_kept(state, self.given, (self.port.hidden, *self.port.hidden_scratch))
+
+
+class X87(Hidden):
+    """E11, for what calls the body and stores what is in x87 registers. Of these the last one that was pushed is
+    `top`, which may be any: a contract for each.
+    """
+    tail, stores = False, True
+
+    def __init__(self, port, stride, top):
+        super().__init__(port, stride)
+        self.top, self.st = top, z3.BitVecs('st0 st1', 64)
+
+    def shape(self):
+        """R9: slots have room for 10 or 26 bytes, by A1."""
+        return [self.x87, self.spills == 0]
+
+    def arguments(self, state, top):
+        """R1 to R4 of the body."""
+        self.hidden_is_there(state)
+        self.for_body(state)
+        state.claim(state['d'] == self.kept['d'], 'E1: direction flag')
+
+    def x87_registers(self, state):
+        """Values, and tags: 0 if a register is empty."""
+        for i in range(8):
+            yield i, state.machine.place('fpu_regs')[0] + 8 * i, state.machine.place('fpu_tags')[0] + i
+
+    def call(self, state, target):
+        super().call(state, target)
+        count = 1 + state.decide(self.pair)
+        state['ftop'] = bits(self.top, 32)
+        for i, value, tag in self.x87_registers(state):
+            index = i - self.top & 7
+            state.put(tag, bits(index < count, 8))
+            if index < count:
+                state.put(value, self.st[index])
+
+    def store_slots(self, state, offset, value):
+        """E3: ten bytes for each."""
+        room = z3.Or(inside(offset, value.size() // 8, ZERO, bits(10)),
+                     z3.And(self.pair, inside(offset, value.size() // 8, bits(16), bits(26))))
+        state.claim(state.called, 'E1: a slot is written before the call')
+        state.claim(room, 'E3: outside the result')
+        state.memory['slots'].store(offset, value)
+
+    def results_are_there(self, state):
+        for i, st in enumerate(self.st):
+            state.claim_stored([('slots', bits(16 * i + at), z3.Extract(8 * at + 8 * width - 1, 8 * at, extended(st)),
+                                 i == 0 or self.pair) for at, width in ((0, 8), (8, 2))], f'E11: st{i}')
+        for i, _, tag in self.x87_registers(state):
+            state.claim(state.get(tag, 1) == 0, f'E11: x87 register {i} is empty')
+        state.claim(state['ftop'] & 7 == self.top + z3.If(self.pair, bits(2, 32), bits(1, 32)) & 7, 'E11: the top')
+
+
+class Vectors(Hidden):
+    """E11, for what calls the body and stores four vector registers, of aarch64 alone."""
+    tail, stores = False, True
+
+    def __init__(self, port, stride):
+        super().__init__(port, stride)
+        self.image = self.base('image')
+
+    def shape(self):
+        """R9: there are no others in the return area, and 64 bytes at `image`."""
+        return [self.spills == 0]
+
+    def begin(self, state):
+        super().begin(state)
+        state[self.port.image] = self.image
+
+    def memory(self, called):
+        return {**super().memory(called), 'image': Memory(lambda offset, width: fresh('before', 8 * width))}
+
+    def arguments(self, state, top):
+        self.for_body(state)
+
+    def load_image(self, state, offset, width):
+        raise Unproved(f'the image is read, at {state.pc:#x}')
+
+    def store_image(self, state, offset, value):
+        state.claim(state.called, 'E11: the image is written before the call')
+        state.claim(inside(offset, value.size() // 8, ZERO, bits(64)), 'E3: outside the image')
+        state.memory['image'].store(offset, value)
+
+    def results_are_there(self, state):
+        left = [self.float_in, *(self.more_results[name] for name in self.port.more_float_results)]
+        state.claim_stored([('image', bits(16 * i), term, True) for i, term in enumerate(left)], 'E11')
+
+
+ENTER = {'bare': Bare, 'short_cut': ShortCut, 'fixed': Fixed, 'hidden': Hidden,
          'storing_short_cut': StoringShortCut, 'storing': Storing}

@@ -4,16 +4,20 @@ asm/x86_64_sysv.S, and E4 and E5.
 The scatter is symbolic, as the descriptor is in enter.py: of it only that is assumed
 which `Scatter::encode` makes true of every one, by the names B1 to B5.
 
-What is claimed of slots is claimed of any one place in them, eight bytes that belong to
-a parameter. That each such place has one source, a register or a stack word, is B4.
+What is claimed of slots, and of the places for Rust behind them, is claimed of any one of
+their eight bytes that something goes to. That each such place has one source, a register or
+a stack word, is B4.
 """
 import z3
 
 from contract import H, PAGE, ZERO, Contract, Cut, Fields
 from enter import LIMIT, SPILLS
-from memory import Bytes, Memory, Unproved, bits, fresh, inside, low, number, wide
+from memory import Bytes, Memory, Unproved, bits, fresh, inside, low, number, shortened, wide
 
 SLOT = 16
+MAX_BYTES = 65520
+# No x87 register is in use.
+EMPTY_X87 = {'ftop': bits(0, 32), 'fpu_tags': ZERO}
 
 
 class Place:
@@ -26,6 +30,7 @@ class Place:
 
 class Host(Contract):
     """One of x86-64: with `small` in a frame of constant size, with `plain` for plain C."""
+    ways = [H[f'MORE_{name}'] for name in ('PAIR', 'BOTH', 'X87', 'X87_PAIR')]
 
     def __init__(self, port, small, plain):
         super().__init__(port)
@@ -42,6 +47,7 @@ class Host(Contract):
         self.places = [Place('place', z3.BitVec('any_place', 64), z3.BitVec('any_value', 64)),
                        Place('pointer', self.frame, self.area)]
         self.top = self.entry + port.host_frame - self.frame
+        self.scratch = self.frame - H['SCRATCH_SIZE']
         pages = [] if small else [Pages(self)]
         self.returned = Returned(self)
         self.cuts = [*pages, Words(self), self.returned, Spills(self)]
@@ -49,9 +55,9 @@ class Host(Contract):
     # ---- R6: what Scatter::encode makes true of every scatter
 
     def goes_somewhere(self, entry, width):
-        """B3: to a slot, to the scratch bytes, or to where the return pointer is kept."""
-        slot = inside(entry, width, ZERO, SLOT * self.slots)
-        scratch, pointer = entry == self.frame - H['SCRATCH_SIZE'], z3.And(entry == self.frame, width == 8)
+        """B3: to a slot or a place behind the slots, to the scratch bytes, or to where the return pointer is kept."""
+        slot = inside(entry, width, ZERO, self.scratch)
+        scratch, pointer = entry == self.scratch, z3.And(entry == self.frame, width == 8)
         return z3.And(entry & width - 1 == 0, z3.Or(slot, scratch, pointer))
 
     def integer(self, index):
@@ -109,24 +115,29 @@ class Host(Contract):
     def assumed(self):
         place, pointer = self.places
         size = lambda slots: SLOT * slots + H['SCRATCH_SIZE']
-        most = H['SMALL_SLOTS'] if self.small else LIMIT
-        least = size(most if self.small else self.slots)
+        small = size(H['SMALL_SLOTS'])
         return super().assumed() + [
-            # B1: the frame; a small one has room for more.
-            z3.And(self.slots <= most, self.frame & 15 == 0, inside(self.frame, 0, least, size(most))),
+            # B1: the frame.
+            z3.And(self.frame & 15 == 0, inside(self.frame, 0, size(self.slots), small if self.small else MAX_BYTES)),
+            self.frame == small if self.small else True,
             # B2: counts.
-            z3.And(self.words & H['H_GROUP'] - 1 == 0, self.words <= 2 * LIMIT + H['H_GROUP'], self.floats <= 8),
-            z3.Or(self.spills == 0, z3.And(self.spills < self.slots, self.more & H['MORE_RESULTS'] != 0)),
+            z3.And(self.words & H['H_GROUP'] - 1 == 0, 8 * self.words <= MAX_BYTES + 8 * H['H_GROUP']),
+            z3.And(self.floats <= 8, self.slots <= MAX_BYTES // SLOT),
+            z3.Or(*(self.more == more for more in (0, H['MORE_RESULTS'], *self.ways))),
+            z3.Or(self.spills == 0,
+                  z3.And(self.spills < self.slots, self.spills <= LIMIT, self.more == H['MORE_RESULTS'])),
+            # There are slots for what is loaded from them.
+            z3.Or(self.more == 0, self.slots > z3.If(self.more == H['MORE_X87_PAIR'], bits(1), ZERO)),
             # B3
             *(self.goes_somewhere(self.integer(i), 8) for i in range(8)),
             *(self.goes_somewhere(self.float(i), 16) for i in range(8)),
-            *(z3.Or(self.floats > i, self.float(i) == self.frame - H['SCRATCH_SIZE']) for i in range(8)),
+            *(z3.Or(self.floats > i, self.float(i) == self.scratch) for i in range(8)),
             # B4
             *(fact for place in self.places for fact in self.register_has(place)),
             *(self.word_has(2 * place.word) for place in self.places),
             # Any place is one.
-            z3.And(place.offset & 7 == 0, inside(place.offset, 8, ZERO, SLOT * self.slots)), self.has_source(place),
-            (self.spills != 0) == self.has_source(pointer),
+            z3.And(place.offset & 7 == 0, inside(place.offset, 8, ZERO, self.scratch)), self.has_source(place),
+            z3.Or(self.spills == 0, self.has_source(pointer)),
             # B5
             self.spill_fits(self.spill),
         ]
@@ -209,8 +220,10 @@ class Host(Contract):
             claim(state[port.integers[i]] == value, f'E8: argument {i}')
         state.claim_stored(self.stored(self.places[0], ZERO), 'E8: a parameter')
         self.after_call(state, sp)
-        end = self.offset(self.top + SLOT * self.slots)
-        state.memory['stack'].forget(end, self.from_slots)
+        # `planned` writes to the places, too.
+        state.memory['stack'].forget(self.offset(self.top + self.scratch), self.from_slots)
+        for name, value in EMPTY_X87.items():
+            state[name] = value
 
     def stored(self, place, count):
         """A place whose register or word is done, if it is one that has a source."""
@@ -244,8 +257,21 @@ class Host(Contract):
         state.claim(following == self.returns, 'returns to the caller')
         self.left(state, port.pushed)
         state.claim(state[port.result] == self.filled(ZERO, 8), 'E9: integer result')
-        state.claim(low(state[port.float_result]) == self.filled(ZERO, 8), 'E9: float result')
-        wide = z3.Or(self.more & H['MORE_RESULTS'] == 0, state[port.float_result] == self.filled(ZERO, 16))
+        pair, both, x87, x87_pair = (self.more == more for more in self.ways)
+        first, second = self.filled(ZERO, 8), self.filled(bits(8), 8)
+        state.claim(low(state[port.float_result]) == z3.If(both, second, first), 'E9: float result')
+        state.claim(z3.Or(z3.Not(pair), low(state[port.more_float_results[0]]) == second), 'E9: second float')
+        state.claim(z3.Or(z3.Not(z3.Or(pair, both)), state[port.more_results[0]] == second), 'E9: second integer')
+        values, tags = (state.machine.place(name)[0] for name in ('fpu_regs', 'fpu_tags'))
+        number_of = z3.If(x87, bits(1, 32), z3.If(x87_pair, bits(2, 32), bits(0, 32)))
+        state.claim(state['ftop'] & 7 == -number_of & 7, 'E9: x87 registers')
+        for guard, results in ((x87, [0]), (x87_pair, [0, SLOT])):
+            for i, at in enumerate(results):
+                register = 8 - len(results) + i
+                value = shortened(z3.Concat(self.filled(bits(at + 8), 2), self.filled(bits(at), 8)))
+                is_there = z3.And(state.get(values + 8 * register, 8) == value, state.get(tags + register, 1) == 1)
+                state.claim(z3.Implies(guard, is_there), f'E9: st{i}')
+        wide = z3.Or(self.more != H['MORE_RESULTS'], state[port.float_result] == self.filled(ZERO, 16))
         state.claim(wide, 'E9: vector result')
         state.claim_stored(self.stored_results(True), 'E9: a result')
 
@@ -290,7 +316,7 @@ class Returned(Cut):
     name, called = 'returned', True
 
     def registers(self, count):
-        return {'rsp': self.contract.top}
+        return {'rsp': self.contract.top, **EMPTY_X87}
 
     def stored(self, count):
         return self.contract.saved()
@@ -305,14 +331,14 @@ class Spills(Cut):
 
     def facts(self, count):
         contract = self.contract
-        return [z3.ULE(count, contract.spills), count != 0, contract.more & H['MORE_RESULTS'] != 0]
+        return [z3.ULE(count, contract.spills), count != 0, contract.more == H['MORE_RESULTS']]
 
     def registers(self, count):
         contract = self.contract
         done = contract.spills - count
         return {'rcx': count, 'r8': contract.lists + 2 * (contract.words + done), 'r9': contract.area,
                 'r10': contract.top + SLOT * done, 'rsp': contract.top,
-                'rax': contract.filled(ZERO, 8), 'xmm0': contract.filled(ZERO, 16)}
+                'rax': contract.filled(ZERO, 8), 'xmm0': contract.filled(ZERO, 16), **EMPTY_X87}
 
     def stored(self, count):
         contract = self.contract

@@ -27,6 +27,16 @@ def fresh(name, width=64):
     return z3.FreshConst(z3.BitVecSort(width), name)
 
 
+def extended(term):
+    """What the processor stores as ten bytes of an x87 register that VEX keeps as these eight."""
+    return z3.Function('extended', z3.BitVecSort(64), z3.BitVecSort(80))(term)
+
+
+def shortened(term):
+    """What VEX keeps, as eight bytes, of these ten that the processor loads to an x87 register."""
+    return z3.Function('shortened', z3.BitVecSort(80), z3.BitVecSort(64))(term)
+
+
 def number(term):
     """The value, signed, of a term that is a constant; None of any other."""
     term = z3.simplify(term)

@@ -22,7 +22,7 @@ import types
 from pathlib import Path
 
 from contract import ROOT
-from enter import ENTER
+from enter import ENTER, X87, Vectors
 from host import HOST, Host
 from machine import Machine
 from memory import Refuted, Unproved
@@ -38,8 +38,8 @@ CALLERS = {'all_floats': 'short_cut'}
 
 def names(port):
     """The functions that are proved."""
-    host = HOST if port == 'x86_64' else []
-    return [*BODIES, *host, *PORTS[port].thunks]
+    others = ['x87', *HOST] if port == 'x86_64' else ['vectors']
+    return [*BODIES, *others, *PORTS[port].thunks]
 
 
 def cases(port, name):
@@ -47,6 +47,10 @@ def cases(port, name):
     port = PORTS[port]
     if name in BODIES:
         return {f'slots of {stride}': [(BODIES[name](port, stride), 0)] for stride in (16, 8)}
+    if name == 'x87':
+        return {f'slots of {stride}': [(X87(port, stride, top), 0) for top in range(8)] for stride in (16, 8)}
+    if name == 'vectors':
+        return {f'slots of {stride}': [(Vectors(port, stride), 0)] for stride in (16, 8)}
     if name in HOST:
         return {'': [(Host(port, *HOST[name]), 0)]}
     *row, count, size = port.thunks[name]

@@ -1,5 +1,6 @@
 """Thunks of function pointers and of callbacks: each finds its own entry of the table, leaves
-it in a register, and jumps to the address that is there; see R5 and R6.
+it in a register, and jumps to the address that is there; see R5 and R6. The table of
+`callback_block` is behind it, wherever it is mapped.
 """
 import z3
 
@@ -8,13 +9,13 @@ from memory import Unproved, number
 
 
 class Thunk(Contract):
-    """Of this table, leaving what it finds in a register; the address is so far from there,
-    and may go through another register.
+    """Of the table that is so far behind a symbol, leaving what it finds in a register; the
+    address is so far from there, and may go through another register.
     """
 
-    def __init__(self, port, table, register, scratch, distance, index):
+    def __init__(self, port, symbol, behind, register, scratch, distance, index):
         super().__init__(port)
-        self.table, self.register, self.scratch = table, register, scratch
+        self.symbol, self.behind, self.register, self.scratch = symbol, behind, register, scratch
         self.distance, self.index = distance, index
         self.found, self.code = self.base('found'), z3.BitVec('code', 64)
 
@@ -23,7 +24,8 @@ class Thunk(Contract):
         self.given = dict(state.registers)
 
     def load(self, state, address, width):
-        if width == 8 and number(address) == state.machine.code.symbols[self.table] + 8 * self.index:
+        table = state.machine.code.symbols[self.symbol] + self.behind
+        if width == 8 and number(address) == table + 8 * self.index:
             return self.found
         if width == 8 and number(address - self.found) == self.distance:
             return self.code
@@ -38,8 +40,5 @@ class Thunk(Contract):
     def exit(self, state, following):
         state.claim(following == self.code, 'the jump')
         state.claim(state[self.register] == self.found, self.register)
-        changed = {state.machine.place(name)[0] for name in (self.register, self.scratch, self.sp, 'ip')}
-        for offset in state.registers.keys() - changed:
-            given = self.given.get(offset, z3.BitVec(f'entry_{offset}', 64))
-            state.claim(state.get(offset, 8) == given, 'another register')
+        self.others_kept(state, self.given, (self.register, self.scratch))
         self.left(state, 0)

@@ -33,6 +33,8 @@ class Variable(Enter):
         port, frame = self.port, self.entry + self.port.saved_frame
         saved = {port.saved_frame: self.kept[port.frame], port.saved_slots: self.slots,
                  port.saved_descriptor: self.descriptor}
+        if port.saved_target is not None:
+            saved[port.saved_target] = self.target
         return ({**registers, port.frame: frame},
                 stored + [('stack', bits(offset), value, True) for offset, value in saved.items()])
 
@@ -41,10 +43,11 @@ class Variable(Enter):
 
     def loaded(self):
         """Until the arguments are loaded."""
-        slots = z3.If(self.params == 0, self.descriptor, self.slots)
+        slots = z3.If(self.count == 0, self.descriptor, self.slots)
         port = self.port
-        return {port.callee: self.callee, port.caller: self.caller, port.target_moved: self.target,
-                port.slots: slots, port.descriptor: self.descriptor}
+        registers = {port.callee: self.callee, port.caller: self.caller, port.hidden: self.hidden,
+                     port.slots: slots, port.descriptor: self.descriptor}
+        return registers if port.saved_target is not None else {**registers, port.target_moved: self.target}
 
     def returned_registers(self):
         port = self.port
@@ -130,7 +133,7 @@ class Returned(Cut):
     name, called = 'returned', True
 
     def registers(self, count):
-        return self.contract.returned_registers()
+        return {**self.contract.returned_registers(), **self.contract.more_results}
 
     def stored(self, count):
         return self.contract.area_saved()

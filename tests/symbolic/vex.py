@@ -2,13 +2,14 @@
 operations these functions use some thirty; any other is refused.
 """
 import re
+import struct
 
 import pyvex
 import z3
 from elftools.elf.elffile import ELFFile
 
 from flags import HELPERS
-from memory import Unproved, bits, wide
+from memory import Unproved, bits, extended, number, wide, shortened
 
 
 class Code:
@@ -82,6 +83,15 @@ class Step:
                 state.put(statement.offset, self.value(statement.data))
             elif tag == 'Ist_Store':
                 self.contract.store(state, z3.simplify(self.value(statement.addr)), self.value(statement.data))
+            elif tag == 'Ist_PutI':
+                state.put(self.rotated(statement, statement.descr), self.value(statement.data))
+            elif tag == 'Ist_Dirty' and statement.cee.name == 'amd64g_dirtyhelper_storeF80le':
+                address, value = (self.value(argument) for argument in statement.args)
+                self.contract.store(state, z3.simplify(address), extended(value))
+            elif tag == 'Ist_Dirty' and statement.cee.name == 'amd64g_dirtyhelper_loadF80le':
+                address = z3.simplify(self.value(statement.args[0]))
+                parts = [self.contract.load(state, z3.simplify(address + at), width) for at, width in ((8, 2), (0, 8))]
+                self.temporaries[statement.tmp] = shortened(z3.Concat(*parts))
             elif tag == 'Ist_Exit':
                 if state.decide(self.value(statement.guard) == 1):
                     state.pc = statement.dst.value
@@ -99,10 +109,21 @@ class Step:
         self.contract.exit(state, following)
         return False
 
+    def rotated(self, access, array):
+        """Where an x87 register or its tag is, which is counted from the top."""
+        index = number(self.value(access.ix))
+        if index is None:
+            self.refuse('an x87 register')
+        return array.base + (index + access.bias) % array.nElems * (pyvex.const.get_type_size(array.elemTy) // 8)
+
     def value(self, e):
         tag, value = e.tag, self.value
         if tag == 'Iex_Const':
+            if isinstance(e.con.value, float):
+                return bits(*struct.unpack('<Q', struct.pack('<d', e.con.value)))
             return bits(e.con.value, e.con.size)
+        if tag == 'Iex_GetI':
+            return self.state.get(self.rotated(e, e.descr), pyvex.const.get_type_size(e.descr.elemTy) // 8)
         if tag == 'Iex_RdTmp':
             return self.temporaries[e.tmp]
         if tag == 'Iex_Get':
