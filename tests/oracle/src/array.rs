@@ -2,7 +2,7 @@
 
 use vmtrampoline::{Signature, ValRaw, ValType};
 
-use crate::random::Random;
+use crate::{random::Random, wasm};
 
 /// The slots of one call. What is not a value's own is noise.
 pub struct Array {
@@ -14,11 +14,12 @@ impl Array {
     /// Slots with these arguments, given as their own bits.
     pub fn new(signature: &Signature, arguments: &[u128], seed: u64) -> Array {
         let mut random = Random::new(seed);
-        let mut before: Vec<u128> = (0..signature.slots())
+        let mut before: Vec<u128> = (0..wasm::slots(signature))
             .map(|_| u128::from(random.word()) << 64 | u128::from(random.word()))
             .collect();
-        for ((slot, ty), argument) in before.iter_mut().zip(signature.params()).zip(arguments) {
-            *slot = *slot & !own(*ty) | argument;
+        let types = wasm::params(signature);
+        for ((slot, ty), argument) in before.iter_mut().zip(types).zip(arguments) {
+            *slot = *slot & !own(ty) | argument;
         }
         Array { slots: before.iter().map(|bits| ValRaw::v128(*bits)).collect(), before }
     }
@@ -27,7 +28,7 @@ impl Array {
     /// they held before. A scalar result may be extended to 8 bytes.
     pub fn check(&self, signature: &Signature, results: &[u128]) -> Result<(), String> {
         let after: Vec<u128> = self.slots.iter().map(|slot| slot.get_v128()).collect();
-        let types = signature.results();
+        let types = wasm::results(signature);
         let found: Vec<u128> = types.iter().zip(&after).map(|(ty, bits)| bits & own(*ty)).collect();
         compare("result", results, &found)?;
         for (i, (before, after)) in self.before.iter().zip(&after).enumerate() {
@@ -55,5 +56,5 @@ pub fn compare(what: &str, expected: &[u128], found: &[u128]) -> Result<(), Stri
 
 /// The bits of a slot that a value of this type occupies.
 pub fn own(ty: ValType) -> u128 {
-    u128::MAX >> (128 - 8 * ty.size())
+    u128::MAX >> (128 - 8 * wasm::size(ty))
 }

@@ -39,7 +39,7 @@ pub fn run(makers: &Makers, seed: u64, count: usize) -> Report {
         for (convention, make, results) in
             [(Convention::Vm, makers.vm, RESULTS), (Convention::C, makers.c, 1)]
         {
-            let draw = |_| Case::random(&mut random, PARAMS, results, &ValType::ALL);
+            let draw = |_| Case::random(&mut random, PARAMS, results, &ValType::WASM);
             let cases: Vec<Case> = (0..count).map(draw).collect();
             let callees = Callees::compile(&language, convention, &cases);
             for (i, case) in cases.iter().enumerate() {

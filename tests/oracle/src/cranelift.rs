@@ -5,11 +5,13 @@ use std::sync::OnceLock;
 
 use object::write::{Object, StandardSegment};
 use object::{SectionKind, write};
-use vmtrampoline::{HostFunction, Signature, VMFunctionBody, VMTrampoline, ValType};
+use vmtrampoline::{ArrayCall, Signature, VMFunctionBody, VMTrampoline, ValType};
 use wasmtime_environ::{
     Compiler, FunctionLoc, ObjectKind, Tunables, WasmFuncType, WasmType, obj::ELF_WASM_BTI,
 };
 use wasmtime_jit::{CodeMemory, ObjectBuilder};
+
+use crate::wasm;
 
 /// One compiled trampoline per signature, side by side in executable memory.
 pub struct Compiled {
@@ -63,7 +65,7 @@ pub struct HostStub {
 
 impl HostStub {
     /// The stub's code holds the address of the function.
-    pub fn new(signature: &Signature, function: HostFunction) -> HostStub {
+    pub fn new(signature: &Signature, function: ArrayCall) -> HostStub {
         let mut object = compiler().object(ObjectKind::Module).expect("this machine is supported");
         let (_, place) = compiler()
             .emit_trampoline_obj(&func_type(signature), function as usize, &mut object)
@@ -112,8 +114,8 @@ fn append_bti(object: &mut Object<'static>) {
 }
 
 fn func_type(signature: &Signature) -> WasmFuncType {
-    let types = |types: &[ValType]| types.iter().copied().map(wasm_type).collect();
-    WasmFuncType::new(types(signature.params()), types(signature.results()))
+    let types = |types: Vec<ValType>| types.into_iter().map(wasm_type).collect();
+    WasmFuncType::new(types(wasm::params(signature)), types(wasm::results(signature)))
 }
 
 fn wasm_type(ty: ValType) -> WasmType {
@@ -125,5 +127,6 @@ fn wasm_type(ty: ValType) -> WasmType {
         ValType::V128 => WasmType::V128,
         ValType::FuncRef => WasmType::FuncRef,
         ValType::ExternRef => WasmType::ExternRef,
+        _ => unreachable!("no type of WebAssembly"),
     }
 }

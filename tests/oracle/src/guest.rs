@@ -6,6 +6,8 @@ use vmtrampoline::{Signature, VMContext, VMFunctionBody, VMOpaqueContext, ValTyp
 use wasmtime::{AsContext, Func, FuncType};
 use wasmtime_runtime::VMCallerCheckedFuncRef;
 
+use crate::wasm;
+
 /// What a trampoline is given to call: machine code and the two contexts.
 #[derive(Clone, Copy)]
 pub struct Target {
@@ -36,8 +38,8 @@ pub fn signature_of(ty: &FuncType) -> Signature {
 
 /// The type of functions of a signature.
 pub fn func_type(signature: &Signature) -> FuncType {
-    let types = |types: &[ValType]| types.iter().copied().map(wasm_type).collect::<Vec<_>>();
-    FuncType::new(types(signature.params()), types(signature.results()))
+    let types = |types: Vec<ValType>| types.into_iter().map(wasm_type).collect::<Vec<_>>();
+    FuncType::new(types(wasm::params(signature)), types(wasm::results(signature)))
 }
 
 fn wasm_type(ty: ValType) -> wasmtime::ValType {
@@ -49,6 +51,7 @@ fn wasm_type(ty: ValType) -> wasmtime::ValType {
         ValType::V128 => wasmtime::ValType::V128,
         ValType::FuncRef => wasmtime::ValType::FuncRef,
         ValType::ExternRef => wasmtime::ValType::ExternRef,
+        _ => unreachable!("no type of WebAssembly"),
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     random::Random,
     report::Report,
     subject::{Lie, quiet_nans},
+    wasm,
 };
 
 /// Cases compiled together.
@@ -74,29 +75,30 @@ struct State {
 }
 
 impl State {
-    /// Judges the slots and puts the results there; in those of a closure, all
-    /// other bytes are zero.
-    fn call(&mut self, slots: &mut [ValRaw], zeroed: bool) {
+    /// Judges the slots and puts the results there; in those of a closure, scalars are
+    /// extended to eight bytes.
+    fn call(&mut self, slots: &mut [ValRaw], extended: bool) {
         self.calls += 1;
         if self.lie == Some(Lie::QuietsNans) {
-            quiet_nans(self.signature.params(), slots);
+            quiet_nans(&wasm::params(&self.signature), slots);
         }
-        let params = self.signature.params().iter();
+        let params = wasm::params(&self.signature);
         let bits = |(slot, ty): (&ValRaw, &ValType)| {
-            if zeroed { slot.get_v128() } else { slot.get_v128() & own(*ty) }
+            let word = if extended { u64::MAX.into() } else { 0 };
+            slot.get_v128() & (own(*ty) | word)
         };
-        let found: Vec<u128> = slots.iter().zip(params).map(bits).collect();
+        let found: Vec<u128> = slots.iter().zip(&params).map(bits).collect();
         self.outcome = compare("parameter", &self.arguments, &found);
-        if slots.len() != self.signature.slots() {
+        if slots.len() != wasm::slots(&self.signature) {
             self.outcome = Err(format!("{} slots", slots.len()));
         }
-        let results = self.signature.results();
-        for ((slot, bits), ty) in slots.iter_mut().zip(&self.results).zip(results) {
+        let results = wasm::results(&self.signature);
+        for ((slot, bits), ty) in slots.iter_mut().zip(&self.results).zip(&results) {
             *slot = ValRaw::v128(bits | !own(*ty));
         }
         match self.lie {
             Some(Lie::SwapsResults) if results.len() > 1 => slots.swap(0, 1),
-            Some(Lie::QuietsNans) => quiet_nans(results, slots),
+            Some(Lie::QuietsNans) => quiet_nans(&results, slots),
             _ => (),
         }
     }
@@ -140,7 +142,7 @@ pub fn run(lie: Option<Lie>, seed: u64, count: usize) -> Report {
     let engine = Engine::default();
     let mut random = Random::new(seed);
     // WebAssembly follows references, so that one must not lie about them.
-    let types = if lie.is_some() { &NUMBERS[..] } else { &ValType::ALL };
+    let types = if lie.is_some() { &NUMBERS[..] } else { &ValType::WASM };
     let cases: Vec<Case> = (0..count).map(|i| draw(&mut random, i, types)).collect();
     for batch in cases.chunks(BATCH) {
         let outcomes = judge(&engine, batch, lie);
@@ -158,7 +160,7 @@ pub fn run(lie: Option<Lie>, seed: u64, count: usize) -> Report {
 
 fn draw(random: &mut Random, index: usize, types: &[ValType]) -> Case {
     let (params, results) = match index {
-        i if i % LARGE == 0 => (Signature::MAX_PARAMS, Signature::MAX_RESULTS),
+        i if i % LARGE == 0 => (RESULTS, RESULTS),
         i if i % 2 == 0 => (40, 16),
         _ => (8, 2),
     };
@@ -230,16 +232,16 @@ fn module_text(signatures: &[Signature]) -> String {
         .collect();
     let mut text = places_text(&imports);
     for (i, signature) in signatures.iter().enumerate() {
-        let (params, results) = (signature.params(), signature.results());
+        let (params, results) = (wasm::params(signature), wasm::results(signature));
         writeln!(text, "(func (export \"f{i}\")").unwrap();
         results.iter().for_each(|ty| writeln!(text, "(local {ty})").unwrap());
-        for (place, ty) in params.iter().enumerate() {
-            writeln!(text, "{}", load_text(*ty, place)).unwrap();
+        for (place, ty) in params.into_iter().enumerate() {
+            writeln!(text, "{}", load_text(ty, place)).unwrap();
         }
         writeln!(text, "(call $h{i})").unwrap();
         (0..results.len()).rev().for_each(|local| writeln!(text, "(local.set {local})").unwrap());
-        for (local, ty) in results.iter().enumerate() {
-            writeln!(text, "{}", store_text(*ty, RESULTS + local, local)).unwrap();
+        for (local, ty) in results.into_iter().enumerate() {
+            writeln!(text, "{}", store_text(ty, RESULTS + local, local)).unwrap();
         }
         text.push_str(")\n");
     }

@@ -15,3 +15,4 @@ pub mod report;
 pub mod source;
 pub mod spec;
 pub mod subject;
+pub mod wasm;

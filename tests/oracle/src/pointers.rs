@@ -29,6 +29,7 @@ use crate::{
     report::Report,
     spec::describe_value,
     subject::{Lie, Placement, Subject},
+    wasm,
 };
 
 /// Signatures of the descending functions, which begin with the depth and the
@@ -321,13 +322,14 @@ fn module_text() -> String {
         writeln!(text, r#"    (func $guest{i} (export "guest{i}") {ty}"#).unwrap();
         text +=
             "        (if (i32.eqz (local.get 0)) (then\n            (call $end (local.get 1))\n";
-        for result in signature.results() {
-            let source = signature.params().iter().rposition(|param| param == result);
-            let source = source.map_or(wat_zero(*result), |i| format!("(local.get {i})"));
+        let params = wasm::params(signature);
+        for result in wasm::results(signature) {
+            let source = params.iter().rposition(|param| *param == result);
+            let source = source.map_or(wat_zero(result), |i| format!("(local.get {i})"));
             writeln!(text, "            {source}").unwrap();
         }
         text += "            (return)))\n";
-        for param in 0..signature.params().len() {
+        for param in 0..params.len() {
             writeln!(text, "        (local.get {param})").unwrap();
         }
         writeln!(text, "        (call $again{i}))").unwrap();

@@ -5,6 +5,8 @@
 
 use vmtrampoline::{Signature, ValType};
 
+use crate::wasm;
+
 /// A calling convention of the crate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Convention {
@@ -59,24 +61,25 @@ _Alignas(16) unsigned char seen[64][16], chosen[64][16];
 #define TAKE(type, place) *(type *)chosen[place]
 ",
     function: |index, convention, signature| {
+        let results = wasm::results(signature);
         let (mut params, mut body, mut area) = (Vec::new(), String::new(), String::new());
         for (place, name) in convention.contexts().iter().enumerate() {
             params.push(format!("void *{name}"));
             body += &format!("PUT({place}, {name}) ");
         }
-        for (i, ty) in signature.params().iter().enumerate() {
+        for (i, ty) in wasm::params(signature).into_iter().enumerate() {
             let place = params.len();
-            params.push(format!("{} p{i}", c_type(*ty)));
+            params.push(format!("{} p{i}", c_type(ty)));
             body += &format!("PUT({place}, p{i}) ");
         }
-        for (i, ty) in signature.results().iter().enumerate().skip(1) {
-            area += &format!("{} r{i}; ", c_type(*ty));
-            body += &format!("area->r{i} = TAKE({}, {i}); ", c_type(*ty));
+        for (i, ty) in results.iter().copied().enumerate().skip(1) {
+            area += &format!("{} r{i}; ", c_type(ty));
+            body += &format!("area->r{i} = TAKE({}, {i}); ", c_type(ty));
         }
         if !area.is_empty() {
             params.push(format!("struct a{index} *area"));
         }
-        let result = signature.results().first().map_or("void", |ty| c_type(*ty));
+        let result = results.first().map_or("void", |ty| c_type(*ty));
         if result != "void" {
             body += &format!("return TAKE({result}, 0); ");
         }
@@ -93,6 +96,7 @@ fn c_type(ty: ValType) -> &'static str {
         ValType::F64 => "double",
         ValType::V128 => "__m128i",
         ValType::FuncRef | ValType::ExternRef => "void *",
+        _ => unreachable!("no type of WebAssembly"),
     }
 }
 
@@ -115,24 +119,25 @@ unsafe fn take<T>(place: usize) -> T {
 }
 ",
     function: |index, convention, signature| {
+        let results = wasm::results(signature);
         let (mut params, mut body, mut area) = (Vec::new(), String::new(), String::new());
         for (place, name) in convention.contexts().iter().enumerate() {
             params.push(format!("{name}: *mut c_void"));
             body += &format!("put({place}, {name}); ");
         }
-        for (i, ty) in signature.params().iter().enumerate() {
+        for (i, ty) in wasm::params(signature).into_iter().enumerate() {
             let place = params.len();
-            params.push(format!("p{i}: {}", rust_type(*ty)));
+            params.push(format!("p{i}: {}", rust_type(ty)));
             body += &format!("put({place}, p{i}); ");
         }
-        for (i, ty) in signature.results().iter().enumerate().skip(1) {
-            area += &format!("r{i}: {}, ", rust_type(*ty));
+        for (i, ty) in results.iter().copied().enumerate().skip(1) {
+            area += &format!("r{i}: {}, ", rust_type(ty));
             body += &format!("(*area).r{i} = take({i}); ");
         }
         if !area.is_empty() {
             params.push(format!("area: *mut A{index}"));
         }
-        let result = signature.results().first().map_or("()", |ty| rust_type(*ty));
+        let result = results.first().map_or("()", |ty| rust_type(*ty));
         if result != "()" {
             body += "take(0) ";
         }
@@ -153,5 +158,6 @@ fn rust_type(ty: ValType) -> &'static str {
         ValType::F64 => "f64",
         ValType::V128 => "__m128i",
         ValType::FuncRef | ValType::ExternRef => "*mut c_void",
+        _ => unreachable!("no type of WebAssembly"),
     }
 }

@@ -134,7 +134,7 @@ impl World {
             let ty = func_type(&signature);
             let func = if ours {
                 let print = move |_, slots: &mut [ValRaw]| {
-                    let bits = slots.iter().map(|slot| slot.get_v128());
+                    let bits = slots.iter().map(|slot| u128::from(slot.get_u64()));
                     log.lock().unwrap().push(line(name, bits.collect()));
                 };
                 let host = HostFunc::new(&signature, print).expect("this machine has a port");

@@ -6,7 +6,7 @@ use vmtrampoline::{CTrampoline, Signature, Trampoline, VMTrampoline, ValRaw, Val
 use wasmtime::AsContextMut;
 use wasmtime_runtime::prepare_host_to_wasm_trampoline;
 
-use crate::{guest::Target, registers};
+use crate::{guest::Target, registers, wasm};
 
 /// A trampoline of one signature, of whatever make.
 pub struct Subject {
@@ -122,7 +122,7 @@ impl Subject {
     /// sound. It may jump out of this function, which holds nothing to be freed.
     pub unsafe fn call(&self, target: Target, slots: &mut [ValRaw]) -> bool {
         if self.lie == Some(Lie::QuietsNans) {
-            quiet_nans(self.signature.params(), slots);
+            quiet_nans(&wasm::params(&self.signature), slots);
         }
         let mut call = Call { subject: self, target, slots };
         let mut make = registers::Call { function: make, data: (&raw mut call).cast() };
@@ -137,7 +137,7 @@ impl Subject {
         };
         match self.lie {
             Some(Lie::SwapsResults) if self.signature.results().len() > 1 => slots.swap(0, 1),
-            Some(Lie::QuietsNans) => quiet_nans(self.signature.results(), slots),
+            Some(Lie::QuietsNans) => quiet_nans(&wasm::results(&self.signature), slots),
             _ => (),
         }
         kept
@@ -176,11 +176,11 @@ unsafe extern "C" fn make(call: *mut c_void) {
 pub(crate) fn quiet_nans(types: &[ValType], slots: &mut [ValRaw]) {
     for (ty, slot) in types.iter().zip(slots) {
         match ty {
-            ValType::F32 if f32::from_bits(slot.get_f32()).is_nan() => {
-                *slot = ValRaw::f32(slot.get_f32() | 1 << 22);
+            ValType::F32 if slot.get_f32().is_nan() => {
+                *slot = ValRaw::f32_bits(slot.get_f32_bits() | 1 << 22);
             }
-            ValType::F64 if f64::from_bits(slot.get_f64()).is_nan() => {
-                *slot = ValRaw::f64(slot.get_f64() | 1 << 51);
+            ValType::F64 if slot.get_f64().is_nan() => {
+                *slot = ValRaw::f64_bits(slot.get_f64_bits() | 1 << 51);
             }
             _ => (),
         }

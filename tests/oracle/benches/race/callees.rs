@@ -3,7 +3,10 @@
 
 use std::fmt::Write;
 
-use oracle::guest::{wat, wat_zero};
+use oracle::{
+    guest::{wat, wat_zero},
+    wasm,
+};
 use vmtrampoline::Signature;
 use wasmtime::{Engine, Func, Instance, Module, Store};
 
@@ -11,10 +14,11 @@ pub fn instantiate(signatures: &[Signature]) -> (Store<()>, Vec<Func>) {
     let mut text = String::from("(module");
     for (i, signature) in signatures.iter().enumerate() {
         write!(text, "\n(func (export \"f{i}\") {}", wat(signature)).unwrap();
-        for result in signature.results() {
-            match signature.params().iter().rposition(|param| param == result) {
+        let params = wasm::params(signature);
+        for result in wasm::results(signature) {
+            match params.iter().rposition(|param| *param == result) {
                 Some(param) => write!(text, "(local.get {param})").unwrap(),
-                None => text.push_str(&wat_zero(*result)),
+                None => text.push_str(&wat_zero(result)),
             }
         }
         text.push(')');

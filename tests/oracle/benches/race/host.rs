@@ -4,9 +4,9 @@
 use std::{ffi::c_void, hint::black_box, ptr::null_mut};
 
 use libffi::{low, raw};
-use oracle::cranelift::HostStub;
+use oracle::{cranelift::HostStub, wasm};
 use vmtrampoline::{
-    Callback, HostFunc, HostFunction, Signature, VMContext, VMOpaqueContext, ValRaw, ValType,
+    ArrayCall, Callback, HostFunc, Signature, VMContext, VMOpaqueContext, ValRaw, ValType,
 };
 
 use crate::{
@@ -121,8 +121,8 @@ pub fn run() {
 fn one(
     signature: &Signature,
     direct: *const c_void,
-    function: HostFunction,
-    c_function: HostFunction,
+    function: ArrayCall,
+    c_function: ArrayCall,
     closure: impl Fn(&mut [ValRaw]) + Send + Sync,
     by_libffi: low::Callback<(), u64>,
     caller: impl Fn(*const c_void, Callee) -> Box<dyn FnMut(usize)>,
@@ -130,8 +130,8 @@ fn one(
     // SAFETY: the function takes slots of this signature, and no data.
     let raw = unsafe { HostFunc::from_raw(signature, function, null_mut()) }.expect("a port");
     let closure = HostFunc::new(signature, |_, slots| closure(slots)).expect("a port");
-    let params = [ValType::I64; 2].into_iter().chain(signature.params().iter().copied());
-    let c_signature = Signature::new(params, signature.results().iter().copied()).unwrap();
+    let params = [ValType::I64; 2].into_iter().chain(wasm::params(signature));
+    let c_signature = Signature::new(params, signature.results()).unwrap();
     // SAFETY: as above, after the two contexts.
     let callback = unsafe { Callback::from_raw(&c_signature, c_function, null_mut()) };
     let callback = callback.expect("a port");
@@ -167,9 +167,9 @@ struct LibffiClosure {
 
 impl LibffiClosure {
     fn new(signature: &Signature, function: low::Callback<(), u64>) -> LibffiClosure {
-        let types = signature.params().iter().map(|ty| ffi_type(*ty));
+        let types = wasm::params(signature).into_iter().map(ffi_type);
         let mut types: Box<[_]> = types.collect::<Option<_>>().expect("scalar types");
-        let result = signature.results().first().map(|ty| ffi_type(*ty).expect("a scalar"));
+        let result = wasm::results(signature).first().map(|ty| ffi_type(*ty).expect("a scalar"));
         let result = result.unwrap_or(&raw mut low::types::void);
         let mut cif = Box::<low::ffi_cif>::default();
         let (closure, code) = low::closure_alloc();
@@ -235,7 +235,7 @@ values! {
     i32: Some(ValType::I32), |n| n as i32, |x| x as u32 as u64, |x, slot: &mut ValRaw| *slot = ValRaw::i32(x);
     i64: Some(ValType::I64), |n| n as i64, |x| x as u64, |x, slot: &mut ValRaw| *slot = ValRaw::i64(x);
     f32: Some(ValType::F32), |n| f32::from_bits(n as u32), |x: f32| u64::from(x.to_bits()),
-        |x: f32, slot: &mut ValRaw| *slot = ValRaw::f32(x.to_bits());
+        |x: f32, slot: &mut ValRaw| *slot = ValRaw::f32(x);
     f64: Some(ValType::F64), f64::from_bits, |x: f64| x.to_bits(),
-        |x: f64, slot: &mut ValRaw| *slot = ValRaw::f64(x.to_bits());
+        |x: f64, slot: &mut ValRaw| *slot = ValRaw::f64(x);
 }

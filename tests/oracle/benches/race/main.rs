@@ -1,8 +1,8 @@
 //! The race: this crate and its rivals, interleaved, in several fresh processes.
 //!
 //! Without arguments it runs all parts, prints tables and verdicts, and writes
-//! them and a picture to the crate's `benches/`. With names of parts it runs
-//! these and prints their tables.
+//! them, one section for each processor, and a picture to the crate's `benches/`. With names
+//! of parts it runs these and prints their tables.
 
 mod allocations;
 mod callees;
@@ -19,6 +19,7 @@ mod single;
 mod site;
 mod size;
 mod steps;
+mod structures;
 mod tables;
 mod targets;
 
@@ -34,15 +35,31 @@ const PROCESSES: usize = 7;
 
 type Part = (&'static str, fn());
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("single", single::run),
     ("mixed", || mixed::run(fresh_seed())),
     ("host", host::run),
+    ("structures", structures::run),
     ("growth", growth::run),
     ("making", making::run),
     ("cold", cold::run),
     ("size", size::run),
 ];
+
+/// The text with this section, in place of one of the same title: each processor keeps its
+/// own.
+fn with_section(text: &str, title: &str, section: &str) -> String {
+    let others = text.split("# Race on ").skip(1).filter(|other| !other.starts_with(title));
+    let mut sections: Vec<String> = others.map(|other| other.trim_end().to_owned()).collect();
+    sections.insert(0, format!("{title}\n\n{}", section.trim_end()));
+    sections
+        .iter()
+        .map(|section| format!("# Race on {section}\n\n"))
+        .collect::<String>()
+        .trim_end()
+        .to_owned()
+        + "\n"
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -56,10 +73,13 @@ fn main() {
     let records = Records::collect(PROCESSES, &[vec![CHILD.into()], arguments].concat());
     let mut text = tables::all(&records);
     if all {
-        text =
-            tables::machine() + &text + &tables::heading("Targets") + &targets::verdicts(&records);
+        let verdicts = tables::heading("Targets") + &targets::verdicts(&records);
+        text = tables::conditions(&records) + &verdicts + &text;
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches");
-        fs::write(format!("{folder}/race.md"), &text).expect("the folder of the results");
+        let file = format!("{folder}/race.md");
+        let before = fs::read_to_string(&file).unwrap_or_default();
+        let after = with_section(&before, &tables::processor(), &text);
+        fs::write(file, after).expect("the folder of the results");
         fs::write(format!("{folder}/race.svg"), picture::draw(&records)).expect("the same folder");
     }
     println!("{text}");

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use libffi::{low, raw};
-use oracle::guest::Target;
+use oracle::{guest::Target, wasm};
 use vmtrampoline::{
     Signature, Trampoline, VMContext, VMOpaqueContext, VMTrampoline, ValRaw, ValType,
 };
@@ -132,13 +132,13 @@ pub struct Libffi {
 impl Libffi {
     /// `None` if libffi cannot call functions of this signature.
     pub fn new(signature: &Signature, target: Target) -> Option<Libffi> {
-        let result = match signature.results() {
+        let result = match wasm::results(signature)[..] {
             [] => &raw mut low::types::void,
-            [one] => ffi_type(*one)?,
+            [one] => ffi_type(one)?,
             _ => return None,
         };
         let pointer = &raw mut low::types::pointer;
-        let params = signature.params().iter().map(|ty| ffi_type(*ty));
+        let params = wasm::params(signature).into_iter().map(ffi_type);
         let mut types: Box<[_]> =
             [Some(pointer), Some(pointer)].into_iter().chain(params).collect::<Option<_>>()?;
         let mut cif = Box::<low::ffi_cif>::default();
@@ -182,7 +182,7 @@ pub fn ffi_type(ty: ValType) -> Option<*mut low::ffi_type> {
         ValType::F32 => Some(&raw mut low::types::float),
         ValType::F64 => Some(&raw mut low::types::double),
         ValType::FuncRef | ValType::ExternRef => Some(&raw mut low::types::pointer),
-        ValType::V128 => None,
+        _ => None,
     }
 }
 

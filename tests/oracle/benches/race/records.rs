@@ -79,6 +79,19 @@ impl Records {
         Some(median(values.iter().copied()))
     }
 
+    /// How far from their median, in percent, this part of all ratios is at most.
+    pub fn spread(&self, part: f64) -> f64 {
+        let mut away: Vec<f64> = Vec::new();
+        for ([.., column], values) in &self.values {
+            let middle = median(values.iter().copied());
+            if column.contains(" / ") {
+                away.extend(values.iter().map(|value| 100.0 * (value / middle - 1.0).abs()));
+            }
+        }
+        away.sort_by(f64::total_cmp);
+        away[((away.len() - 1) as f64 * part) as usize]
+    }
+
     /// The median over all processes of the ratio of two lanes.
     pub fn ratio(&self, table: &str, row: &str, lane: &str, to: &str) -> Option<f64> {
         self.get(table, row, &ratio(lane, to))

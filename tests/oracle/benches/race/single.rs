@@ -1,6 +1,6 @@
 //! One signature per call site, its arguments freshly written.
 
-use oracle::{cranelift::Compiled, guest::Target};
+use oracle::{cranelift::Compiled, guest::Target, wasm};
 use vmtrampoline::{Signature, Trampoline, VMContext, VMOpaqueContext, ValRaw, ValType};
 
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     clock::race,
     methods::{Checked, Direct, Libffi, Nothing, Pointer, Unchecked, Wasmtime},
     records::{record, record_race},
-    site::lane,
+    site::{dependent, lane},
 };
 
 /// Calls per lane and round.
@@ -66,9 +66,16 @@ pub fn run() {
     };
     one::<2, _>(&three_results, Some(direct), ROUNDS);
 
+    let none = None::<fn(&Target, *mut ValRaw)>;
+    one::<2, _>(&"(i32, i32) -> (i32, i32)".parse().unwrap(), none, ROUNDS);
+    one::<1, _>(&"(i32) -> v128".parse().unwrap(), none, ROUNDS);
+    one::<2, _>(&"(v128, v128) -> v128".parse().unwrap(), none, ROUNDS);
+    let eight_results = format!("(i64, i64) -> ({}i64)", "i64, ".repeat(7)).parse().unwrap();
+    one::<2, _>(&eight_results, none, ROUNDS);
+
     let thousand = "i64, ".repeat(999);
     let thousand = format!("({thousand}i64) -> i64").parse().unwrap();
-    one::<1000, _>(&thousand, None::<fn(&Target, *mut ValRaw)>, ROUNDS / 3);
+    one::<1000, _>(&thousand, none, ROUNDS / 3);
 }
 
 /// Races all methods on one signature, of which `WRITTEN` slots are parameters.
@@ -82,12 +89,12 @@ fn one<const WRITTEN: usize, F: Fn(&Target, *mut ValRaw) + 'static>(
     let trampoline = Trampoline::new(signature).expect("a supported target");
     let pointer = trampoline.pointer().expect("a thunk is left");
     let compiled = Compiled::new([signature]);
-    let slots = signature.slots();
+    let slots = wasm::slots(signature);
 
     let mut lanes = vec![
         lane::<WRITTEN, _>("writing alone", slots, Nothing),
         lane::<WRITTEN, _>("call_unchecked", slots, Unchecked(trampoline.clone(), target)),
-        lane::<WRITTEN, _>("call", slots, Checked(trampoline, target, slots)),
+        lane::<WRITTEN, _>("call", slots, Checked(trampoline.clone(), target, slots)),
         lane::<WRITTEN, _>("pointer", slots, Pointer(pointer, target)),
         lane::<WRITTEN, _>("Cranelift", slots, Pointer(compiled.trampoline(0), target)),
         lane::<WRITTEN, _>("Wasmtime", slots, Wasmtime(store, funcs[0])),
@@ -99,6 +106,14 @@ fn one<const WRITTEN: usize, F: Fn(&Target, *mut ValRaw) + 'static>(
         lanes.push(lane::<WRITTEN, _>("libffi", slots, libffi));
     }
     let row = signature.to_string();
+    if WRITTEN < 10 {
+        let mut lanes = [
+            dependent("call_unchecked", slots, Unchecked(trampoline, target)),
+            dependent("pointer", slots, Pointer(pointer, target)),
+            dependent("Cranelift", slots, Pointer(compiled.trampoline(0), target)),
+        ];
+        record_race("dependent", &row, &race(&mut lanes, rounds, CALLS));
+    }
     for lane in &mut lanes {
         let steps = lane.steps();
         record("instructions", &row, lane.name, steps.instructions as f64);

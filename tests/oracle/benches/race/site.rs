@@ -4,6 +4,16 @@ use vmtrampoline::ValRaw;
 
 use crate::{clock::Lane, methods::Method};
 
+/// A call site where no call's arguments are written: each is what the last call has left
+/// in its slot, its result or what was there before, as on an interpreter's stack.
+pub fn dependent<M: Method + 'static>(
+    name: &'static str,
+    slots: usize,
+    method: M,
+) -> Lane<'static> {
+    lane::<0, _>(name, slots, method)
+}
+
 /// A call site where every call's arguments are written anew, by 8-byte stores,
 /// as an interpreter would have done just before. The first `WRITTEN` slots are
 /// parameters.

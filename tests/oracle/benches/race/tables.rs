@@ -26,8 +26,33 @@ pub fn all(records: &Records) -> String {
             .concat();
     add("One signature per call site, slots freshly written: ns per call", "single", &single, 2);
     add("The same: instructions per call", "instructions", &single[..8], 0);
+    add(
+        "One signature per call site, each call's arguments what the last one left: ns per call",
+        "dependent",
+        &[
+            "call_unchecked",
+            "pointer",
+            "Cranelift",
+            "call_unchecked / Cranelift",
+            "pointer / Cranelift",
+        ],
+        2,
+    );
     let host = [&HOST_METHODS[..], &["HostFunc / Cranelift"]].concat();
     add("Native code calls the host: ns per call", "host", &host, 2);
+    add(
+        "Structures by value, freshly written: ns per call",
+        "structures",
+        &[
+            "writing alone",
+            "direct",
+            "CTrampoline",
+            "libffi",
+            "CTrampoline / direct",
+            "libffi / CTrampoline",
+        ],
+        2,
+    );
     add(
         "64 signatures at one call site, random order: ns per call",
         "mixed",
@@ -54,6 +79,18 @@ pub fn all(records: &Records) -> String {
         0,
     );
     add(
+        "Making a trampoline for C: ns",
+        "making for C",
+        &[
+            "CTrampoline::new",
+            "allocations",
+            "a box alone",
+            "ffi_prep_cif",
+            "CTrampoline::new / ffi_prep_cif",
+        ],
+        0,
+    );
+    add(
         "A call with cold caches (beyond the second level): ns",
         "cold",
         &["the clock alone", "call_unchecked", "Cranelift", "libffi"],
@@ -66,15 +103,30 @@ pub fn heading(title: &str) -> String {
     format!("\n## {title}\n\n")
 }
 
-/// The machine that all this is about.
-pub fn machine() -> String {
+/// The processor that all this is about.
+pub fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("unknown", |(_, model)| model);
+    let fact = |name: &str| {
+        let of = |line: &'_ str| {
+            let (key, value) = line.split_once(':')?;
+            (key.trim() == name).then(|| value.trim().to_owned())
+        };
+        info.lines().find_map(of).unwrap_or_else(|| "unknown".into())
+    };
+    let [name, family, model] = ["model name", "cpu family", "model"].map(fact);
+    format!("{name}, family {family} model {model}")
+}
+
+/// How the numbers came about, and how far they vary from process to process.
+pub fn conditions(records: &Records) -> String {
     format!(
-        "Medians over {} processes on {model}, {}; written by `cargo bench` in `tests/oracle`.\n",
+        "Medians over {} processes on {}; written by `cargo bench` in `tests/oracle`. Between \
+         processes, half of all ratios were within {:.0} % of their median, nine of \
+         ten within {:.0} %.\n",
         crate::PROCESSES,
         std::env::consts::ARCH,
+        records.spread(0.5),
+        records.spread(0.9),
     )
 }
 
