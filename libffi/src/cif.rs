@@ -1,0 +1,319 @@
+//! Call interfaces: what `ffi_prep_cif` makes of types, once for each signature.
+//!
+//! A cif has no destructor. Programs copy it, keep it on the stack, free it, and prepare it anew
+//! for each call. So what is made for a signature is kept for ever, in a table, and the cif holds
+//! its address where libffi keeps two numbers of its own. A copy of a cif is as good as the cif;
+//! preparing one again is a search; and what there is grows with the signatures that a program
+//! has, not with its calls. Entries never change, so nothing is locked.
+
+use std::{
+    ffi::{c_uint, c_void},
+    ptr::{null, null_mut},
+    slice,
+    sync::atomic::{
+        AtomicPtr,
+        Ordering::{Acquire, Release},
+    },
+};
+
+use vmtrampoline::{CTrampoline, Error, Layout, Signature, Type};
+
+use crate::{
+    Status,
+    call::{Argument, Outcome},
+    spelling::Spelling,
+    types::{ABI, FfiType, kind},
+};
+
+/// `ffi_cif`
+#[derive(Debug)]
+#[repr(C)]
+pub struct Cif {
+    pub(crate) abi: c_uint,
+    nargs: c_uint,
+    arg_types: *mut *mut FfiType,
+    rtype: *mut FfiType,
+    /// libffi's `bytes` and `flags`.
+    interface: *const Interface,
+    /// Numbers of libffi's own.
+    #[cfg(target_arch = "riscv64")]
+    unused: [c_uint; 2],
+    #[cfg(all(target_arch = "aarch64", target_vendor = "apple"))]
+    unused: c_uint,
+}
+
+/// `FFI_DEFAULT_ABI`: the only one that there is.
+pub(crate) const DEFAULT_ABI: c_uint = if cfg!(target_arch = "x86_64") { 2 } else { 1 };
+
+/// Whether `al` counts the vector registers of a variadic call.
+const COUNTED: bool = cfg!(target_arch = "x86_64");
+
+/// What calls with one signature need.
+pub(crate) struct Interface {
+    /// The words that tell the signature from others.
+    spelling: Box<[u64]>,
+    /// The one that was put into the table before it, with the same hash.
+    next: *const Interface,
+    pub(crate) trampoline: CTrampoline<u64>,
+    pub(crate) arguments: Box<[Argument]>,
+    pub(crate) outcome: Outcome,
+}
+
+impl Interface {
+    /// The signature of a closure. No callback is variadic, which is an error where arguments
+    /// of the variable part go elsewhere.
+    pub(crate) fn callback_signature(&self) -> Result<Signature, Error> {
+        let variadic = self.trampoline.signature();
+        let signature = Signature::new(variadic.params(), variadic.results())?;
+        let [there, here] = [Layout::new(&variadic, ABI)?, Layout::new(&signature, ABI)?];
+        if there.params() == here.params() { Ok(signature) } else { Err(Error::VariadicCallback) }
+    }
+}
+
+/// The signature that a program asks for.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    /// How many parameters precede the variable part.
+    named: Option<usize>,
+    result: &'a FfiType,
+    params: &'a [*mut FfiType],
+}
+
+impl<'a> Wanted<'a> {
+    fn params(self) -> impl Iterator<Item = &'a FfiType> + Clone {
+        // SAFETY: each is a type of the program, which `prep` has completed.
+        self.params.iter().map(|ty| unsafe { &**ty })
+    }
+
+    #[cold]
+    fn interface(self, spelling: &[u64]) -> Option<Interface> {
+        let types: Option<Vec<_>> = self.params().map(FfiType::to_type).collect();
+        let types = types?;
+        let result = match self.result.kind {
+            kind::VOID => None,
+            _ => Some(self.result.to_type()?),
+        };
+        Some(Interface {
+            spelling: spelling.into(),
+            next: null(),
+            trampoline: CTrampoline::for_slots(&self.signature(&types, result).ok()?).ok()?,
+            arguments: self.params().map(Argument::new).collect(),
+            outcome: Outcome::new(self.result),
+        })
+    }
+
+    fn signature(self, types: &[Type<'_>], result: Option<Type<'_>>) -> Result<Signature, Error> {
+        // Programs call variadic functions by plain cifs, too.
+        match self.named.or(COUNTED.then_some(types.len())) {
+            Some(named) => Signature::variadic(&types[..named], &types[named..], result),
+            None => Signature::new(types, result),
+        }
+    }
+}
+
+/// By hash, the last one of a list.
+static TABLE: [AtomicPtr<Interface>; 1024] = [const { AtomicPtr::new(null_mut()) }; 1024];
+
+/// The interface for a signature, which is made if there is none. No type of the crate, or no
+/// trampoline, is a bad type.
+#[inline(always)]
+fn find_or_make(wanted: Wanted<'_>, spelling: &Spelling) -> Result<&'static Interface, Status> {
+    let last = &TABLE[spelling.hash() % TABLE.len()];
+    let spelling = spelling.words();
+    let (mut made, mut head) = (None::<Box<Interface>>, last.load(Acquire));
+    loop {
+        let mut at = head.cast_const();
+        // SAFETY: what is in the table is never freed or changed.
+        while let Some(interface) = unsafe { at.as_ref() } {
+            // By words, as they are few.
+            if interface.spelling.iter().eq(spelling) {
+                return Ok(interface);
+            }
+            at = interface.next;
+        }
+        let mut interface = match made.take() {
+            Some(interface) => interface,
+            None => Box::new(wanted.interface(spelling).ok_or(Status::BadTypedef)?),
+        };
+        interface.next = head;
+        let new = Box::into_raw(interface);
+        match last.compare_exchange(head, new, Release, Acquire) {
+            // SAFETY: it is in the table now.
+            Ok(_) => return Ok(unsafe { &*new }),
+            Err(there) => {
+                // SAFETY: it has not been put into the table, so it is still ours.
+                made = Some(unsafe { Box::from_raw(new) });
+                head = there;
+            }
+        }
+    }
+}
+
+impl Cif {
+    /// What its calls need.
+    pub(crate) fn interface(&self) -> &'static Interface {
+        // SAFETY: a program uses a cif after it has been prepared, when this is an entry of the
+        // table.
+        unsafe { &*self.interface }
+    }
+
+    pub(crate) fn arg_types(&self) -> impl Iterator<Item = &FfiType> {
+        let types = (0..self.nargs as usize).map(|i| self.arg_types.wrapping_add(i));
+        // SAFETY: the types that the cif was prepared with.
+        types.map(|ty| unsafe { &**ty })
+    }
+
+    pub(crate) fn rtype(&self) -> &FfiType {
+        // SAFETY: the type that the cif was prepared with.
+        unsafe { &*self.rtype }
+    }
+}
+
+/// Prepares a cif.
+///
+/// # Safety
+///
+/// The cif may be written to; the types are the program's or ours, and so many.
+unsafe fn prep(
+    cif: *mut Cif,
+    abi: c_uint,
+    named: Option<c_uint>,
+    nargs: c_uint,
+    rtype: *mut FfiType,
+    arg_types: *mut *mut FfiType,
+) -> Result<(), Status> {
+    if abi != DEFAULT_ABI {
+        return Err(Status::BadAbi);
+    }
+    let named = named.map(|named| named.min(nargs) as usize);
+    let mut spelling = Spelling::new();
+    spelling.word(named.map_or(u64::MAX, |named| named as u64));
+    // SAFETY: our own condition.
+    unsafe { spelling.ty(rtype)? };
+    let params: &[*mut FfiType] = match nargs {
+        0 => &[],
+        // SAFETY: our own condition.
+        _ => unsafe { slice::from_raw_parts(arg_types, nargs as usize) },
+    };
+    for ty in params {
+        // SAFETY: our own condition.
+        unsafe { spelling.ty(*ty)? };
+    }
+    // SAFETY: it is a type, and no other code changes it meanwhile.
+    let result = unsafe { &*rtype };
+    spelling.flush();
+    let wanted = Wanted { named, result, params };
+    if named
+        .is_some_and(|named| Wanted { params: &params[named..], ..wanted }.params().any(promoted))
+    {
+        return Err(Status::BadArgtype);
+    }
+    let interface = find_or_make(wanted, &spelling)?;
+    // SAFETY: our own condition.
+    unsafe {
+        cif.write(Cif {
+            abi,
+            nargs,
+            arg_types,
+            rtype,
+            interface,
+            #[cfg(target_arch = "riscv64")]
+            unused: [0; 2],
+            #[cfg(all(target_arch = "aarch64", target_vendor = "apple"))]
+            unused: 0,
+        });
+    }
+    Ok(())
+}
+
+/// Whether C promotes an argument of this type in the variable part.
+fn promoted(ty: &FfiType) -> bool {
+    let aggregate = matches!(ty.kind, kind::STRUCT | kind::COMPLEX);
+    ty.kind == kind::FLOAT || !aggregate && ty.size < size_of::<std::ffi::c_int>()
+}
+
+/// Prepares a cif of a function that is not variadic.
+///
+/// # Safety
+///
+/// As libffi's manual has it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ffi_prep_cif(
+    cif: *mut Cif,
+    abi: c_uint,
+    nargs: c_uint,
+    rtype: *mut FfiType,
+    arg_types: *mut *mut FfiType,
+) -> Status {
+    // SAFETY: the program's promises.
+    unsafe { prep(cif, abi, None, nargs, rtype, arg_types) }.into()
+}
+
+/// Prepares a cif of one call of a variadic function.
+///
+/// # Safety
+///
+/// As libffi's manual has it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ffi_prep_cif_var(
+    cif: *mut Cif,
+    abi: c_uint,
+    named: c_uint,
+    nargs: c_uint,
+    rtype: *mut FfiType,
+    arg_types: *mut *mut FfiType,
+) -> Status {
+    // SAFETY: the program's promises.
+    unsafe { prep(cif, abi, Some(named), nargs, rtype, arg_types) }.into()
+}
+
+/// Offsets of the fields of a structure, whose size and alignment are filled in.
+///
+/// # Safety
+///
+/// As libffi's manual has it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ffi_get_struct_offsets(
+    abi: c_uint,
+    ty: *mut FfiType,
+    offsets: *mut usize,
+) -> Status {
+    if abi != DEFAULT_ABI {
+        return Status::BadAbi;
+    }
+    // SAFETY: a type of the program.
+    if unsafe { (*ty).kind } != kind::STRUCT {
+        return Status::BadTypedef;
+    }
+    let mut next = offsets;
+    let offset = |offset| {
+        if !offsets.is_null() {
+            // SAFETY: the program has room for as many offsets as there are fields.
+            unsafe { next.write(offset) };
+            next = next.wrapping_add(1);
+        }
+    };
+    // SAFETY: the program's promises.
+    unsafe { crate::types::measure(ty, offset) }.into()
+}
+
+/// A plan of libffi 3.7 is what a cif already has. It lasts for ever.
+///
+/// # Safety
+///
+/// The cif has been prepared.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ffi_call_plan_alloc(cif: *const Cif) -> *const c_void {
+    // SAFETY: our own condition.
+    (&raw const *unsafe { &*cif }.interface()).cast()
+}
+
+/// Nothing is to be freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn ffi_call_plan_free(_: *const c_void) {}
+
+/// A plan takes no memory of its own.
+#[unsafe(no_mangle)]
+pub extern "C" fn ffi_call_plan_size(_: *const c_void) -> usize {
+    0
+}

@@ -1,0 +1,31 @@
+//! libffi's interface. Everything is done by vmtrampoline; this package translates: README.md
+//! says how. libffi's manual is the documentation of the functions; what is said here is why
+//! each is sound when its conditions hold.
+
+mod call;
+mod cif;
+mod closure;
+mod raw;
+mod spelling;
+mod types;
+mod version;
+
+/// What a function of this interface returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum Status {
+    /// `FFI_OK`
+    Ok,
+    /// `FFI_BAD_TYPEDEF`
+    BadTypedef,
+    /// `FFI_BAD_ABI`
+    BadAbi,
+    /// `FFI_BAD_ARGTYPE`
+    BadArgtype,
+}
+
+impl From<Result<(), Status>> for Status {
+    fn from(result: Result<(), Status>) -> Status {
+        result.err().unwrap_or(Status::Ok)
+    }
+}
