@@ -6,7 +6,7 @@ use std::{
     thread::{self, ThreadId},
 };
 
-use vmtrampoline::{Callback, ValRaw};
+use vmtrampoline::{Callback, Landing, ValRaw};
 use wasmi::{Caller, Func, StoreLimits, StoreLimitsBuilder, Val};
 
 use crate::native::{Error, State, c_signature, slot, value};
@@ -19,9 +19,11 @@ pub struct Call<'a, 'c> {
     memory: (u64, u64),
     /// How large it might have been.
     limits: StoreLimits,
-    /// Why a callback has stopped. C cannot be told, so it gets zeros from then
-    /// on, and WebAssembly is told when C has returned.
+    /// Why a callback has stopped. C cannot be told: it is left, or it gets zeros from
+    /// then on. WebAssembly is told when the call of C is over.
     trap: RefCell<Option<Error>>,
+    /// What the call of C is left for.
+    landing: Landing,
 }
 
 /// What only the thread that made it can get at.
@@ -47,15 +49,22 @@ impl<'a, 'c> Call<'a, 'c> {
         // A memory that grew would move, and C has its address.
         let pinned = StoreLimitsBuilder::new().memory_size(memory.1 as usize).build();
         let limits = mem::replace(&mut caller.data_mut().limits, pinned);
-        Call { caller: Cell::new(Some(caller)), memory, limits, trap: RefCell::default() }
+        let (caller, trap) = (Cell::new(Some(caller)), RefCell::default());
+        Call { caller, memory, limits, trap, landing: Landing::new() }
+    }
+
+    /// What the call of C is to be made with.
+    pub fn landing(&self) -> &Landing {
+        &self.landing
     }
 
     /// A C function pointer that calls this; `addresses` says which arguments are
-    /// addresses.
+    /// addresses, `leaves` whether an error leaves C.
     pub fn function<'f>(
         &'f self,
         function: &Func,
         addresses: &'f [bool],
+        leaves: bool,
     ) -> Result<Callback<'f>, Error> {
         let (function, caller) = (*function, self.caller.take().expect("no callback runs"));
         let ty = function.ty(&*caller);
@@ -64,8 +73,7 @@ impl<'a, 'c> Call<'a, 'c> {
         let call = SameThread(thread::current().id(), self);
         let kinds: Vec<_> = ty.params().to_vec();
         let results: Vec<_> = ty.results().iter().map(|ty| Val::default_for_ty(*ty)).collect();
-        let callback = Callback::new(&signature, move |slots| {
-            let call = call.get();
+        let run = move |call: &Call, slots: &mut [ValRaw]| {
             let mut results = results.clone();
             if call.trap.borrow().is_none() {
                 if let Err(error) = call.run(function, &kinds, addresses, slots, &mut results) {
@@ -74,6 +82,16 @@ impl<'a, 'c> Call<'a, 'c> {
             }
             if let [result] = &results[..] {
                 slots[0] = ValRaw::u64(slot(result));
+            }
+        };
+        let callback = Callback::new(&signature, move |slots| {
+            let call = call.get();
+            run(call, slots);
+            if leaves && call.trap.borrow().is_some() {
+                // SAFETY: C has called this, in the thread and during the call of C that the
+                // landing is of. The import's name says that C may be abandoned; there is
+                // nothing to drop here.
+                unsafe { call.landing.leave(0) }
             }
         })?;
         Ok(callback)
@@ -140,6 +158,45 @@ mod tests {
         assert_eq!(here.get(), 7);
         let there = thread::spawn(move || here.get());
         std::panic::resume_unwind(there.join().unwrap_err());
+    }
+
+    /// C is left at once if the import's name allows it; otherwise it goes on.
+    #[test]
+    fn errors_leave_c() {
+        static BEHIND: AtomicUsize = AtomicUsize::new(0);
+        extern "C" fn calls(function: extern "C" fn(i32) -> i32) -> i32 {
+            let result = function(7);
+            BEHIND.fetch_add(1, Relaxed);
+            result
+        }
+        for (name, behind) in [("calls(fn(_)!)", 0), ("calls(fn(_))", 1)] {
+            let text = format!(
+                r#"(module
+                (import "" "{name}" (func $calls (param funcref) (result i32)))
+                (elem declare func $f $g)
+                (func $f (param i32) (result i32) unreachable)
+                (func $g (param i32) (result i32) (local.get 0))
+                (func (export "bad") (result i32) (call $calls (ref.func $f)))
+                (func (export "good") (result i32) (call $calls (ref.func $g))))"#
+            );
+            let engine = Engine::default();
+            let module = Module::new(&engine, &text).unwrap();
+            let mut store = Store::new(&engine, State::default());
+            let import = module.imports().next().unwrap();
+            let ty = import.ty().func().unwrap().clone();
+            let native = Native::new(name, &ty, |_| Ok(calls as *const c_void)).unwrap();
+            let import = native.function(&mut store, &ty);
+            let instance = Instance::new(&mut store, &module, &[import.into()]).unwrap();
+            let [bad, good] = ["bad", "good"]
+                .map(|name| instance.get_typed_func::<(), i32>(&store, name).unwrap());
+            for _ in 0..100 {
+                BEHIND.store(0, Relaxed);
+                let error = bad.call(&mut store, ()).unwrap_err();
+                assert!(error.to_string().contains("unreachable"), "{error}");
+                assert_eq!(BEHIND.load(Relaxed), behind, "{name}");
+                assert_eq!(good.call(&mut store, ()).unwrap(), 7);
+            }
+        }
     }
 
     /// A function that keeps its function pointer, against the rule, and another

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ffi::c_void, iter::repeat_n};
 
 use libloading::Library;
-use vmtrampoline::{CTrampoline, Signature, ValType};
+use vmtrampoline::{CTrampoline, Outcome, Signature, ValType};
 use wasmi::{Caller, Extern, Func, FuncType, Nullable, Store, StoreLimits, Val};
 
 use crate::{
@@ -82,7 +82,7 @@ fn signature(ty: &FuncType, items: &[Item]) -> Result<Signature, Error> {
         if item.is_address() && !integer(i) {
             return wrong("an address is an i32 or an i64");
         }
-        if matches!(item, Item::Function(_)) && params[i] != wasmi::ValType::FuncRef {
+        if matches!(item, Item::Function { .. }) && params[i] != wasmi::ValType::FuncRef {
             return wrong("a function is a funcref");
         }
         let Item::Bytes { size, .. } = item else { continue };
@@ -222,9 +222,11 @@ impl Native {
         let call = Call::new(&mut caller, memory);
         let mut callbacks = Vec::new();
         for (i, item) in self.items.iter().enumerate() {
-            let Item::Function(addresses) = item else { continue };
+            let Item::Function { addresses, leaves } = item else { continue };
             let callback = match &params[i] {
-                Val::FuncRef(Nullable::Val(function)) => call.function(function, addresses),
+                Val::FuncRef(Nullable::Val(function)) => {
+                    call.function(function, addresses, *leaves)
+                }
                 _ => Err("the null function".into()),
             };
             let callback =
@@ -236,8 +238,11 @@ impl Native {
         // SAFETY: as for a quick call. C gets addresses in the memory of as many
         // bytes as the import says; the memory is pinned, and nobody else touches
         // it until the call returns, but the callbacks, of which C knows.
-        unsafe { self.trampoline.call(self.target, &mut slots)? };
-        set_result(results, slots.first().copied().unwrap_or_default());
+        let outcome =
+            unsafe { self.trampoline.call_leavable(self.target, &mut slots, call.landing())? };
+        if outcome == Outcome::Returned {
+            set_result(results, slots.first().copied().unwrap_or_default());
+        }
         call.end()
     }
 
@@ -254,7 +259,7 @@ impl Native {
         // Sizes are numbers of the module, so all are read before one is replaced.
         for (i, item) in self.items.iter().enumerate() {
             let in_memory = match item {
-                Item::Value | Item::Function(_) => Ok(()),
+                Item::Value | Item::Function { .. } => Ok(()),
                 Item::Bytes { nullable: true, .. } if slots[i] == 0 => Ok(()),
                 Item::Bytes { size, .. } => bytes(memory, slots, slots[i], size),
                 Item::Str => string(memory, slots[i]),
@@ -265,7 +270,7 @@ impl Native {
         let memory = (handle.data_ptr(&*caller) as u64, memory.len() as u64);
         for (slot, item) in slots.iter_mut().zip(&self.items) {
             match item {
-                Item::Value | Item::Function(_) => {}
+                Item::Value | Item::Function { .. } => {}
                 Item::Bytes { nullable: true, .. } if *slot == 0 => {}
                 Item::Bytes { .. } | Item::Str => *slot += memory.0,
             }

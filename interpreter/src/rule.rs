@@ -18,6 +18,8 @@
 //!   fn(ptr, _, …)          a C function pointer that calls the funcref which the
 //!                          parameter is; its own parameters that are `ptr` are
 //!                          made addresses in the memory again
+//!   fn(…)!                 the same, and C holds nothing while it calls: an error leaves
+//!                          it at once
 //! ```
 //!
 //! So the `compress2` of zlib, which reads and writes the length of its output
@@ -26,6 +28,10 @@
 //! All bytes have to be in the memory, or the call is a trap and is not made. What C
 //! is given is good until the call returns: it must not keep addresses or function
 //! pointers. Until then the memory does not grow.
+//!
+//! An error in a function that C calls ends the call of C. If the name has a `!`, C is left at
+//! once: memory that it has allocated and locks that it has taken would never be given back.
+//! Without, C gets zeros from then on, and the error waits until C has returned.
 
 use std::fmt;
 
@@ -46,8 +52,12 @@ pub enum Item {
         nullable: bool,
     },
     Str,
-    /// Which parameters of the function are addresses.
-    Function(Vec<bool>),
+    Function {
+        /// Which parameters of the function are addresses.
+        addresses: Vec<bool>,
+        /// Whether an error in it leaves C.
+        leaves: bool,
+    },
 }
 
 /// Sizes are products of these.
@@ -151,7 +161,8 @@ impl Parser<'_> {
             return Ok(Item::Str);
         }
         if self.eat("fn(") {
-            return self.list(Parser::is_pointer).map(Item::Function);
+            let addresses = self.list(Parser::is_pointer)?;
+            return Ok(Item::Function { addresses, leaves: self.eat("!") });
         }
         self.expect("[", "\"_\", \"[\", \"str\" or \"fn(\"")?;
         let mut size = vec![self.factor()?];
@@ -200,8 +211,11 @@ mod tests {
             Item::Str,
         ];
         assert_eq!(parsed("f ( [$1 $2 3] , [4]?, str )"), Ok(("f".into(), Some(items))));
-        let items = vec![Item::Function(vec![true, false]), Item::Function(vec![])];
-        assert_eq!(parsed("f(fn(ptr, _), fn())"), Ok(("f".into(), Some(items))));
+        let items = vec![
+            Item::Function { addresses: vec![true, false], leaves: false },
+            Item::Function { addresses: vec![], leaves: true },
+        ];
+        assert_eq!(parsed("f(fn(ptr, _), fn() !)"), Ok(("f".into(), Some(items))));
     }
 
     #[test]
@@ -217,6 +231,8 @@ mod tests {
             ("f([99999999999999999999])", 3),
             ("f(_) g", 5),
             ("f(fn(_)", 7),
+            ("f(!fn(_))", 2),
+            ("f(fn(_)!!)", 8),
             ("f(fn([8]))", 5),
             ("f(\u{e4})", 2),
         ] {

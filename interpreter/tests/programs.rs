@@ -107,6 +107,25 @@ fn values() {
     assert_eq!(one(&["srand", "1"]), "");
 }
 
+/// An error in a comparison leaves `bsearch`, which holds nothing.
+#[test]
+fn an_error_leaves_c() {
+    let file = module(
+        "leaves",
+        r#"(module
+            (import "libc.so.6" "bsearch([8], [$2 $3], _, _, fn(ptr, ptr)!)"
+                (func $bsearch (param i32 i32 i64 i64 funcref) (result i64)))
+            (memory (export "memory") 1)
+            (elem declare func $compare)
+            (func $compare (param i64 i64) (result i32)
+                (i32.div_s (i32.const 1) (i32.const 0)))
+            (func (export "main") (result i64)
+                (call $bsearch (i32.const 0) (i32.const 8) (i64.const 4) (i64.const 8)
+                    (ref.func $compare))))"#,
+    );
+    refuses(&file, &[], "divide by zero");
+}
+
 /// A module that imports this function of the C library, and calls it with these.
 fn calls(name: &str, import: &str, ty: &str, arguments: &str) -> PathBuf {
     module(
