@@ -2,15 +2,20 @@
 //! bytes into their input.
 
 use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
-use vmtrampoline::{Abi, Layout, Signature, ValType, private::Convention};
+use vmtrampoline::{Abi, Layout, Signature, Type, ValType, private::Convention};
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
+mod c_call;
+
+pub use c_call::{CCall, c_call};
 use common::{
+    c_placed, carried,
     case::{Case, Ground, Route, Subject},
     encoded,
     guarded::Edge,
+    naive::modelled,
     placed, text,
 };
 
@@ -21,7 +26,7 @@ const RUNS: [usize; 32] = [
     1000,
 ];
 
-/// A signature.
+/// A signature of WebAssembly's types.
 #[derive(Debug)]
 pub struct Types(Signature);
 
@@ -32,7 +37,7 @@ impl Types {
             let mut types = Vec::new();
             while !u.is_empty() {
                 let byte = usize::from(u8::arbitrary(u)?);
-                let Some(&ty) = ValType::ALL.get(byte % 8) else { break };
+                let Some(&ty) = ValType::WASM.get(byte % 8) else { break };
                 types.extend(std::iter::repeat_n(ty, RUNS[byte / 8].min(most - types.len())));
             }
             Ok(types)
@@ -45,6 +50,90 @@ impl Types {
 impl<'a> Arbitrary<'a> for Types {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Types> {
         Types::read(u)
+    }
+}
+
+/// A signature of any of C's types.
+#[derive(Debug)]
+pub struct CTypes(Signature);
+
+/// How many values of its type a parameter stands for: as many as use up what there is of
+/// registers, or more.
+const C_RUNS: [usize; 16] = [1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 4, 5, 7, 8, 9];
+
+impl CTypes {
+    /// The most bytes of a type: more say nothing new and take time.
+    const MOST: usize = 4096;
+
+    /// Parameters, each after a byte that says how many there are, whether the variable
+    /// part begins, or that there are no more; then the result, if there is one.
+    fn read(u: &mut Unstructured<'_>) -> Result<CTypes> {
+        let (mut params, mut named) = (Vec::new(), None);
+        while !u.is_empty() && params.len() < 40 {
+            let byte = usize::from(u8::arbitrary(u)?);
+            if byte % 16 == 15 {
+                break;
+            }
+            if byte % 16 == 14 {
+                named = named.or(Some(params.len()));
+            }
+            let ty = Self::ty(u, 0)?;
+            let ty = if named.is_some() { promoted(ty) } else { ty };
+            params.extend(std::iter::repeat_n(ty, C_RUNS[byte / 16]));
+        }
+        let results = if u.is_empty() { Vec::new() } else { vec![Self::ty(u, 0)?] };
+        let signature = match named {
+            None => Signature::new(&params, &results),
+            Some(named) => Signature::variadic(&params[..named], &params[named..], &results),
+        };
+        Ok(CTypes(signature.expect("within the limits")))
+    }
+
+    /// A byte is a scalar, or says what structure or union follows.
+    fn ty(u: &mut Unstructured<'_>, depth: usize) -> Result<Type<'static>> {
+        let byte = usize::from(u8::arbitrary(u)?);
+        let scalars = ValType::ALL.len();
+        if byte < 4 * scalars || depth == 4 {
+            return Ok(ValType::ALL[byte % scalars].into());
+        }
+        let (union, packed) = (byte & 1 != 0, byte & 6 == 6);
+        let align = if byte & 24 == 24 { u8::arbitrary(u)? % 8 } else { 0 };
+        let mut fields: Vec<Type<'static>> = Vec::new();
+        for _ in 0..u8::arbitrary(u)? % 6 {
+            let mut field = Self::ty(u, depth + 1)?;
+            let more = u8::arbitrary(u)?;
+            if more % 4 == 3 {
+                field = Type::array(field, usize::from(more / 4) + 1).expect("not so deep");
+            }
+            // Twice the same is what many rules are about.
+            fields.extend(std::iter::repeat_n(field, if more % 8 == 1 { 2 } else { 1 }));
+        }
+        let made = if union { Type::union(fields) } else { Type::structure(fields) };
+        let mut made = made.expect("not so deep");
+        if packed {
+            made = made.packed().expect("a structure");
+        }
+        if align > 0 {
+            made = made.aligned(1 << align).expect("a power of two");
+        }
+        let small = Abi::ALL.iter().all(|abi| made.size(abi) <= Self::MOST);
+        Ok(if small { made } else { ValType::I32.into() })
+    }
+}
+
+/// What C makes of this type in the variable part.
+fn promoted(ty: Type<'static>) -> Type<'static> {
+    use ValType::{Bool, Char, F32, F64, I8, I16, I32, U8, U16, WChar};
+    match ty.scalar() {
+        Some(F32) => F64.into(),
+        Some(Bool | Char | I8 | U8 | I16 | U16 | WChar) => I32.into(),
+        _ => ty,
+    }
+}
+
+impl<'a> Arbitrary<'a> for CTypes {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<CTypes> {
+        CTypes::read(u)
     }
 }
 
@@ -78,12 +167,33 @@ pub fn parse(text: &str) {
 /// assembly is told the same.
 pub fn layout(Types(signature): Types) {
     for abi in Abi::ALL {
+        if !modelled(&signature, abi) {
+            carried::judge(&signature, abi).unwrap_or_else(|error| panic!("{error}"));
+            continue;
+        }
         let judged = placed::layout(&signature, abi).and_then(|layout| {
             encoded::descriptors(&signature, abi, layout.as_ref())?;
             encoded::scatters(&signature, abi, layout.as_ref())
         });
         judged.unwrap_or_else(|error| panic!("{error}"));
     }
+}
+
+/// In every convention of C the layout is that of the naive model, each byte of each value
+/// has a place, and what is prepared and loaded brings it there; in the others the
+/// signature is refused rightly. Its text is that of the same signature.
+pub fn c_layout(CTypes(signature): CTypes) {
+    let text = signature.to_string();
+    let by_model = |abi: &'static Abi| match Layout::new(&signature, abi) {
+        Ok(_) => c_placed::judge(&text, abi.name(), None).map(|_| ()),
+        Err(_) => Ok(()), // `carried` judges why
+    };
+    let judged = text::judge(&text)
+        .and_then(|()| Abi::ALL.iter().try_for_each(|abi| carried::judge(&signature, abi)))
+        .and_then(|()| {
+            Abi::ALL.iter().filter(|abi| abi.name().ends_with("-c")).try_for_each(by_model)
+        });
+    judged.unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// The call arrives and returns by everything that can make it: all bodies, slots of
