@@ -8,7 +8,8 @@ Wherever the program enters a body, this notes the caller's pc, stack pointer an
 callee-saved registers, and steps until it is back there, passing over the target.
 What lies below the stack pointer, where a signal handler could be, is overwritten
 before each step. gdb, which reads the CFI by itself, must find the same caller at
-every instruction, the first times that it is reached.
+every instruction, the first times that it is reached. The function that leaves a call is the caller of `leave`.
+Instructions for a shadow stack are reached on no machine here.
 With COUNTED in the environment, it says how many instructions each call took.
 The last line counts; the exit code is 1 if anything was wrong or an instruction not reached.
 """
@@ -24,6 +25,8 @@ KEPT = {
     's390:64-bit': [f'r{n}' for n in range(6, 14)] + ['r15'],
 }
 RED_ZONE = {'i386:x86-64': 128}  # bytes below the stack pointer that signal handlers leave alone
+BLOCK = re.compile(r'(?:.*\n)*?(?:.*:\s+(?:j|b\b|b\.|cb).*\n|\Z)')  # of a disassembly, up to a branch
+SHADOW_STACK = re.compile(r'incssp|sysl|s3_3_c2_c5_1|gcs', re.I)
 OURS = re.compile(r'vmtrampoline_\d+_\d+_\d+_(\w+)')
 
 names = {}  # of the bodies, by address
@@ -86,19 +89,24 @@ def overwrite():
 def walk(name):
     """Steps through a body that has just been entered."""
     global steps
-    expected, before = caller(), steps
+    expected, before, leaver = caller(), steps, None
     while pc() != expected['pc']:
         if not ours(pc()):  # the target, or whom it calls
             back = number(gdb.newest_frame().older().pc())
-            gdb.Breakpoint(f'*{back}', internal=True, temporary=True)
+            there = gdb.Breakpoint(f'*{back}', internal=True, temporary=True)
             run('continue')
+            if there.is_valid():  # it has left the call, or called another body
+                there.delete()
             continue
+        if names.get(pc()) == 'leave':
+            leaver = caller()
         steps += 1
         seen[pc()] += 1
         if seen[pc()] <= ENOUGH:
             overwrite()
-            if caller() != expected:
-                wrong.append(f'{name}: at {pc():#x}: {caller()}, not {expected}')
+            must = leaver if ours(pc()) == 'leave' else expected
+            if caller() != must:
+                wrong.append(f'{name}: at {pc():#x}: {caller()}, not {must}')
         run('stepi')
     if 'COUNTED' in os.environ:
         print(f'entered {name}: {steps - before} instructions')
@@ -109,12 +117,16 @@ for setting in ('language c', 'pagination off', 'confirm off', 'print thread-eve
 if not gdb.selected_inferior().pid:
     run('starti')
 for match in OURS.finditer(run('info functions ^vmtrampoline_[0-9]')):
-    if 'thunks' not in match[0]:
+    if not re.search('thunks|callback_block', match[0]):
         address = number(gdb.parse_and_eval(f'(long)&{match[0]}'))
         names[address] = match[1]
         # Between parts that are aligned there are nops.
-        for at, offset in re.findall(r'^(?:=>)? *(0x\w+) <(.*)>:(?!\s*nop)', run(f'disassemble {address}'), re.M):
-            instructions[int(at, 16)] = match[1] + offset
+        text = run(f'disassemble {address}')
+        for block in BLOCK.findall(text):
+            if SHADOW_STACK.search(block):
+                continue
+            for at, offset in re.findall(r'^(?:=>)? *(0x\w+) <(.*)>:(?!\s*nop)', block, re.M):
+                instructions[int(at, 16)] = match[1] + offset
         assert address in instructions
         gdb.Breakpoint(f'*{address}', internal=True)
 run('continue')
