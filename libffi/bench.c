@@ -5,7 +5,8 @@
 
    ROW and THING are what the lines of the output begin with, THING first there. They then are
    all that runs, a thousand times by each library, in the function `repeat`: for counting
-   instructions by `valgrind --tool=callgrind --toggle-collect=repeat`, with one library twice. */
+   instructions by `valgrind --tool=callgrind --toggle-collect=repeat`, with one library twice.
+   `direct` is a call that the compiler makes, without either library. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -97,8 +98,8 @@ static void *code;
 static ffi_cif cif;
 
 /* Does one thing so often. */
-enum { CALL, PREP, CLOSURE, THINGS };
-static const char *const things[THINGS] = { "ffi_call", "ffi_prep_cif", "closure" };
+enum { CALL, PREP, CLOSURE, DIRECT, THINGS };
+static const char *const things[THINGS] = { "ffi_call", "ffi_prep_cif", "closure", "direct" };
 
 __attribute__((noinline)) static void repeat(const library *by, int thing, int row, long times) {
     union { ffi_arg word; double number; triple words; point point; } result;
@@ -152,6 +153,8 @@ int main(int count, char **arguments) {
                     void *closure = by->closure_alloc(sizeof(ffi_closure), &code);
                     if (!closure || by->prep_closure_loc(closure, &cif, closed, NULL, code))
                         abort();
+                    if (thing == DIRECT)
+                        code = rows[row].function;
                     long times = count > 3 ? 1000 : 100000;
                     double start = now();
                     repeat(by, thing, row, times);

@@ -616,12 +616,12 @@ impl<'a, 'l> Writer<'a, 'l> {
     /// Who makes the call.
     const fn entry(&self) -> Entry {
         let Header { result, returns, shape, hidden, .. } = self.header;
-        let ready = self.steps == 0 && hidden == 0;
+        let ready = self.steps == 0;
         if !matches!(returns, Returns::Nothing) && !self.header.leaves_result() {
             return if ready { returns.entry() } else { Entry::Finished };
         }
         match result {
-            _ if ready => Entry::body(shape),
+            _ if ready && hidden == 0 => Entry::body(shape),
             RESULT_FLOAT => Entry::PreparedFloat,
             _ => Entry::Prepared,
         }

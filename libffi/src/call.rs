@@ -1,10 +1,11 @@
 //! `ffi_call`: arguments from where pointers say to value slots, the trampoline, the result
 //! from the slots to where a pointer says.
 
-use std::{ffi::c_void, mem::MaybeUninit, ptr::copy_nonoverlapping};
+use std::{ffi::c_void, mem::MaybeUninit};
 
 use crate::{
     cif::{Cif, Interface},
+    copy::copy_unaligned,
     types::{FfiType, kind},
 };
 
@@ -86,13 +87,19 @@ impl Outcome {
     }
 }
 
-/// Copies arguments to the slots.
+/// Copies arguments to the slots: scalars alone, which takes no call and so no registers to save,
+/// or any.
 ///
 /// # Safety
 ///
-/// There is a pointer to a value for each argument, and there are slots for all.
+/// There is a pointer to a value for each argument, and there are slots for all. With `SCALARS`, no
+/// argument is copied by bytes.
 #[inline(always)]
-unsafe fn load(arguments: &[Argument], values: *const *const c_void, slots: *mut Slot) {
+unsafe fn load<const SCALARS: bool>(
+    arguments: &[Argument],
+    values: *const *const c_void,
+    slots: *mut Slot,
+) {
     let (mut slot, mut next) = (slots, values);
     for argument in arguments {
         // SAFETY: our own conditions, here and below.
@@ -107,10 +114,11 @@ unsafe fn load(arguments: &[Argument], values: *const *const c_void, slots: *mut
             Argument::Two => unsafe { value.cast::<u16>().read_unaligned() }.into(),
             // SAFETY: as above.
             Argument::One => unsafe { value.cast::<u8>().read() }.into(),
+            Argument::Bytes(_) if SCALARS => return, // there is none
             Argument::Bytes(size) => {
                 let size = size as usize;
                 // SAFETY: as above.
-                unsafe { copy_nonoverlapping(value.cast::<u8>(), slot.cast(), size) };
+                unsafe { copy_unaligned(value.cast(), slot.cast(), size) };
                 slot = slot.wrapping_add(size.div_ceil(8));
                 continue;
             }
@@ -125,9 +133,10 @@ unsafe fn load(arguments: &[Argument], values: *const *const c_void, slots: *mut
 ///
 /// # Safety
 ///
-/// There is a result of this kind in the slots, and room for it, or for a word.
+/// There is a result of this kind in the slots, and room for it, or for a word. With `SCALARS`, it
+/// is not copied by bytes.
 #[inline(always)]
-unsafe fn store(outcome: Outcome, slots: *const Slot, to: *mut c_void) {
+unsafe fn store<const SCALARS: bool>(outcome: Outcome, slots: *const Slot, to: *mut c_void) {
     // SAFETY: a scalar fills the first slot, zero-extended.
     let word = || u64::from_le(unsafe { slots.cast::<u64>().read() });
     match outcome {
@@ -142,8 +151,9 @@ unsafe fn store(outcome: Outcome, slots: *const Slot, to: *mut c_void) {
         }
         // SAFETY: as above.
         Outcome::Float => unsafe { to.cast::<u32>().write_unaligned(word() as u32) },
+        Outcome::Bytes(_) if SCALARS => {} // there is none
         // SAFETY: as above.
-        Outcome::Bytes(size) => unsafe { copy_nonoverlapping(slots.cast::<u8>(), to.cast(), size) },
+        Outcome::Bytes(size) => unsafe { copy_unaligned(slots.cast(), to.cast(), size) },
     }
 }
 
@@ -152,9 +162,9 @@ unsafe fn store(outcome: Outcome, slots: *const Slot, to: *mut c_void) {
 ///
 /// # Safety
 ///
-/// As libffi's manual has it for `ffi_call`.
+/// As libffi's manual has it for `ffi_call`; `SCALARS` as the interface has it, or false.
 #[inline(always)]
-unsafe fn call<const SLOTS: usize>(
+unsafe fn call<const SLOTS: usize, const SCALARS: bool>(
     interface: &Interface,
     target: *const c_void,
     result: *mut c_void,
@@ -163,13 +173,13 @@ unsafe fn call<const SLOTS: usize>(
     let mut slots = [Slot::uninit(); SLOTS];
     let first = slots.as_mut_ptr();
     // SAFETY: the program's promises; each argument has slots.
-    unsafe { load(&interface.arguments, values, first) };
+    unsafe { load::<SCALARS>(&interface.arguments, values, first) };
     // SAFETY: there are as many slots as the trampoline wants, or more; the target is the
     // program's to answer for.
     unsafe { interface.trampoline.call_unchecked(target, first.cast()) };
     if !result.is_null() {
         // SAFETY: the program's promises.
-        unsafe { store(interface.outcome, first, result) };
+        unsafe { store::<SCALARS>(interface.outcome, first, result) };
     }
 }
 
@@ -186,7 +196,7 @@ unsafe fn large_call<const SLOTS: usize>(
     values: *const *const c_void,
 ) {
     // SAFETY: our own conditions.
-    unsafe { call::<SLOTS>(interface, target, result, values) }
+    unsafe { call::<SLOTS, false>(interface, target, result, values) }
 }
 
 /// Slots that most calls do with, and that many do with.
@@ -207,9 +217,12 @@ unsafe fn through(
     values: *const *const c_void,
 ) {
     let slots = interface.trampoline.slots();
-    if slots <= FEW {
+    if slots <= FEW && interface.scalars {
         // SAFETY: our own conditions, here and below; there are enough slots.
-        unsafe { call::<FEW>(interface, target, result, values) }
+        unsafe { call::<FEW, true>(interface, target, result, values) }
+    } else if slots <= FEW {
+        // SAFETY: as above.
+        unsafe { large_call::<FEW>(interface, target, result, values) }
     } else if slots <= MANY {
         // SAFETY: as above.
         unsafe { large_call::<MANY>(interface, target, result, values) }

@@ -16,7 +16,7 @@ use std::{
     },
 };
 
-use vmtrampoline::{CTrampoline, Error, Layout, Signature, Type};
+use vmtrampoline::{CTrampoline, Error, Layout, Signature, Type, ValRaw};
 
 use crate::{
     Status,
@@ -56,7 +56,11 @@ pub(crate) struct Interface {
     next: *const Interface,
     pub(crate) trampoline: CTrampoline<u64>,
     pub(crate) arguments: Box<[Argument]>,
+    /// At which byte of a closure's slots each argument is.
+    pub(crate) places: Box<[u32]>,
     pub(crate) outcome: Outcome,
+    /// Whether no argument and no result is copied by bytes.
+    pub(crate) scalars: bool,
 }
 
 impl Interface {
@@ -93,12 +97,23 @@ impl<'a> Wanted<'a> {
             kind::VOID => None,
             _ => Some(self.result.to_type()?),
         };
+        let arguments: Box<[_]> = self.params().map(Argument::new).collect();
+        let outcome = Outcome::new(self.result);
+        let mut slot = 0;
+        let places = arguments.iter().map(|argument| {
+            let place = slot * size_of::<ValRaw>();
+            slot += argument.size().div_ceil(size_of::<ValRaw>());
+            place as u32
+        });
         Some(Interface {
+            places: places.collect(),
             spelling: spelling.into(),
             next: null(),
             trampoline: CTrampoline::for_slots(&self.signature(&types, result).ok()?).ok()?,
-            arguments: self.params().map(Argument::new).collect(),
-            outcome: Outcome::new(self.result),
+            scalars: !matches!(outcome, Outcome::Bytes(_))
+                && !arguments.iter().any(|it| matches!(it, Argument::Bytes(_))),
+            arguments,
+            outcome,
         })
     }
 

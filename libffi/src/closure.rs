@@ -20,6 +20,7 @@ use crate::{
     Status,
     call::{Argument, Outcome},
     cif::{Cif, DEFAULT_ABI, Interface},
+    copy::copy,
 };
 
 /// Bytes in front of the closure proper, for code that is not written here.
@@ -169,7 +170,7 @@ unsafe extern "C-unwind" fn invoke(
     let closure = unsafe { &*closure };
     // SAFETY: a closure is used with the cif that it was prepared with.
     let interface = unsafe { &*closure.cif }.interface();
-    if interface.arguments.len() <= FEW && interface.outcome.size() <= SMALL {
+    if interface.places.len() <= FEW && interface.outcome.size() <= SMALL {
         // SAFETY: our own conditions; there is room enough, here and below.
         unsafe { deliver::<FEW, SMALL>(closure, interface, slots) }
     } else {
@@ -198,12 +199,14 @@ unsafe fn deliver<const ARGUMENTS: usize, const SIZE: usize>(
 
     let mut values = [const { MaybeUninit::<*mut c_void>::uninit() }; ARGUMENTS];
     let mut result = Buffer::<SIZE>(MaybeUninit::uninit());
-    let mut slot = slots;
-    for (value, argument) in values.iter_mut().zip(&interface.arguments) {
-        value.write(slot.cast());
-        // SAFETY: the slot holds this argument.
-        unsafe { unpack(*argument, slot.cast()) };
-        slot = slot.wrapping_add(argument.size().div_ceil(size_of::<ValRaw>()));
+    for (value, place) in values.iter_mut().zip(&interface.places) {
+        value.write(slots.wrapping_byte_add(*place as usize).cast());
+    }
+    if cfg!(target_endian = "big") {
+        for (argument, place) in interface.arguments.iter().zip(&interface.places) {
+            // SAFETY: the slot holds this argument.
+            unsafe { unpack(*argument, slots.wrapping_byte_add(*place as usize).cast()) };
+        }
     }
     let result = result.0.as_mut_ptr().cast::<c_void>();
     // SAFETY: the program's function, with as many values as the cif has parameters.
@@ -231,7 +234,7 @@ unsafe fn deliver_large(closure: &Closure, interface: &Interface, slots: *mut Va
 /// The slot holds this argument.
 #[inline(always)]
 unsafe fn unpack(argument: Argument, slot: *mut u64) {
-    if cfg!(target_endian = "little") || matches!(argument, Argument::Bytes(_)) {
+    if matches!(argument, Argument::Bytes(_)) {
         return;
     }
     // SAFETY: our own condition; every byte has some value, but Rust need not know which.
@@ -253,7 +256,7 @@ unsafe fn pack(outcome: Outcome, result: *const c_void, slot: *mut u64) {
         Outcome::Nothing => return,
         Outcome::Bytes(size) => {
             // SAFETY: there are so many bytes in both.
-            return unsafe { result.cast::<u8>().copy_to_nonoverlapping(slot.cast(), size) };
+            return unsafe { copy(result.cast(), slot.cast(), size) };
         }
         // SAFETY: our own condition.
         Outcome::Float => u64::from(unsafe { result.cast::<u32>().read() }),

@@ -12,13 +12,20 @@ use core::mem::MaybeUninit;
 pub(super) unsafe fn copy(from: *const u8, to: *mut u8, size: usize) {
     const FEW: usize = 128;
     let words = if size <= FEW { size / 8 } else { 0 };
-    for i in 0..words {
+    let word = |i| {
         let (from, to) = (from.cast::<MaybeUninit<u64>>(), to.cast::<MaybeUninit<u64>>());
         // Volatile, so that the compiler takes no wider ones.
         // SAFETY: our own conditions.
         let word = unsafe { from.wrapping_add(i).read_volatile() };
         // SAFETY: our own conditions.
         unsafe { to.wrapping_add(i).write(word) };
+    };
+    for pair in 0..words / 2 {
+        word(2 * pair);
+        word(2 * pair + 1);
+    }
+    if words % 2 != 0 {
+        word(words - 1);
     }
     let rest = size - 8 * words;
     if rest > 0 {

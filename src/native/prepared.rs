@@ -114,8 +114,8 @@ macro_rules! pairs {
             descriptor: *const Header,
         ) -> Left {
             let call = ArrayCall { callee, caller, target: target.cast(), slots };
-            // SAFETY: our own conditions; nothing is hidden from the body.
-            let $pattern = unsafe { body::<$returned>(call, descriptor) };
+            // SAFETY: our own conditions.
+            let $pattern = unsafe { through::<$returned>(call, descriptor) };
             // SAFETY: the result has sixteen bytes, from slot 0 on.
             unsafe { store_pair([$first, $second], slots) };
             Left::default()
