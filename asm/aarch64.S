@@ -16,7 +16,7 @@
 // their own size there, and a wider store would overwrite the neighbour. All
 // else that Apple does differently is in the layout.
 //
-// Ensures, besides: x18 is not touched; sp is a multiple of 16 all the time. E1
+// Ensures, in addition: x18 is not touched; sp is a multiple of 16 all the time. E1
 // speaks of x0, x1 and x8 as they came, E2 of x0, x1 and v0-v3, E4 of x19-x29, sp,
 // d8-d15 and fpcr.
 //
@@ -182,7 +182,7 @@ END_FUNCTION(bare)
 
 //------------------------------------------------------------- all_floats ----
 //
-// Changes x9, x10 and x30 besides.
+// It changes x9, x10 and x30, too.
 
     .p2align 4
 FUNCTION(all_floats)
@@ -300,8 +300,8 @@ FUNCTION(variable)
     bl      SYMBOL(all_floats)
 5:  LOAD_INTEGERS
 
-    // The return pointer, in its register or its stack word; a word that nobody
-    // reads takes it otherwise.
+    // The return pointer, in its register or its stack word; without one,
+    // a word that is not read takes it.
     ldp     x11, x10, [SAVED_DESCRIPTOR]
     ldrb    w9, [x11, #D_RETURN_REGISTER]
     RETURN_POINTER 2
@@ -587,7 +587,7 @@ FUNCTION(storing)
     END_FRAME
 END_FUNCTION(storing)
 
-// Sections of their own: where nobody makes pointers, the linker drops them.
+// Sections of their own: in a program without pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
 
 #if defined(__APPLE__)
@@ -794,8 +794,8 @@ FUNCTION(host_small)
     b       5b
 END_FUNCTION(host_small)
 
-// The function pointers of callbacks. Sections of their own: where nobody makes
-// one, the linker drops them.
+// The function pointers of callbacks. Sections of their own: in a program
+// without callbacks, the linker drops them.
 ZEROED(callback_table, (8 * CALLBACKS))
 
 .macro CALLBACK_THUNKS count, table, offset

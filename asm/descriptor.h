@@ -95,7 +95,7 @@
 #define H_FLOAT 0x42
 #define H_FLOATS 0x52
 
-// H_MORE: what there is to do besides, as bits. There is more to return than eight
+// H_MORE: what more there is to do, as bits. There is more to return than eight
 // bytes in a register; and, where the convention wants to know, result 0 has four
 // bytes, and vector registers carry something. The result of a C function comes back in
 // several registers of one class; in an integer and a float register; in one x87

@@ -5,7 +5,7 @@
 //   - the stack is not executable (ELF);
 //   - on x86-64, every function starts with endbr64 and is neutral to shadow
 //     stacks, and the object says so (IBT, SHSTK; ELF);
-//   - on aarch64, likewise with bti c (BTI, GCS).
+//   - on aarch64, the same with bti c (BTI, GCS).
 // The linker drops such a promise for the whole program if one object lacks it.
 
 #include "descriptor.h"

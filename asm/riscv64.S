@@ -20,7 +20,7 @@
 // relies. So every body has a frame and keeps fs1 itself, and none jumps to its
 // target.
 //
-// Ensures, besides: gp and tp are not touched; sp is a multiple of 16 all the
+// Ensures, in addition: gp and tp are not touched; sp is a multiple of 16 all the
 // time. E2 speaks of a0, a1, fa0 and fa1, E4 of s0-s11, sp, fs0-fs11 and frm; fs1 is as
 // it came whatever target does.
 //
@@ -252,8 +252,8 @@ FUNCTION(variable)
 
     jal     t0, .Larguments
 
-    // The return pointer, in its register or its stack word; a word that nobody
-    // reads takes it otherwise.
+    // The return pointer, in its register or its stack word; without one,
+    // a word that is not read takes it.
     lhu     t1, D_SPILLS(t6)
     beqz    t1, 5f
     ld      t1, SAVED_AREA
@@ -462,7 +462,7 @@ FUNCTION(storing)
     END_FRAME
 END_FUNCTION(storing)
 
-// Sections of their own: where nobody makes pointers, the linker drops them.
+// Sections of their own: in a program without pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
 
     .section .text.pointer_thunks, "ax", %progbits
@@ -485,7 +485,7 @@ END_FUNCTION(pointer_thunks)
 // registers of the contexts go where the context says like all others: in the
 // VM convention that is the scratch bytes.
 //
-// Ensures, besides E9: an i32 in a0 is sign-extended, an f32 in fa0 in ones up to 64
+// Ensures, in addition to E9: an i32 in a0 is sign-extended, an f32 in fa0 in ones up to 64
 // bits, as MORE_NARROW says. Bytes 8..16 of slot 0 are in a1 and fa1 (MORE_PAIR), in a1
 // and fa0 (MORE_BOTH).
 //
@@ -638,8 +638,8 @@ FUNCTION(host)
     j       9b
 END_FUNCTION(host)
 
-// The function pointers of callbacks. Sections of their own: where nobody makes
-// one, the linker drops them.
+// The function pointers of callbacks. Sections of their own: in a program
+// without callbacks, the linker drops them.
 ZEROED(callback_table, (8 * CALLBACKS))
 
 .macro CALLBACK_THUNKS count, table

@@ -27,7 +27,7 @@
 // and none but that jumps to its target. Saving r6 saves all registers from there on
 // by the same instruction: they hold what has to survive the call.
 //
-// Ensures, besides: r15 is a multiple of 8 all the time. E2 speaks of r2 and f0, E4 of
+// Ensures, in addition: r15 is a multiple of 8 all the time. E2 speaks of r2 and f0, E4 of
 // r6-r13, r15, f8-f15 and fpc, and no vector register is touched unless a vector is passed or
 // returned: a machine without them will do for all else.
 //
@@ -243,8 +243,8 @@ FUNCTION(variable)
 
     brasl   %r8, .Larguments
 
-    // The return pointer, in its register or its stack word; a word that nobody
-    // reads takes it otherwise.
+    // The return pointer, in its register or its stack word; without one,
+    // a word that is not read takes it.
     llgh    %r1, D_SPILLS(%r13)
     cgije   %r1, 0, 5f
     RETURN_POINTER 2, %r4
@@ -414,7 +414,7 @@ FUNCTION(storing)
 3:  END_FRAME
 END_FUNCTION(storing)
 
-// Sections of their own: where nobody makes pointers, the linker drops them.
+// Sections of their own: in a program without pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
 
     .section .text.pointer_thunks, "ax", %progbits
@@ -438,7 +438,7 @@ END_FUNCTION(pointer_thunks)
 // list of stack words then begins with all of them. The bits of H_MORE are in its
 // second byte.
 //
-// Ensures, besides E9: an i32 in r2 is sign-extended, an f32 in the upper half of
+// Ensures, in addition to E9: an i32 in r2 is sign-extended, an f32 in the upper half of
 // f0, as MORE_NARROW says; a vector is in v24.
 //
 // Registers: r13 context, r10 caller, r12 slots.
@@ -597,8 +597,8 @@ FUNCTION(host)
     j       10b
 END_FUNCTION(host)
 
-// The function pointers of callbacks. Sections of their own: where nobody makes
-// one, the linker drops them.
+// The function pointers of callbacks. Sections of their own: in a program
+// without callbacks, the linker drops them.
 ZEROED(callback_table, (8 * CALLBACKS))
 
 // A branch goes by no register but r1, so the context is passed in r0.

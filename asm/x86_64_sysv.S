@@ -41,9 +41,9 @@
 //
 // Requires (src/native/ proves each, by the same name):
 //   R1  descriptor points to a descriptor that Source::encode has made, header
-//       and lists, and nobody writes to it during the call.
-//   R2  slots points to SLOTS value slots, aligned to 8, that nobody else writes to
-//       or reads until this returns or unwinds. If that is no slot at all, slots
+//       and lists, and nothing writes to it during the call.
+//   R2  slots points to SLOTS value slots, aligned to 8, that no other code writes
+//       to or reads until this returns or unwinds. If that is no slot at all, slots
 //       may be anything.
 //   R3  target follows this ABI, with the signature and convention that the
 //       descriptor was made for. In plain C, callee and caller are what its first
@@ -213,7 +213,7 @@ END_FUNCTION(bare)
 
 //------------------------------------------------------------- all_floats ----
 //
-// For the bodies: all vector registers. Changes r9 besides.
+// For the bodies: all vector registers. It changes r9, too.
 
     .p2align 4
 FUNCTION(all_floats)
@@ -328,8 +328,8 @@ FUNCTION(variable)
     call    SYMBOL(all_floats)
 5:  LOAD_INTEGERS
 
-    // The return pointer, in its register or its stack word; a word that nobody
-    // reads takes it otherwise.
+    // The return pointer, in its register or its stack word; without one,
+    // a word that is not read takes it.
     mov     r11, [SAVED_DESCRIPTOR]
     mov     r10, [SAVED_AREA]
     RETURN_POINTER 2, rdx
@@ -397,7 +397,7 @@ END_FUNCTION(variable)
 //       RESULT_X87_PAIR, as target leaves one or two values in x87 registers; slots has
 //       room for 10 or 26 bytes.
 //
-// Ensures, besides:
+// Ensures, in addition:
 //   E11 al is the low byte of HIDDEN when target is called. `hidden` returns as the body
 //       does. `x87` has stored st0 at slots, st1 16 bytes behind, if there is one, and
 //       left the x87 registers empty.
@@ -563,18 +563,18 @@ END_FUNCTION(landed)
 // descriptor in entry i of the table, and the body's address just before the
 // descriptor.
 //
-// Nobody stores a result 0 that a body has left in its register, so if there is
-// one it is `storing` that the thunk jumps to. It calls the body, whose address
+// A function pointer has no caller that stores a result 0 which a body has left in its
+// register, so if there is one, the thunk jumps to `storing`. It calls the body, whose address
 // lies before its own. `storing_short_cut` does both, for signatures that take
 // the short cut, with fewer jumps.
 //
-// Requires, besides:
+// Requires, in addition:
 //   R5  before thunk i is called, entry i has been set to a descriptor for which
 //       R1 and R4 hold, and never changes afterwards. Before it lie the address
 //       of its body and the address of the function that makes the call: the
 //       body, or, if result 0 is a scalar, one that stores it.
 //
-// Ensures, besides:
+// Ensures, in addition:
 //   E7  result 0, if it is a scalar, is in bytes 0..8 of slot 0, zero-extended.
 //
 // Frame of both, at the call:
@@ -617,7 +617,7 @@ FUNCTION(storing)
     END_FRAME
 END_FUNCTION(storing)
 
-// Sections of their own: where nobody makes pointers, the linker drops them.
+// Sections of their own: in a program without pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
 
 #if defined(__ELF__)
@@ -671,16 +671,16 @@ END_FUNCTION(pointer_thunks)
 // Requires (src/native/host.rs and callback.rs prove each, by the same name):
 //   R6  the callee context, or entry i of callback_table for thunk i, points to a
 //       context with a scatter that Scatter::encode has made for this entry or a
-//       shorter one, and that nobody writes to or frees before this returns or
+//       shorter one, and that nothing writes to or frees before this returns or
 //       unwinds.
 //   R7  the caller follows this ABI, with the signature and convention that the
 //       context was made for: a return pointer points to a return area or to the
 //       memory of a result, the address of an argument to its value.
 //   R8  FUNCTION is a function of the type above.
 //
-// Ensures, besides E4 to E6:
+// Ensures, in addition to E4 to E6:
 //   E8  FUNCTION is called once, with the direction flag as it was. slots is a
-//       multiple of 16 and points to SLOTS slots that nobody else touches.
+//       multiple of 16 and points to SLOTS slots that no other code touches.
 //       Each register and stack word that carries something is where the scatter
 //       says: of WebAssembly's types, parameter i is in slot i, a vector in bytes
 //       0..16, a scalar in bytes 0..8. Bytes 4..8 of an i32 or f32 are whatever
@@ -866,8 +866,8 @@ FUNCTION(host_small)
     jmp     5b
 END_FUNCTION(host_small)
 
-// The function pointers of callbacks. Sections of their own: where nobody makes
-// one, the linker drops them.
+// The function pointers of callbacks. Sections of their own: in a program
+// without callbacks, the linker drops them.
 ZEROED(callback_table, (8 * CALLBACKS))
 
 .macro CALLBACK_THUNKS count, table

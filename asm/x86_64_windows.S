@@ -16,7 +16,7 @@
 // Below its stack arguments every caller has SHADOW bytes for its callee: our caller's
 // are ours, and `variable` and the functions that call the host save something there.
 //
-// Ensures, besides: of the vector registers only xmm0-xmm5 are touched. E4 speaks of
+// Ensures, in addition: of the vector registers only xmm0-xmm5 are touched. E4 speaks of
 // rbx, rbp, rsi, rdi, rsp, r12-r15, xmm6-xmm15, mxcsr and the x87 control word.
 //
 // Registers here, until the arguments are loaded:
@@ -37,7 +37,7 @@
 //     rbp +  8 | return address           |
 //     rbp      | caller's rbp             |    frame record
 //     rbp -  8 | slots                    |    SAVED_SLOTS
-//     rbp - 16 | pad                      |    a word that nobody reads
+//     rbp - 16 | pad                      |    a word that is not read
 //              +--------------------------+ <- 16-aligned
 //              | results 1..              |    return area, RETURN_AREA bytes
 //              +--------------------------+ <- 16-aligned
@@ -221,8 +221,8 @@ FUNCTION(variable)
 4:  sub     rsp, SHADOW
     LOAD_REGISTERS
 
-    // The return pointer, in its register or its stack word; a word that nobody
-    // reads takes it otherwise.
+    // The return pointer, in its register or its stack word; without one,
+    // a word that is not read takes it.
     mov     r11, [SAVED_AREA]
     RETURN_POINTER 2, r8
     RETURN_POINTER 3, r9
@@ -483,7 +483,7 @@ FUNCTION(storing)
     END_FRAME
 END_FUNCTION(storing)
 
-// Sections of their own: where nobody makes pointers, the linker drops them.
+// Sections of their own: in a program without pointers, the linker drops them.
 ZEROED(pointer_table, (8 * POINTERS))
 
 #if defined(__ELF__)
@@ -647,8 +647,8 @@ FUNCTION(host)
     jmp     7b
 END_FUNCTION(host)
 
-// The function pointers of callbacks. Sections of their own: where nobody makes
-// one, the linker drops them.
+// The function pointers of callbacks. Sections of their own: in a program
+// without callbacks, the linker drops them.
 ZEROED(callback_table, (8 * CALLBACKS))
 
 #if defined(__ELF__)

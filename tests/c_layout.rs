@@ -212,7 +212,7 @@ fn riscv_rules() {
         "(i64, i64, i64, i64, i64, i64, i64, i128, i64)",
         "a0, a1, a2, a3, a4, a5, a6, a7[0..8] sp+0[8..16], sp+8 | - | 16",
     );
-    // "Scalars wider than 2×XLEN bits are passed by reference", aggregates likewise.
+    // "Scalars wider than 2×XLEN bits are passed by reference", aggregates, too.
     golden("({[u8; 17]}, clongdouble) -> clongdouble", "&a1, &a2 | *a0 | 0");
     golden(
         "(longdouble, v128) -> longdouble",

@@ -39,7 +39,7 @@ fn check_all<S: Bytes>(case: &Case, subjects: &[Subject<S>]) -> Result<(), Strin
             Subject::Vm(trampoline) => unsafe {
                 trampoline.call_unchecked(callee as _, caller as _, target.cast(), slots);
             },
-            // SAFETY: likewise.
+            // SAFETY: as above.
             Subject::C(trampoline) => unsafe { trampoline.call_unchecked(target, slots) },
         });
         case.judge_arguments(&layout, &recording)?;
@@ -73,7 +73,7 @@ proptest! {
 }
 
 /// For the test of the testers: this reads the byte after a block of the heap, and
-/// decides by one that nobody has written.
+/// decides by one that was not written.
 #[test]
 #[ignore = "is wrong on purpose"]
 fn a_block_that_is_too_short() {
@@ -89,7 +89,7 @@ fn a_block_that_is_too_short() {
     });
 }
 
-/// Likewise, for what a compiler can see: a short body leaves the result to Rust,
+/// The same, for what a compiler can see: a short body leaves the result to Rust,
 /// which stores it after a block of the heap.
 #[test]
 #[ignore = "is wrong on purpose"]

@@ -9,7 +9,7 @@ use std::{backtrace::Backtrace, ffi::c_void, ptr::null_mut};
 use common::{
     case::Vector,
     native,
-    pointers::{NOBODY, Pointer, of_the_pool, typed},
+    pointers::{NO_CONTEXTS, Pointer, of_the_pool, typed},
     thrown::{throw, thrown},
 };
 use vmtrampoline::{VMContext, VMOpaqueContext};
@@ -17,7 +17,7 @@ use vmtrampoline::{VMContext, VMOpaqueContext};
 /// The pointer is crossed by what its target throws.
 fn crossed(pointer: &Pointer, target: *const c_void) {
     // SAFETY: the target never looks at its arguments and never returns.
-    thrown(&pointer.name, || unsafe { pointer.call(NOBODY, target) });
+    thrown(&pointer.name, || unsafe { pointer.call(NO_CONTEXTS, target) });
 }
 
 #[test]

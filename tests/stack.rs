@@ -58,7 +58,7 @@ extern "C" fn nothing() {}
 extern "C" fn skip() {
     let here = 0u8;
     let below = (&raw const here) as usize - 4 * PAGE;
-    // SAFETY: memory of the stack that nobody uses.
+    // SAFETY: memory of the stack that is not in use.
     unsafe { (below as *const u8).read_volatile() };
 }
 
@@ -217,7 +217,7 @@ extern "C" fn alternate(call: *mut c_void) -> *mut c_void {
     // SAFETY: `run` takes the call.
     unsafe { lower((&raw const *call).cast(), call.down, run) };
     let none = libc::stack_t { ss_flags: libc::SS_DISABLE, ..stack };
-    // SAFETY: likewise.
+    // SAFETY: as above.
     assert_eq!(unsafe { libc::sigaltstack(&none, null_mut()) }, 0);
     null_mut()
 }

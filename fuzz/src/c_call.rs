@@ -227,7 +227,7 @@ fn call<S: Slot>(
     let (signature, mut random) = (layout.signature(), Random(seed));
     let params: Vec<_> = signature.params().iter().collect();
     let slot_size = size_of::<S>();
-    // Where memory begins there is room for slots that nobody needs.
+    // Where memory begins there is room for slots that are not needed.
     let needed = trampoline.slots();
     let count = needed + if edge == Edge::Start { 2 } else { 0 };
     let before = random.bytes(count * slot_size);
@@ -277,7 +277,7 @@ fn call<S: Slot>(
         let zeros = if is_word(ty) { &after[bytes.len()..8] } else { &[] };
         ensure!(zeros.iter().all(|byte| *byte == 0), "the result is {:x?}", &after[..8]);
     }
-    // What is kept: arguments without a byte of the result, and what nobody needs.
+    // What is kept: arguments without a byte of the result, and what is not needed.
     let result_slots = bytes.len().div_ceil(slot_size) * slot_size;
     let values = trampoline.argument(params.len()) * slot_size;
     let kept = (result_slots..values).chain(needed * slot_size..after.len());

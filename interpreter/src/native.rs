@@ -31,7 +31,7 @@ impl Libraries {
         if let Some(library) = self.0.get(name) {
             return Ok(library);
         }
-        // SAFETY: this runs the library's initialisers: whoever runs a module
+        // SAFETY: this runs the library's initialisers: the person who runs a module
         // asks for what its imports name.
         let library = unsafe { Library::new(name) }
             .map_err(|error| format!("cannot load {name}: {}", cause(&error)))?;
@@ -65,7 +65,7 @@ pub struct Native {
 
 // SAFETY: `target` is code, which does not change and any thread may call.
 unsafe impl Send for Native {}
-// SAFETY: likewise.
+// SAFETY: as above.
 unsafe impl Sync for Native {}
 
 /// The signature of the C function: that of the import, but for addresses, which
@@ -236,7 +236,7 @@ impl Native {
         }
         slots.resize(self.trampoline.slots(), 0);
         // SAFETY: as for a quick call. C gets addresses in the memory of as many
-        // bytes as the import says; the memory is pinned, and nobody else touches
+        // bytes as the import says; the memory is pinned, and no other code touches
         // it until the call returns, but the callbacks, of which C knows.
         let outcome =
             unsafe { self.trampoline.call_leavable(self.target, &mut slots, call.landing())? };

@@ -92,7 +92,7 @@ impl Compiled {
         Compiled::from_text(name, &(PRELUDE.to_owned() + &functions.concat()))
     }
 
-    /// Compiles this text, likewise.
+    /// Compiles this text in the same way.
     pub(crate) fn from_text(name: &str, text: &str) -> Compiled {
         // Several processes may run the same test.
         let name = format!("{name}-{}", std::process::id());
@@ -134,7 +134,7 @@ impl Compiled {
         *unsafe { self.library.get::<*mut T>(name.as_bytes()) }.expect(name)
     }
 
-    /// An array of values, which nobody touches but the functions that this
+    /// An array of values, which is touched only by the functions that this
     /// thread calls, and we while they do not run.
     #[allow(clippy::mut_from_ref)]
     pub(crate) fn values(&self, name: &str) -> &mut Values {

@@ -347,7 +347,7 @@ impl Read {
 /// Where a byte comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Byte {
-    /// Nobody has written it.
+    /// It has not been written.
     Unknown,
     /// A parameter, and the byte's number as it lies in the slots.
     Of(usize, usize),
@@ -487,7 +487,7 @@ pub(crate) fn carried(
     let shape = header.byte("D_SHAPE");
     let most_words = [0, 0, constant("FIXED_WORDS"), usize::MAX][shape];
     ensure!(header.word("D_STACK_WORDS") <= most_words, "{:?}", Shape::ALL[shape]);
-    ensure!(shape != 0 || total == 0, "slots, but nobody reads them");
+    ensure!(shape != 0 || total == 0, "slots, but nothing reads them");
 
     // Aligned to 8 as the slots are, they may lie anywhere, which matters to copies.
     let plan = read.plan.as_deref().map(split).transpose()?;

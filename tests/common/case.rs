@@ -400,7 +400,7 @@ impl Case {
         edge: Edge,
         ground: &Ground,
     ) -> Result<(), String> {
-        // Where memory begins there is room for slots that nobody needs.
+        // Where memory begins there is room for slots that are not needed.
         let count = scalars::slots(&self.signature) + if edge == Edge::Start { 2 } else { 0 };
         let slots: Vec<_> = self.slots(count).into_iter().map(S::new).collect();
         let slots = ground.slots.put(edge, &slots);

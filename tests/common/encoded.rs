@@ -33,7 +33,7 @@ pub(crate) fn constant(name: &str) -> usize {
     *CONSTANTS.get(name).expect(name)
 }
 
-/// What the conventions of a machine ask for, besides places.
+/// What the conventions of a machine ask for, apart from places.
 pub(super) struct Machine {
     pub(super) registers: Registers,
     /// The offset of the first stack slot, and the unit of stack words.

@@ -1,4 +1,4 @@
-//! Memory with a page on both sides that nobody can touch.
+//! Memory with a page on both sides that cannot be touched.
 
 const PAGE: usize = 0x10000; // the largest that a supported system has
 
@@ -24,7 +24,7 @@ impl Guarded {
         Guarded { base: system::map() }
     }
 
-    /// Puts the values at this edge, for nobody else to use until the next call.
+    /// Puts the values at this edge, for no other code to use until the next call.
     pub(crate) fn put<T: Copy>(&self, edge: Edge, values: &[T]) -> *mut T {
         let size = size_of_val(values);
         assert!(size <= PAGE);
@@ -41,7 +41,7 @@ impl Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        // SAFETY: `map` has returned it, and nobody uses it any more.
+        // SAFETY: `map` has returned it, and is not used any more.
         unsafe { system::unmap(self.base) };
     }
 }
@@ -68,7 +68,7 @@ mod system {
 
     /// # Safety
     ///
-    /// Comes from `map`, and nobody uses it afterwards.
+    /// Comes from `map`, and is not used afterwards.
     pub(super) unsafe fn unmap(base: *mut u8) {
         // SAFETY: our own mapping, of this size.
         unsafe { libc::munmap(base.wrapping_sub(PAGE).cast(), 3 * PAGE) };
@@ -105,7 +105,7 @@ mod system {
 
     /// # Safety
     ///
-    /// Comes from `map`, and nobody uses it afterwards.
+    /// Comes from `map`, and is not used afterwards.
     pub(super) unsafe fn unmap(base: *mut u8) {
         // SAFETY: our own memory, all of it.
         unsafe { VirtualFree(base.wrapping_sub(PAGE), 0, MEM_RELEASE) };

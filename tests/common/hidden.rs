@@ -86,7 +86,7 @@ pub(crate) struct Heard {
 #[repr(C)]
 struct Shared(UnsafeCell<Heard>, Mutex<()>);
 
-// SAFETY: whoever touches the value holds the lock.
+// SAFETY: what touches the value holds the lock.
 unsafe impl Sync for Shared {}
 
 /// 1 + 2⁻⁶³ and π, as the processor has them in ten bytes: more than an f64 can hold.
@@ -242,7 +242,7 @@ pub(crate) enum Route {
     Method,
     /// By `hidden` or `x87`, straight from the checker of callee-saved registers.
     Entry,
-    /// Likewise, but by this function, which claims to be the one of these.
+    /// The same, but by this function, which claims to be the one of these.
     Liar(*const c_void),
 }
 

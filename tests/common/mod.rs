@@ -27,7 +27,7 @@
 //! - [`pointers`]: function pointers of every kind.
 //! - [`aborts`]: tests that abort.
 //! - [`thrown`]: a panic that crosses something.
-//! - [`guarded`]: memory with a page on both sides that nobody can touch.
+//! - [`guarded`]: memory with a page on both sides that cannot be touched.
 
 #![allow(dead_code)] // no test uses all of it
 

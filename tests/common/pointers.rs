@@ -78,4 +78,4 @@ impl Pointer {
 }
 
 pub(crate) const SLOT: ValRaw = ValRaw::v128(0x1234_5678_9abc_def0 << 40);
-pub(crate) const NOBODY: Contexts = (null_mut(), null_mut());
+pub(crate) const NO_CONTEXTS: Contexts = (null_mut(), null_mut());

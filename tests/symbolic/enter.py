@@ -37,7 +37,7 @@ class Enter(Contract):
         # The bytes of results, as far as the assembly stores them, and of all slots.
         self.written = z3.If(z3.And(self.vector, self.spills == 0), bits(16), self.scale(self.results))
         self.array = self.scale(self.count)
-        # Registers of a result besides the first ones.
+        # Registers of a result after the first ones.
         self.more_results = {name: z3.BitVec(f'more_in_{name}', size)
                              for names, size in ((port.more_results, 64), (port.more_float_results, 128))
                              for name in names}
@@ -65,7 +65,7 @@ class Enter(Contract):
             z3.And(self.words & H['GROUP'] - 1 == 0, self.words <= at_most),
             # A4: the return area.
             z3.And(self.return_area & 15 == 0, self.return_area <= 16 * LIMIT),
-            # A5: its pointer, in a register or a stack word, or in a word that nobody reads.
+            # A5: its pointer, in a register or a stack word, or in a word that is not read.
             z3.Or(*(self.return_register == register for register in registers)),
             z3.Implies(self.return_register != 0, self.spills != 0),
             z3.And(self.return_word & 7 == 0, self.return_word <= 8 * self.words),
@@ -199,7 +199,7 @@ class Enter(Contract):
         return []
 
     def return_pointer(self):
-        """Where the return area is, which nobody asks for without one."""
+        """Where the return area is, which is not asked for without one."""
         return self.entry + self.port.saved - self.return_area
 
     def target_wrote(self, state, top):
@@ -207,7 +207,7 @@ class Enter(Contract):
         state.memory['stack'].forget(top, lambda offset, width: fresh('forgotten', 8 * width))
 
     def results_are_there(self, state):
-        """E2: a scalar result 0, and what it and others may have left besides."""
+        """E2: a scalar result 0, and what it and others may have left in addition."""
         integer = z3.Or(self.result != H['RESULT_INTEGER'], state[self.port.result] == self.result_in)
         float = z3.Or(self.result != H['RESULT_FLOAT'], low(state[self.port.float_result]) == low(self.float_in))
         state.claim(integer, 'E2: integer result')

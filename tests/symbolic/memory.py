@@ -49,7 +49,7 @@ def inside(offset, width, first, end):
 
 
 class Bytes:
-    """Memory that nobody writes to: something for every offset and width. That loads of
+    """Memory that is not written to: something for every offset and width. That loads of
     different widths agree is not known, which can only leave a claim unproved.
     """
 

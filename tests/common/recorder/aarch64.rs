@@ -64,7 +64,7 @@ macro_rules! address {
     };
 }
 
-// x18 is the platform's: nobody touches it.
+// x18 is the platform's: it is not touched.
 global_asm!(
     ".globl {recorder}",
     "{recorder}:",

@@ -86,12 +86,12 @@ mod arch;
 
 pub(crate) use arch::register;
 
-/// What fills every bit that nobody has chosen: no small number, no address,
+/// What fills every bit that was not chosen: no small number, no address,
 /// no zero.
 pub(crate) const POISON: u64 = 0xa5a5_5a5a_c3c3_3c3c;
 /// Bytes below the stack pointer that the recorder overwrites.
 const RED_ZONE: usize = 256;
-/// Bytes of the checker's frame that nobody may write to.
+/// Bytes of the checker's frame that may not be written to.
 const ABOVE: usize = 256;
 /// Bytes that the checker overwrites below its frame.
 const BELOW: usize = 4096;
@@ -172,7 +172,7 @@ struct Check {
 #[repr(C)]
 struct Shared<T>(UnsafeCell<T>, Mutex<()>);
 
-// SAFETY: whoever touches the value holds the lock.
+// SAFETY: what touches the value holds the lock.
 unsafe impl<T> Sync for Shared<T> {}
 
 /// What the spoiler's assembly reads.
@@ -238,7 +238,7 @@ pub(crate) fn record(
         _ => panic!("result 0 comes back in {location}"),
     });
     // SAFETY: we have the lock. The recorder runs inside `call` alone, and
-    // nobody else touches the tape.
+    // no other code touches the tape.
     unsafe {
         (*tape).registers = [0; 24];
         (*tape).results = [u128::from(POISON) << 64 | u128::from(POISON); 4];
@@ -351,7 +351,7 @@ impl Left {
 pub(crate) unsafe fn checked(function: *const c_void, arguments: &[usize], unused: Unused) -> Left {
     let _turn = CHECK.1.lock().unwrap_or_else(PoisonError::into_inner);
     let check = CHECK.0.get();
-    // SAFETY: we have the lock, and nobody else touches the value.
+    // SAFETY: we have the lock, and no other code touches the value.
     unsafe {
         (*check).function = function;
         (*check).unused = [0, POISON][unused as usize];
@@ -400,7 +400,7 @@ pub(crate) fn low_bits(register: u128, ty: ValType) -> u128 {
     register & (u128::MAX >> (128 - 8 * scalars::size(ty)))
 }
 
-/// For most architectures: likewise, and the bits above it may be anything.
+/// For most architectures: the same, and the bits above it may be anything.
 pub(crate) fn poisoned(value: u128, ty: ValType) -> u128 {
     let poison = u128::from(POISON) << 64 | u128::from(POISON);
     value | poison & !low_bits(u128::MAX, ty)

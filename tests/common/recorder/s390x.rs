@@ -54,7 +54,7 @@ pub(crate) fn value(register: u128, ty: ValType) -> u128 {
     }
 }
 
-/// Likewise in a result register, but an integer's upper bits may be anything.
+/// The same in a result register, but an integer's upper bits may be anything.
 pub(crate) fn register(value: u128, ty: ValType) -> u128 {
     match ty {
         ValType::F32 => poisoned(value << 32 | u128::from(POISON as u32), ValType::F64),

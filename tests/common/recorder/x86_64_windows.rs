@@ -94,7 +94,7 @@ pub(crate) use super::{low_bits as value, poisoned as register};
 const SHADOW: usize = 32;
 
 // `listen` may be of this convention or, where that is only pretended, of another,
-// and so may whoever calls the checker: hence both keep what any of them wants kept.
+// and so may the checker's callers: hence both keep what any of them wants kept.
 global_asm!(
     ".globl {recorder}",
     "{recorder}:",
