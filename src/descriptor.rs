@@ -1027,7 +1027,7 @@ impl Header {
 
     /// Whether the bodies leave result 0 in its register.
     #[inline(always)]
-    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nothing is called there
     pub(crate) const fn leaves_result(&self) -> bool {
         self.result & (RESULT_INTEGER | RESULT_FLOAT) != 0
     }
@@ -1119,7 +1119,7 @@ impl Descriptor {
     }
 
     /// What the assembly reads: header, stack words and spills.
-    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nothing is called there
     pub(crate) fn read(&self) -> (&Header, &[u16]) {
         (&self.header, &self.lists[..self.read_len()])
     }

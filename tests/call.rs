@@ -241,7 +241,7 @@ fn too_few_slots_call_nothing() {
     assert_eq!(result, Err(error.clone()));
     assert_eq!(slots[0].get_u64(), 1);
     let trampoline = CTrampoline::new(&parse("(i32, i32)")).unwrap();
-    // SAFETY: likewise.
+    // SAFETY: as above.
     assert_eq!(unsafe { trampoline.call(null_mut(), &mut slots) }, Err(error));
 }
 
@@ -274,7 +274,7 @@ fn no_slots_may_be_null() {
         unsafe { trampoline.call_unchecked(nothing as *const c_void, null_mut()) };
         let trampoline = Trampoline::with_shape(&parse("()"), shape).unwrap();
         let target = nothing as *const _;
-        // SAFETY: likewise; it ignores the contexts.
+        // SAFETY: as above; it ignores the contexts.
         unsafe { trampoline.call_unchecked(null_mut(), null_mut(), target, null_mut()) };
     }
 }

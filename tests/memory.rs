@@ -39,7 +39,7 @@ fn check_all<S: Bytes>(case: &Case, subjects: &[Subject<S>]) -> Result<(), Strin
             Subject::Vm(trampoline) => unsafe {
                 trampoline.call_unchecked(callee as _, caller as _, target.cast(), slots);
             },
-            // SAFETY: likewise.
+            // SAFETY: as above.
             Subject::C(trampoline) => unsafe { trampoline.call_unchecked(target, slots) },
         });
         case.judge_arguments(&layout, &recording)?;

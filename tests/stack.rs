@@ -217,7 +217,7 @@ extern "C" fn alternate(call: *mut c_void) -> *mut c_void {
     // SAFETY: `run` takes the call.
     unsafe { lower((&raw const *call).cast(), call.down, run) };
     let none = libc::stack_t { ss_flags: libc::SS_DISABLE, ..stack };
-    // SAFETY: likewise.
+    // SAFETY: as above.
     assert_eq!(unsafe { libc::sigaltstack(&none, null_mut()) }, 0);
     null_mut()
 }

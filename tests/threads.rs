@@ -70,7 +70,7 @@ extern "C" fn add(_: *mut VMOpaqueContext, _: *mut VMContext, a: i64, b: i64) ->
     a + b
 }
 
-/// Whoever finds a pointer can call it at once, whoever made it.
+/// A thread that finds a pointer can call it at once, even if another thread made it.
 #[test]
 fn pointers_are_ready() {
     static CALLS: AtomicUsize = AtomicUsize::new(0);

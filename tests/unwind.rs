@@ -60,7 +60,7 @@ fn panics_cross_every_body() {
             if c.results().len() < 2 {
                 let trampoline = CTrampoline::with_shape(&c, shape).unwrap();
                 thrown(&name, || {
-                    // SAFETY: likewise.
+                    // SAFETY: as above.
                     unsafe { trampoline.call(c_callee as *const _, &mut slots) }.unwrap()
                 });
             }
@@ -68,8 +68,8 @@ fn panics_cross_every_body() {
     }
 }
 
-/// What plain C needs besides: variadic functions, and results in several registers, in
-/// memory and in those of x87, for which Rust prepares a call.
+/// Calls of plain C that Rust prepares: variadic functions, and results in several
+/// registers, in memory and in x87 registers.
 const PREPARED: [&str; 10] = [
     "(...)",
     "(ptr, ...f64) -> i32",

@@ -143,7 +143,7 @@ fn libffi(store: &mut Store<State>, subject: &Subject) -> Option<Func> {
     struct Function(Cif, unsafe extern "C" fn());
     // SAFETY: neither is written to; code may be called by any thread.
     unsafe impl Send for Function {}
-    // SAFETY: likewise.
+    // SAFETY: as above.
     unsafe impl Sync for Function {}
     // SAFETY: the address of a function, to be called by its interface.
     let target =

@@ -13,7 +13,7 @@ use crate::native::{Error, State, c_signature, slot, value};
 
 /// A call to a native function that may call back.
 pub struct Call<'a, 'c> {
-    /// Absent while a callback runs: nobody can enter wasmi from behind its back.
+    /// Absent while a callback runs, so no other code can enter wasmi meanwhile.
     caller: Cell<Option<&'a mut Caller<'c, State>>>,
     /// Where the memory lies, and how long it is.
     memory: (u64, u64),
@@ -31,7 +31,7 @@ struct SameThread<T>(ThreadId, T);
 
 // SAFETY: another thread can have it, but `get` gives it nothing.
 unsafe impl<T> Send for SameThread<T> {}
-// SAFETY: likewise.
+// SAFETY: as above.
 unsafe impl<T> Sync for SameThread<T> {}
 
 impl<T: Copy> SameThread<T> {
