@@ -81,13 +81,12 @@ pub(crate) enum Entry {
     Any,
 }
 
-/// What Rust does between the assembly and the called function.
+/// What Rust does between the assembly and the function that is called.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     /// Before the call: arguments to their slots.
     pub(crate) before: Vec<Step>,
-    /// After it: the result to the place from which the assembly loads its registers, or to
-    /// memory.
+    /// After it: the result to where the assembly loads its registers from, or to memory.
     pub(crate) after: Vec<Step>,
 }
 
@@ -144,7 +143,7 @@ pub(crate) enum Op {
     Box,
 }
 
-/// All that the encoder makes of a signature.
+/// Everything that a signature asks for.
 pub(crate) struct Encoded {
     pub(crate) scatter: Scatter,
     /// Stack words, then spills.
