@@ -10,16 +10,17 @@
  *         puts(vmt_error());
  *     assert(slots[0].f64 == 1024);
  *
- * Objects are opaque, and none changes after it is made, so threads may share them. A
- * call allocates nothing and takes no lock.
+ * Objects are opaque and never change, so threads may share them. A call allocates nothing
+ * and takes no lock. Free each object once; what was made of it stays. Freeing NULL does
+ * nothing.
  *
- * What begins with vmt_vm_, vmt_pool_ and vmt_host_ is for the VM convention: that of
- * Wasmtime 0.38 to 8.0.1, with two contexts before the parameters and any number of
- * results. It has the types of WebAssembly and ptr. All else is for plain C.
+ * Names that begin with vmt_vm_, vmt_pool_ and vmt_host_ are for the VM convention, that of
+ * Wasmtime 0.38 to 8.0.1: two contexts precede the parameters, and a function has any number
+ * of results. It has the types of WebAssembly, and ptr. All other names are for plain C.
  *
- * A function that fails returns NULL, 0 or VMT_NONE, and vmt_error says why. NULL for an
- * object fails, too, and leaves vmt_error as it is: so it is the first failure of a
- * chain that is told. Freeing NULL does nothing. */
+ * A function that fails returns NULL, 0 or VMT_NONE, and vmt_error says why. A function
+ * that is given NULL for an object fails, too, but leaves vmt_error as it is. So vmt_error
+ * tells the first failure of a chain. */
 #ifndef VMTRAMPOLINE_H
 #define VMTRAMPOLINE_H
 
@@ -30,43 +31,43 @@
 extern "C" {
 #endif
 
-/* No such number: the result of functions that return a size_t and fail. */
+/* The result of a function that returns a size_t and fails. */
 #define VMT_NONE ((size_t)-1)
 
 /* ---- Errors ---- */
 
-/* Why a function failed. There may be more in later versions. */
+/* Why a function failed. Later versions may have more codes. */
 enum vmt_code {
     VMT_ERROR_NONE = 0,                   /* nothing has failed in this thread yet */
-    VMT_ERROR_NULL = 1,                   /* NULL where there must be something */
+    VMT_ERROR_NULL = 1,                   /* NULL where the function needs a value */
     VMT_ERROR_ARGUMENT = 2,               /* an argument that is out of range */
-    VMT_ERROR_SYNTAX = 3,                 /* no text of a signature or type */
-    VMT_ERROR_UNKNOWN_TYPE = 4,           /* no name of a type */
+    VMT_ERROR_SYNTAX = 3,                 /* a text that is no signature or type */
+    VMT_ERROR_UNKNOWN_TYPE = 4,           /* a name that is no type */
     VMT_ERROR_TOO_MANY_PARAMS = 5,        /* more than 1024 */
     VMT_ERROR_TOO_MANY_RESULTS = 6,       /* more than 1000 */
     VMT_ERROR_RESULTS_NOT_IN_ABI = 7,     /* plain C has at most one result */
     VMT_ERROR_TYPE_NOT_IN_ABI = 8,        /* the convention cannot pass it */
     VMT_ERROR_VARIADIC_NOT_IN_ABI = 9,    /* the VM convention has no variadic functions */
     VMT_ERROR_VARIADIC_CALLBACK = 10,     /* a callback cannot be variadic */
-    VMT_ERROR_ALIGNMENT_NOT_IN_ABI = 11,  /* a call cannot align the stack so */
+    VMT_ERROR_ALIGNMENT_NOT_IN_ABI = 11,  /* a call cannot align the stack that much */
     VMT_ERROR_UNPROMOTED = 12,            /* C promotes it in the variable part */
     VMT_ERROR_TOO_LARGE = 13,             /* values of more than 65520 bytes */
     VMT_ERROR_TOO_DEEP = 14,              /* nested more than 16 deep */
     VMT_ERROR_ARRAY_BY_VALUE = 15,        /* C passes the address: a ptr */
-    VMT_ERROR_NOT_A_STRUCTURE = 16,       /* nor a union */
+    VMT_ERROR_NOT_A_STRUCTURE = 16,       /* neither a structure nor a union */
     VMT_ERROR_BAD_LENGTH = 17,            /* an array has 1 to 65535 elements */
-    VMT_ERROR_BAD_ALIGNMENT = 18,         /* no power of two up to 4096 */
+    VMT_ERROR_BAD_ALIGNMENT = 18,         /* not a power of two up to 4096 */
     VMT_ERROR_TYPE_NOT_IN_SLOT = 19,      /* v128 in the VM convention, slots of 8 bytes */
     VMT_ERROR_UNSUPPORTED_TARGET = 20,    /* the library has no assembly for it */
     VMT_ERROR_POOL_EXHAUSTED = 21,        /* no function pointer is left */
     VMT_ERROR_CALLBACKS_EXHAUSTED = 22,   /* no callback is left */
-    VMT_ERROR_TOO_FEW_SLOTS = 23,         /* of a call, or bytes of them for a value */
+    VMT_ERROR_TOO_FEW_SLOTS = 23,         /* for a call, or for a value */
     VMT_ERROR_OTHER = 99
 };
 
-/* Of the last function that failed in this thread: one line of up to 511 bytes, which
- * changes when the next one fails; a code; and, if a text was wrong, the offset of the
- * byte where it was, else VMT_NONE. */
+/* About the last function that failed in this thread: a line of up to 511 bytes, which the
+ * next failure changes; an enum vmt_code; and, if a text was wrong, the offset of the wrong
+ * byte, otherwise VMT_NONE. */
 const char *vmt_error(void);
 int vmt_error_code(void);
 size_t vmt_error_position(void);
@@ -121,8 +122,8 @@ enum vmt_kind {
  *     WebAssembly    i32 i64 f32 f64 v128 funcref externref */
 vmt_type *vmt_type_parse(const char *text);
 
-/* Types made of others, which stay; `count` fields, or elements. Arrays are for fields
- * alone, as C passes their address. */
+/* Types made of other types: a structure or union of `count` fields, an array of `count`
+ * elements. Only a field can be an array, as C passes its address. */
 vmt_type *vmt_type_structure(const vmt_type *const *fields, size_t count);
 vmt_type *vmt_type_union(const vmt_type *const *fields, size_t count);
 vmt_type *vmt_type_array(const vmt_type *element, size_t count);
@@ -131,7 +132,7 @@ vmt_type *vmt_type_array(const vmt_type *element, size_t count);
 vmt_type *vmt_type_packed(const vmt_type *type);
 vmt_type *vmt_type_aligned(const vmt_type *type, size_t alignment);
 
-/* Only for types from the functions above, and once. Signatures made of it stay. */
+/* Only for types from the functions above. */
 void vmt_type_free(vmt_type *type);
 
 /* An enum vmt_kind; -1 for NULL. */
@@ -141,7 +142,7 @@ int vmt_type_kind(const vmt_type *type);
 size_t vmt_type_size(const vmt_type *type);
 size_t vmt_type_alignment(const vmt_type *type);
 
-/* How many fields a structure or union has, or elements an array; the type of one,
+/* How many fields a structure or union has, or how many elements an array; the type of one,
  * which lives as long as `type` does; and its offset. */
 size_t vmt_type_fields(const vmt_type *type);
 const vmt_type *vmt_type_field(const vmt_type *type, size_t index);
@@ -162,57 +163,58 @@ typedef struct vmt_signature vmt_signature;
  * does not name. */
 vmt_signature *vmt_signature_parse(const char *text);
 
-/* A signature of these types, which stay. Of a variadic function, `named` parameters
- * precede the variable part; of others it is VMT_NONE. */
+/* A signature of these types. If the function is variadic, `named` parameters precede the
+ * variable part; otherwise `named` is VMT_NONE. */
 vmt_signature *vmt_signature_new(const vmt_type *const *params, size_t count, size_t named,
                                  const vmt_type *const *results, size_t results_count);
 
-/* Once. What was made of the signature stays. */
 void vmt_signature_free(vmt_signature *signature);
 
-/* How many parameters and results there are, and how many parameters precede the
- * variable part: VMT_NONE if the function is not variadic. */
+/* How many parameters there are, how many results, and how many parameters precede the
+ * variable part. The last is VMT_NONE if the function is not variadic. */
 size_t vmt_signature_params(const vmt_signature *signature);
 size_t vmt_signature_results(const vmt_signature *signature);
 size_t vmt_signature_named(const vmt_signature *signature);
 
-/* The type of one, which lives as long as the signature does. */
+/* The type of a parameter or result, which lives as long as the signature does. */
 const vmt_type *vmt_signature_param(const vmt_signature *signature, size_t index);
 const vmt_type *vmt_signature_result(const vmt_signature *signature, size_t index);
 
-/* The shortest text of the signature; as vmt_type_text. */
+/* Writes the shortest text of the signature, as vmt_type_text does. */
 size_t vmt_signature_text(const vmt_signature *signature, char *buffer, size_t size);
 
-/* The name of a convention, such as "x86_64-sysv-c" or "aarch64-vm"; as vmt_type_text. They
- * are the same on every machine and are counted from 0: VMT_NONE if there are fewer. */
+/* Writes the name of a convention, such as "x86_64-sysv-c" or "aarch64-vm", as vmt_type_text
+ * does. Conventions are counted from 0, and are the same on every machine. The result is
+ * VMT_NONE if there are fewer. */
 size_t vmt_convention(size_t index, char *buffer, size_t size);
 
-/* Where every value goes under the convention of this name: a line for each, and a picture
- * of the stack at the call; as vmt_type_text. NULL is plain C of this machine. */
+/* Writes where every value goes under the convention of this name, as vmt_type_text does: a
+ * line for each value, and a picture of the stack at the call. NULL is plain C of this
+ * machine. */
 size_t vmt_signature_layout(const vmt_signature *signature, const char *convention,
                             char *buffer, size_t size);
 
 /* ---- Slots ---- */
 
-/* One value slot of 16 bytes. Arguments and the result share one array of slots: the
- * arguments lie there one after the other, each from the start of a slot on, and the
- * result replaces them from slot 0 on. Behind them a call may need scratch slots:
- * vmt_trampoline_slots counts all, vmt_trampoline_argument says where one begins.
+/* One value slot of 16 bytes. Arguments and result share one array of slots. The arguments
+ * lie there one after the other, each from the start of a slot on. The result replaces them
+ * from slot 0 on. Some calls need scratch slots behind them. vmt_trampoline_slots counts
+ * all slots, and vmt_trampoline_argument says where an argument begins.
  *
- * An interpreter may have slots of its own, of 8 bytes or of 16, aligned to 8.
+ * An interpreter may have slots of its own, of 8 or 16 bytes, aligned to 8.
  *
- * A scalar of up to 8 bytes takes one slot and begins it, little-endian on every
- * machine. Bytes above the value may be anything, uninitialised too: they are moved,
- * not looked at. Results are zero-extended to 8 bytes. An i32 or f32 argument stored as
- * 8 bytes is read faster: .u64 = (uint32_t)x.
+ * A scalar of up to 8 bytes takes one slot. It lies at the start of the slot, little-endian
+ * on every machine. The bytes above it may be anything, even uninitialised: a call moves
+ * them, but does not look at them. Results are zero-extended to 8 bytes. A call reads an i32
+ * or f32 argument faster if it was stored as 8 bytes: .u64 = (uint32_t)x.
  *
- * Anything larger, and every structure, union and complex number, is there as memcpy
- * puts it, and takes as many slots as its size needs: (size + slot_size - 1) / slot_size.
- * In slots of 16 bytes a long double takes one, a structure of 24 bytes two, an empty one
- * none. A v128 is little-endian.
+ * Larger values, and all structures, unions and complex numbers, lie there as memcpy puts
+ * them. They take as many slots as they need: (size + slot_size - 1) / slot_size. In slots of
+ * 16 bytes, a long double takes one, a structure of 24 bytes two, an empty structure none. A
+ * v128 is little-endian.
  *
  * The members are for little-endian machines. vmt_slot_write and vmt_slot_read are for
- * all. */
+ * all machines. */
 typedef union vmt_slot {
     int8_t i8;
     uint8_t u8;
@@ -228,14 +230,13 @@ typedef union vmt_slot {
     uint8_t v128[16];
 } vmt_slot;
 
-/* Writes a value of this type to a slot and those behind it, a scalar zero-extended,
- * and reads one. `value` points to the value as C has it in memory. From the slot on
- * there are `size` bytes of slots: if those are too few, nothing is written and the
- * result is 0, else 1. */
+/* Write or read a value of this type, from this slot on. `value` points to the value as C has
+ * it in memory. A scalar is zero-extended in its slot. There are `size` bytes of slots from
+ * `slot` on. If they are too few, nothing is written and the result is 0, otherwise 1. */
 int vmt_slot_write(void *slot, size_t size, const vmt_type *type, const void *value);
 int vmt_slot_read(const void *slot, size_t size, const vmt_type *type, void *value);
 
-/* ---- To call native code ---- */
+/* ---- Calls of native code ---- */
 
 /* The address of a function, whatever its type. */
 typedef void (*vmt_target)(void);
@@ -254,78 +255,75 @@ vmt_vm_trampoline *vmt_vm_trampoline_new(const vmt_signature *signature, size_t 
 vmt_signature *vmt_trampoline_signature(const vmt_trampoline *trampoline);
 vmt_signature *vmt_vm_trampoline_signature(const vmt_vm_trampoline *trampoline);
 
-/* How many slots a call needs, scratch slots included. What those hold after a call is
- * unspecified. */
+/* How many slots a call needs, scratch slots included. The contents of scratch slots after a
+ * call are unspecified. */
 size_t vmt_trampoline_slots(const vmt_trampoline *trampoline);
 size_t vmt_vm_trampoline_slots(const vmt_vm_trampoline *trampoline);
 
-/* The index of the first slot of a parameter; with the number of parameters, that of the
- * first slot behind all of them. */
+/* The index of the first slot of a parameter. For the number of parameters, it is the first
+ * slot behind all of them. */
 size_t vmt_trampoline_argument(const vmt_trampoline *trampoline, size_t index);
 size_t vmt_vm_trampoline_argument(const vmt_vm_trampoline *trampoline, size_t index);
 
-/* Calls the target with the arguments in the slots, which are aligned to 8, and replaces
- * them by the results. `count` is how many slots there are. If the call needs more, or
- * something is NULL that must not be, nothing is called and the result is 0, else 1.
+/* Calls the target with the arguments in `count` slots, which are aligned to 8, and replaces
+ * them by the results. The result is 1. If the call needs more slots, or an argument is NULL
+ * that must not be, nothing is called and the result is 0.
  *
  * The target must have the signature of the trampoline. It may leave by longjmp, by a C++
- * exception, by pthread_exit or pthread_cancel, as nothing is held during a call. */
+ * exception, by pthread_exit or pthread_cancel, as a call holds nothing. */
 int vmt_call(const vmt_trampoline *trampoline, vmt_target target, void *slots, size_t count);
 int vmt_vm_call(const vmt_vm_trampoline *trampoline, void *callee, void *caller,
                 vmt_target target, void *slots, size_t count);
 
-/* Once. */
 void vmt_trampoline_free(vmt_trampoline *trampoline);
 void vmt_vm_trampoline_free(vmt_vm_trampoline *trampoline);
 
 /* ---- Function pointers that make calls ---- */
 
-/* Calls the target as vmt_vm_call does, checks nothing, and needs no trampoline. It has
- * slots of 16 bytes. */
+/* Calls the target as vmt_vm_call does, with slots of 16 bytes, without a check and without
+ * a trampoline. */
 typedef void (*vmt_vm_pointer)(void *callee, void *caller, vmt_target target, void *slots);
 
-/* A share of the function pointers that a program can make. Where a pool is asked for,
- * NULL is the shared one. */
+/* A share of the function pointers that a program can make. NULL is the shared pool. */
 typedef struct vmt_pool vmt_pool;
 
-/* A pool of so many, which the shared one gives up. When it is freed, those that it has
- * left go back there. */
+/* A pool of so many pointers, which the shared pool gives up. Freeing it gives back those
+ * that it has left. */
 vmt_pool *vmt_pool_reserve(size_t pointers);
 void vmt_pool_free(vmt_pool *pool);
 
-/* How many can still be made. */
+/* How many pointers the pool has left. */
 size_t vmt_pool_left(const vmt_pool *pool);
 
-/* The function pointer of the trampoline's signature, from this pool if it is the first
- * one: the same signature always has the same. It is valid for ever. The trampoline has
- * slots of 16 bytes. */
+/* The function pointer of the trampoline's signature. A signature always has the same
+ * pointer, which is valid for ever; the first one is taken from this pool. The trampoline
+ * has slots of 16 bytes. */
 vmt_vm_pointer vmt_vm_trampoline_pointer(const vmt_vm_trampoline *trampoline, const vmt_pool *pool);
 
-/* ---- To be called by native code ---- */
+/* ---- Calls by native code ---- */
 
 /* A C function pointer made at run time. */
 typedef struct vmt_callback vmt_callback;
 
-/* What a callback calls. The arguments are in the slots, where a trampoline for slots of 16
- * bytes would want them, with every byte initialised; the result goes to slot 0 on. There
- * are `count` slots. It may be called by any thread, and again while it runs, and may
- * leave by what its callers can be left by: see vmt_call. */
+/* The function of a callback. The arguments lie in `count` slots as for a trampoline with
+ * slots of 16 bytes, and every byte of a slot is initialised. The function writes the result
+ * from slot 0 on. Any thread may call it, also while it runs. It may leave in every way that
+ * its callers allow: see vmt_call. */
 typedef void (*vmt_function)(void *data, vmt_slot *slots, size_t count);
 
 vmt_callback *vmt_callback_new(const vmt_signature *signature, vmt_function function, void *data);
 
-/* The index of the slot in which a parameter begins; with the number of parameters, that of
- * the first slot behind all of them. */
+/* The index of the first slot of a parameter. For the number of parameters, it is the first
+ * slot behind all of them. */
 size_t vmt_callback_argument(const vmt_signature *signature, size_t index);
 
 /* The function pointer, to be cast to its C type. It is valid until the callback is
- * freed, which the callback's own function must not do. */
+ * freed. The callback's own function must not free it. */
 vmt_target vmt_callback_code(const vmt_callback *callback);
 
-/* Once. */
 void vmt_callback_free(vmt_callback *callback);
 
-/* A function that native code calls in the VM convention: vmt_host_code with
+/* A function that native code calls in the VM convention: it calls vmt_host_code with
  * vmt_host_context as the callee context. There may be any number. */
 typedef struct vmt_host vmt_host;
 
@@ -336,7 +334,7 @@ vmt_host *vmt_host_new(const vmt_signature *signature, vmt_vm_function function,
 vmt_target vmt_host_code(const vmt_host *host);
 void *vmt_host_context(const vmt_host *host);
 
-/* Once, and not during a call. */
+/* Not during a call. */
 void vmt_host_free(vmt_host *host);
 
 #ifdef __cplusplus

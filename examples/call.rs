@@ -124,8 +124,8 @@ fn run(options: &Options) -> Result<String> {
         }
     }
 
-    // SAFETY: loading a library runs its initialisers: whoever names a library
-    // on the command line asks for that.
+    // SAFETY: loading a library runs its initialisers. The user asks for that by naming
+    // the library.
     let library = unsafe { Library::new(&options.library) }
         .map_err(|error| format!("cannot load {}: {}", options.library, one_line(&error)))?;
     // SAFETY: a pointer may have any value, so a symbol's address is one.
@@ -137,8 +137,7 @@ fn run(options: &Options) -> Result<String> {
     let start = Instant::now();
     for _ in 0..calls {
         slots.copy_from_slice(black_box(&values));
-        // SAFETY: that the function has this signature is for whoever typed the
-        // command to know, as it is for a C declaration.
+        // SAFETY: the user answers for the signature, as the author of a C declaration does.
         unsafe { trampoline.call(target, &mut slots)? };
     }
     let elapsed = start.elapsed().as_nanos() as f64 / calls as f64;

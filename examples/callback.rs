@@ -5,8 +5,8 @@
 //! cargo run --example callback -- pear Fig banana apple
 //! ```
 //!
-//! The C function pointer is made while the program runs, from a signature that is
-//! a text. No code is generated, and the closure may borrow what it likes.
+//! The program makes the C function pointer at run time, from a signature that is a text. No
+//! code is generated, and the closure may borrow.
 
 use std::{
     env,

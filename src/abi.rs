@@ -7,12 +7,12 @@
 //! Each architecture has two conventions. *VM* is what Cranelift compiled for
 //! Wasmtime 0.38 to 8.0.1 (`CallConv::WasmtimeSystemV`, `WasmtimeAppleAarch64`
 //! and `WasmtimeFastcall`): the callee context and the caller context come
-//! first, any number of results comes back. *C* is the platform's own: no
-//! contexts, at most one result, structures, variadic functions. Where the two
-//! place a parameter differently, the row says so.
+//! first, and a function has any number of results. *C* is the platform's own: it has no
+//! contexts, at most one result, structures and variadic functions. Where the two
+//! place a parameter differently, the row of *VM* says so.
 //!
-//! What a convention does with structures is a [rule](Aggregates) with a name;
-//! [`layout`](crate::layout) has a short function for each.
+//! What a convention does with structures is a [rule](Aggregates) with a name.
+//! [`layout`](crate::layout) has a short function for each rule.
 
 use core::fmt;
 
@@ -20,8 +20,8 @@ use crate::ValType;
 
 /// A calling convention: a row of data that says where values go.
 ///
-/// All conventions exist on every host, so layouts can be made and looked at
-/// anywhere.
+/// Every convention exists on every host, so a program can make and print layouts of
+/// all of them.
 ///
 /// ```
 /// use vmtrampoline::Abi;
@@ -53,25 +53,25 @@ pub struct Abi {
 pub(crate) enum Vector {
     /// The float registers.
     Float,
-    /// Registers of their own, in the order in which these indices name them.
+    /// Registers of their own. Arguments take them in this order of indices.
     Own { registers: &'static [&'static str], order: &'static [usize] },
-    /// None: a vector goes where a structure of its size goes.
+    /// A vector goes where a structure of its size goes.
     Aggregate,
     /// The convention cannot pass vectors.
     Unsupported,
 }
 
 /// How far the caller extends an integer that is smaller than its register or stack
-/// slot. What is above that may be anything.
+/// slot. The bits above may be anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extension {
     /// Not at all.
     None,
     /// To 32 bits, by its sign.
     Word,
-    /// To 64 bits, by its sign. An `f32` is fitted to its register, too.
+    /// To 64 bits, by its sign. The assembly fits an `f32` to its register, too.
     Full,
-    /// The same, but an unsigned integer of 32 bits is extended as a signed one.
+    /// The same, but an unsigned integer of 32 bits is extended like a signed one.
     FullSigned,
 }
 
@@ -83,38 +83,39 @@ pub(crate) enum Aggregates {
     /// System V: each eight bytes in a register of the class that their scalars merge
     /// to, or all of them on the stack.
     Eightbytes,
-    /// Windows: like an integer, if the size is 1, 2, 4 or 8; by reference.
+    /// Windows: like an integer, if the size is 1, 2, 4 or 8; otherwise by reference.
     BySize,
-    /// 64-bit Arm: up to four floats or vectors of one type in a register each; up to
-    /// 16 bytes in integer registers; by reference.
+    /// 64-bit Arm: up to four floats or vectors of one type in a register each; otherwise
+    /// up to 16 bytes in integer registers; otherwise by reference.
     Homogeneous {
-        /// Whether what is aligned to 16 begins with an even register.
+        /// Whether a value that is aligned to 16 begins with an even register.
         even: bool,
     },
     /// RISC-V: flattened, one or two floats, or a float and an integer, in a register
-    /// each; up to 16 bytes in integer registers; by reference.
+    /// each; otherwise up to 16 bytes in integer registers; otherwise by reference.
     Flattened,
-    /// s390x: like the float or vector that it wraps; like an integer, if the size is 1,
-    /// 2, 4 or 8; by reference.
+    /// s390x: like the float or vector that it wraps; otherwise like an integer, if the
+    /// size is 1, 2, 4 or 8; otherwise by reference.
     Wrapped,
 }
 
-/// What the variable part of a call changes.
+/// What is different for the arguments in the variable part of a call.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Variadic {
-    /// Functions of the convention have none.
+    /// The convention has no variadic functions.
     None,
-    /// Nothing; `al` says how many vector registers carry arguments.
+    /// Nothing, but `al` says how many vector registers carry arguments.
     Counted,
-    /// A float in a register is in the integer register of its position, too.
+    /// A float in a register is also in the integer register of its position.
     Doubled,
     /// Nothing.
     AsNamed,
-    /// All of it is on the stack.
+    /// They are all on the stack.
     Stack,
-    /// All of it goes where integers go, in an even register if it is aligned to 16.
+    /// They all go where integers go. A value that is aligned to 16 begins with an even
+    /// register.
     Integers,
-    /// Its vectors are on the stack.
+    /// Vectors are on the stack.
     VectorsOnStack,
 }
 
@@ -161,17 +162,17 @@ pub(crate) enum FloatOverflow {
 pub(crate) struct Stack {
     /// Offset of the first stack slot.
     pub(crate) start: u32,
-    /// Size of the smallest stack slot, which is the unit in which a descriptor
-    /// counts stack words; a larger value takes its own size.
+    /// Size of the smallest stack slot, which is the stack word of a descriptor. A larger
+    /// value takes its own size.
     pub(crate) slot: u32,
     /// The largest alignment that a stack slot has.
     pub(crate) max_align: u32,
-    /// A value smaller than its slot lies at the slot's end, and the upper half of
-    /// a vector comes first.
+    /// Whether a value smaller than its slot lies at the slot's end, and the upper half
+    /// of a vector comes first.
     pub(crate) big_endian: bool,
     /// Whether a return pointer on the stack is aligned like other words.
     pub(crate) aligned_return_pointer: bool,
-    /// Whether a value takes no more than its own size, if that is less than a slot.
+    /// Whether a value smaller than a slot takes only its own size.
     pub(crate) packed: bool,
     /// The area's size is a multiple of this.
     pub(crate) area_align: u32,

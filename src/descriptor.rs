@@ -4,14 +4,14 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | header | per argument register, the byte offset of the value slot it is loaded from; counts; the result's kind |
-//! | stack words | per word of the argument area (the convention's smallest stack slot), the byte offset in the slots it is copied from; on s390x, vector registers first |
-//! | spills | per result in the return area, its offset there and its width |
-//! | plan | what Rust does before and after the call, if there is more than the assembly can do; see [`Plan`] |
+//! | header | for each argument register, the byte offset of the value slot that it is loaded from; counts; the result's kind |
+//! | stack words | for each word of the argument area (the convention's smallest stack slot), the byte offset in the slots that it is copied from; on s390x, vector registers first |
+//! | spills | for each result in the return area, its offset there and its width |
+//! | plan | what Rust does before and after a call that the assembly cannot make alone; see [`Plan`] |
 //! | types | the signature, for Rust alone |
 //!
-//! It has no pointers, so it may lie anywhere, and never changes. The offsets
-//! of the header's fields are written once, in `asm/descriptor.h`.
+//! It has no pointers, so it may lie anywhere, and never changes. Only `asm/descriptor.h`
+//! has the offsets of the header's fields.
 
 use core::{
     fmt,
@@ -35,8 +35,7 @@ use crate::{
 /// `asm/descriptor.h`, as the assembler reads it.
 const HEADER_FILE: &[u8] = include_bytes!("../asm/descriptor.h");
 
-/// The value that `asm/descriptor.h` gives a name; there is no program if it
-/// gives none.
+/// The value of a `#define` in `asm/descriptor.h`; a compile error if there is none.
 pub(crate) const fn constant(name: &str) -> usize {
     let (text, define, name) = (HEADER_FILE, b"#define ", name.as_bytes());
     let mut line = 0;
@@ -76,9 +75,8 @@ const fn starts_with(text: &[u8], at: usize, start: &[u8]) -> bool {
     true
 }
 
-/// States that the struct has exactly these fields, each at the offset that
-/// `asm/descriptor.h` gives its name; that offset counts from `base` bytes before
-/// the struct.
+/// Asserts that the struct has exactly these fields, and that `asm/descriptor.h` has the
+/// offset of each. Offsets count from `base` bytes before the struct.
 macro_rules! assert_layout {
     ($ty:ident { $($field:ident @ $name:literal,)* }) => {
         assert_layout!($ty, 0, { $($field @ $name,)* });
@@ -99,10 +97,10 @@ pub(crate) use assert_layout;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub(crate) struct Header {
-    /// Per integer argument register: byte offset of the slot it is loaded from,
-    /// plus `NARROW` where a convention wants to know.
+    /// For each integer argument register: the byte offset of the slot that it is loaded from,
+    /// plus `NARROW` for a value of four bytes that the assembly extends.
     pub(crate) integer: [u16; 8],
-    /// Per float argument register, likewise.
+    /// For each float argument register: the byte offset of its slot.
     pub(crate) float: [u16; 8],
     /// The bits of result 0 that its type defines.
     pub(crate) result_mask: u64,
@@ -112,18 +110,18 @@ pub(crate) struct Header {
     pub(crate) spills: u16,
     /// Size of the return area, in bytes.
     pub(crate) return_area: u16,
-    /// Where the return pointer is stored, from the stack pointer at the call.
-    /// If it goes in a register, or there is none, this is a word that nobody reads.
+    /// Where the body stores the return pointer, from the stack pointer at the call. If it
+    /// goes in a register, or there is none, no code reads the word there.
     pub(crate) return_word: u16,
     /// How many value slots a call needs. With none, no slot is read.
     pub(crate) slots: u16,
-    /// What an argument register that no list has is to hold, or 0: on System V, for
-    /// `al`, how many vector registers carry arguments, in the low byte; on 64-bit Arm
-    /// the byte offset of the slot that x8 is loaded from.
+    /// The value of a hidden argument register, or 0. On System V the low byte is for `al`:
+    /// how many vector registers carry arguments. On 64-bit Arm, it is the byte offset of
+    /// the slot that x8 is loaded from.
     pub(crate) hidden: u16,
     /// The index in the lists of the first entry of the signature.
     pub(crate) signature: u16,
-    /// Where the copies begin that a plan makes, a byte offset in the slots.
+    /// The byte offset in the slots of the copies that a plan makes.
     pub(crate) copies: u16,
     /// Bit i: the return pointer goes in integer register i.
     pub(crate) return_register: u8,
@@ -136,10 +134,9 @@ pub(crate) struct Header {
     pub(crate) shape: Shape,
     /// Distance from one value slot to the next, in bytes.
     pub(crate) stride: u8,
-    /// How many contexts precede the parameters, which tells the conventions of
-    /// a machine apart.
+    /// How many contexts precede the parameters: 2 in the VM convention, 0 in C.
     pub(crate) contexts: u8,
-    /// Who is called for the call: the body, or who calls the body.
+    /// The function that makes the call: the body, or a function that calls the body.
     pub(crate) entry: Entry,
     /// How the body returns to Rust.
     pub(crate) returns: Returns,
@@ -187,8 +184,8 @@ const VECTOR_WORDS: usize = constant("VECTOR_WORDS");
 const GROUP: usize = constant("GROUP");
 const FIXED_WORDS: usize = constant("FIXED_WORDS");
 
-/// Which body of the assembly makes the call, from the one that can do least,
-/// fastest, to the one that can do everything.
+/// Which body of the assembly makes the call. The first is the fastest and can do least,
+/// the last can do everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[doc(hidden)]
@@ -214,7 +211,7 @@ impl Shape {
     }
 }
 
-/// Who is called for a call: a body, or who calls the body.
+/// The function that makes a call: a body, or a function that calls the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum Entry {
@@ -222,14 +219,14 @@ pub(crate) enum Entry {
     ShortCut,
     Fixed,
     Variable,
-    /// Rust prepares the call of a body that stores the result or leaves it in an integer
+    /// Rust prepares the call. The body stores the result, or leaves it in an integer
     /// register.
     Prepared,
     /// The same, in a float register.
     PreparedFloat,
     /// Rust prepares the call and stores the result.
     Finished,
-    /// Nothing is to be prepared, and the result is a pair, as [`Returns`] has them.
+    /// Rust prepares nothing and stores the result, which is one of the pairs of [`Returns`].
     IntegerPair,
     FloatPair,
     IntegerFloat,
@@ -250,13 +247,13 @@ impl Entry {
         }
     }
 
-    /// Whether Rust has a part in the call.
+    /// Whether Rust does a part of the call.
     const fn is_planned(self) -> bool {
         self as u8 >= Entry::Prepared as u8
     }
 }
 
-/// How a body returns to Rust: which registers have pieces of the result.
+/// Which registers have pieces of the result when a body returns to Rust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum Returns {
@@ -285,7 +282,7 @@ pub(crate) enum Returns {
 }
 
 impl Returns {
-    /// Who makes a call that returns so, needs no preparation, and whose result Rust stores.
+    /// The function for a call that returns so, if Rust prepares nothing and stores the result.
     const fn entry(self) -> Entry {
         match self {
             Returns::IntegerPair => Entry::IntegerPair,
@@ -302,7 +299,7 @@ impl Returns {
 /// | entries | what |
 /// |---|---|
 /// | [`STEP`] each | a step: its operation, plus the logarithm of an alignment above; from; to; a size |
-/// | [`PIECE`] each | a piece of a result that Rust stores: its register, of those that [`Returns`] says, from 0 on; its offset in the result; its size. For a result in memory: 0, 0 and its size |
+/// | [`PIECE`] each | a piece of a result that Rust stores: the index of its register among those of [`Returns`]; its offset in the result; its size. For a result in memory: 0, 0 and its size |
 /// | 1 | how many pieces there are |
 pub(crate) mod plan {
     /// Entries of a piece.
@@ -321,20 +318,19 @@ pub(crate) mod plan {
     /// Writes this many bytes, in the machine's order, as a little-endian integer of
     /// eight bytes.
     pub(crate) const WORD: u16 = 3;
-    /// Copies so many bytes to the next place for copies of this alignment, and writes
-    /// its address.
+    /// Copies so many bytes to the next place of this alignment, and writes its address.
     pub(crate) const REFERENCE: u16 = 4;
-    /// Writes the address of the next place for copies of this alignment and size:
-    /// where the target puts the result.
+    /// Writes the address of the next place of this alignment and size, where the target
+    /// puts the result.
     pub(crate) const MEMORY: u16 = 5;
 }
 
 /// A signature's layout as the bytes that assembly reads.
 ///
-/// Trampolines are made of one; see [`Trampoline::descriptor`](crate::Trampoline::descriptor).
-/// `Descriptor<[u16; N]>` is made at compile time by
-/// [`trampoline!`](crate::trampoline) and friends; it coerces to the unsized
-/// `Descriptor` that trampolines work with.
+/// Each trampoline has one: [`Trampoline::descriptor`](crate::Trampoline::descriptor).
+/// [`trampoline!`](crate::trampoline) and [`c_trampoline!`](crate::c_trampoline) make a
+/// `Descriptor<[u16; N]>` at compile time, which coerces to the unsized `Descriptor` of
+/// trampolines.
 #[repr(C)]
 pub struct Descriptor<L: ?Sized = [u16]> {
     pub(crate) header: Header,
@@ -348,7 +344,7 @@ pub(crate) struct Source<'a> {
     pub(crate) signature: SignatureRef<'a>,
     /// Distance from one value slot to the next, in bytes: 8 or 16.
     pub(crate) stride: u16,
-    /// The shortest shape that may be taken.
+    /// The shortest shape that the encoder may take.
     pub(crate) shape: Shape,
 }
 
@@ -395,8 +391,8 @@ impl<'a> Source<'a> {
         Source { abi, signature, stride: 16, shape: Shape::Bare }
     }
 
-    /// The header, and how many entries the lists have: a multiple of four, so that no byte
-    /// is unused. `lists`, which are zero, are written as far as they reach.
+    /// The header, and how many entries the lists have. That is a multiple of four, so that no
+    /// byte is unused. Writes the lists to `lists`, which hold zeros, as far as they reach.
     pub(crate) const fn encode(&self, lists: &mut [u16]) -> Result<(Header, usize), Misfit> {
         if let Err(misfit) = check(self.signature, self.abi) {
             return Err(misfit);
@@ -414,7 +410,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// What a first walk over a signature finds out for a second.
+/// What the first walk over a signature counts for the second.
 #[derive(Clone, Copy)]
 struct Known {
     /// Entries in the list of stack words.
@@ -423,31 +419,30 @@ struct Known {
     values: u32,
 }
 
-/// Writes a descriptor, in one walk over a signature; in two, if there are steps.
+/// Writes a descriptor in one walk over a signature, or in two if there are steps.
 struct Writer<'a, 'l> {
     source: &'a Source<'a>,
     assigner: Assigner<'a>,
     header: Header,
     lists: &'l mut [u16],
-    /// Nothing in the first walk, which writes no steps.
+    /// `None` in the first walk, which writes no steps.
     known: Option<Known>,
-    /// How many stack words are not on the stack, but what vector registers are
-    /// loaded from; they come first.
+    /// How many entries of the list of stack words are for vector registers. They come first.
     vector_words: usize,
     /// Entries of steps so far.
     steps: usize,
-    /// The pieces of a result that Rust stores, but for a pair.
+    /// The pieces of a result that Rust stores, unless it is a pair.
     pieces: Option<Pieces>,
     /// Byte offset in the slots behind the values so far.
     values: u32,
-    /// Bytes for what is prepared so far, behind the values.
+    /// Bytes of the prepared words so far, behind the values.
     prepared: u32,
     /// Bytes for copies so far.
     copies: u32,
-    /// Byte offset in the slots behind what the assembly reads.
+    /// Byte offset in the slots behind all bytes that the assembly reads.
     reach: u32,
-    /// The stack word that is put together of several values, and the offset of the
-    /// word that it is prepared in.
+    /// The stack word that several values share, and the offset of the word in which Rust
+    /// prepares it.
     shared: Option<(usize, u32)>,
 }
 
@@ -613,7 +608,7 @@ impl<'a, 'l> Writer<'a, 'l> {
         if len > u16::MAX as usize { Err(Misfit::Area) } else { Ok(len) }
     }
 
-    /// Who makes the call.
+    /// The function that makes the call.
     const fn entry(&self) -> Entry {
         let Header { result, returns, shape, hidden, .. } = self.header;
         let ready = self.steps == 0;
@@ -649,7 +644,7 @@ impl<'a, 'l> Writer<'a, 'l> {
         at + 1 - start
     }
 
-    /// Where the slots of a value end that begin here; `None` if it does not fit its slot.
+    /// Where the slots of a value that begins here end; `None` if it does not fit its slot.
     const fn slots_end(&self, slot: u32, Operand { measure, .. }: Operand) -> Option<u32> {
         let stride = self.source.stride as u32;
         if measure.size <= 8 {
@@ -680,7 +675,7 @@ impl<'a, 'l> Writer<'a, 'l> {
         }
     }
 
-    /// Writes a step of the plan, which only C has, where no spills precede it.
+    /// Writes a step of the plan. Only C has plans, and C has no spills before them.
     const fn step(&mut self, op: u16, from: u32, to: u32, size: u32) {
         if let Some(Known { words, .. }) = self.known {
             let step = [op, from as u16, to as u16, size as u16];
@@ -704,7 +699,7 @@ impl<'a, 'l> Writer<'a, 'l> {
         op | (align.trailing_zeros() as u16) << plan::ALIGN_SHIFT
     }
 
-    /// Notes that the assembly reads so many bytes from this offset in the slots on.
+    /// Notes that the assembly reads so many bytes from this offset in the slots.
     const fn reads(&mut self, from: u32, size: u32) {
         if from + size > self.reach {
             self.reach = from + size;
@@ -845,8 +840,8 @@ impl<'a, 'l> Writer<'a, 'l> {
         }
     }
 
-    /// What a scalar of up to eight bytes is loaded from: its slot, or a word that it is
-    /// extended in; and the mark of a value of four bytes that the assembly extends.
+    /// Where a scalar of up to eight bytes is loaded from: its slot, or a word in which Rust
+    /// extends it. A value of four bytes that the assembly extends gets a mark.
     #[inline(always)]
     const fn scalar(&mut self, Scalar { kind, size, .. }: Scalar, slot: u32) -> (u32, u16) {
         let signed = matches!(kind, Kind::Signed);
@@ -864,8 +859,8 @@ impl<'a, 'l> Writer<'a, 'l> {
         (word, 0)
     }
 
-    /// What a piece of a larger value is loaded from: where it lies, or a word that it is
-    /// prepared in.
+    /// Where a piece of a larger value is loaded from: its place in the value, or a word in
+    /// which Rust prepares it.
     const fn piece(&mut self, Piece { size, location, .. }: Piece<Place>, from: u32) -> (u32, u16) {
         let abi = self.source.abi;
         let full = matches!(abi.extension, Extension::Full | Extension::FullSigned);
@@ -937,8 +932,8 @@ impl<'a, 'l> Writer<'a, 'l> {
         self.reads((entry & !NARROW) as u32, words * unit);
     }
 
-    /// The results in the return area, of which the first may be this entry. Returns where
-    /// the slots of all results end.
+    /// Writes the results in the return area, from this entry on. Returns where the slots of
+    /// all results end.
     const fn spills(&mut self, first: usize) -> Result<u32, Misfit> {
         let Source { abi, signature: SignatureRef { results, .. }, .. } = *self.source;
         let mut packer = Packer::new(abi);
@@ -966,7 +961,7 @@ impl<'a, 'l> Writer<'a, 'l> {
     }
 }
 
-/// How many stack words are not on the stack, but what vector registers are loaded from.
+/// How many entries of the list of stack words are for vector registers.
 const fn vector_words(source: &Source<'_>) -> usize {
     if !matches!(source.abi.vector, Vector::Own { .. }) {
         return 0;
@@ -982,8 +977,8 @@ const fn vector_words(source: &Source<'_>) -> usize {
     0
 }
 
-/// For the tests: the descriptor of a signature under any convention. It is only
-/// lent, so that nobody makes a trampoline of it.
+/// For the tests: the descriptor of a signature under any convention. The tests only
+/// borrow it, so they cannot make a trampoline of it.
 #[doc(hidden)]
 pub fn describe<R>(
     abi: &'static Abi,
@@ -995,16 +990,15 @@ pub fn describe<R>(
     Ok(look(&Source { abi, signature: signature.lend(), stride, shape }.boxed()?))
 }
 
-/// How many entries the list of stack words has: whole groups, the last one
-/// filled up with words that nobody reads.
+/// How many entries the list of stack words has: whole groups. No code reads what fills up
+/// the last group.
 const fn stack_words(assigner: &Assigner<'_>, vector_words: usize) -> usize {
     let stack = &assigner.abi.stack;
     let words = (assigner.area() - stack.start) / stack.slot;
     vector_words + words.next_multiple_of(GROUP as u32) as usize
 }
 
-/// How many float registers to load, if `before` was known and another one
-/// carries so many bytes.
+/// How many float registers to load, after `before`, if one more carries so many bytes.
 const fn floats(before: u8, register: usize, size: u32) -> u8 {
     let this = match (size, register) {
         (16, _) => FLOATS_VECTORS,
@@ -1033,13 +1027,13 @@ impl Header {
 
     /// Whether the bodies leave result 0 in its register.
     #[inline(always)]
-    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nothing is called there
     pub(crate) const fn leaves_result(&self) -> bool {
         self.result & (RESULT_INTEGER | RESULT_FLOAT) != 0
     }
 }
 
-/// What is at fault in a signature that is known at compile time.
+/// Why the compiler refuses a signature.
 const fn known(
     convention: Convention,
     text: &str,
@@ -1082,8 +1076,8 @@ impl<const N: usize> Descriptor<[u16; N]> {
 }
 
 impl<const N: usize> Descriptor<[u16; N]> {
-    /// For [`pointer`](crate::pointer()): a signature of scalars, whose lists may be
-    /// longer than need be.
+    /// For [`pointer`](crate::pointer()): a signature of scalars. Its lists may be longer
+    /// than necessary.
     pub(crate) const fn of_types(
         convention: Convention,
         params: &[ValType],
@@ -1116,7 +1110,7 @@ impl<const N: usize> Descriptor<[u16; N]> {
 }
 
 impl Descriptor {
-    /// The lists without what was reserved beyond them.
+    /// The lists, without the reserved entries behind them.
     fn used_lists(&self) -> &[u16] {
         let SignatureRef { params, results, .. } = self.signature_ref();
         let used =
@@ -1125,7 +1119,7 @@ impl Descriptor {
     }
 
     /// What the assembly reads: header, stack words and spills.
-    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nothing is called there
     pub(crate) fn read(&self) -> (&Header, &[u16]) {
         (&self.header, &self.lists[..self.read_len()])
     }
@@ -1166,8 +1160,8 @@ impl Descriptor {
         Signature::from_ref(self.signature_ref())
     }
 
-    /// The index of the first slot of parameter `index`, which may be their number: then
-    /// it is that of the first slot behind all.
+    /// The index of the first slot of parameter `index`. For the number of parameters, it is
+    /// the first slot behind all of them.
     pub(crate) fn argument(&self, abi: &Abi, index: usize) -> usize {
         let SignatureRef { params, counts, .. } = self.signature_ref();
         assert!(index <= counts.params, "there is no parameter {index}");

@@ -1,4 +1,4 @@
-//! What can go wrong, one variant per cause.
+//! What the crate refuses, a variant for each cause.
 
 use alloc::string::String;
 use core::fmt;
@@ -7,8 +7,8 @@ use crate::{Type, ValType};
 
 /// Everything that the safe functions of this crate refuse.
 ///
-/// Each variant says what was wrong and where. No function of this crate
-/// reports an error after it has called, written or reserved anything.
+/// Each variant says what is wrong and where. A function that returns an error has
+/// called nothing, written nothing and reserved nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {
@@ -17,7 +17,7 @@ pub enum Error {
     Syntax {
         /// Byte offset in the text.
         position: usize,
-        /// What would have been right there.
+        /// What the parser expected there.
         expected: &'static str,
         /// The character found instead; `None` at the end of the text.
         found: Option<char>,
@@ -35,7 +35,7 @@ pub enum Error {
     /// More than [`Signature::MAX_RESULTS`](crate::Signature::MAX_RESULTS)
     /// results.
     TooManyResults,
-    /// More results than functions of this convention can have (plain C: one).
+    /// More results than a function of this convention can have, which is one in plain C.
     ResultsNotInAbi {
         /// The convention.
         abi: &'static str,
@@ -44,7 +44,7 @@ pub enum Error {
         /// How many the convention allows.
         limit: usize,
     },
-    /// A type that this convention has no place for.
+    /// A type that this convention cannot pass.
     TypeNotInAbi {
         /// The convention.
         abi: &'static str,
@@ -53,15 +53,14 @@ pub enum Error {
         /// Which value of the signature has it.
         value: ValueIndex,
     },
-    /// A variadic signature, and the convention has no variadic functions.
+    /// A variadic signature for a convention that has no variadic functions.
     VariadicNotInAbi {
         /// The convention.
         abi: &'static str,
     },
-    /// A variadic signature of a [`Callback`](crate::Callback).
+    /// A variadic signature for a [`Callback`](crate::Callback), which cannot be variadic.
     VariadicCallback,
-    /// A parameter that would have to be aligned on the stack to more than a call can
-    /// give.
+    /// A parameter on the stack whose alignment is more than a call can give.
     AlignmentNotInAbi {
         /// The convention.
         abi: &'static str,
@@ -70,85 +69,81 @@ pub enum Error {
         /// Which value of the signature has it.
         value: ValueIndex,
     },
-    /// A type in the variable part of a call that C never passes there, as it promotes
-    /// it.
+    /// A type that C promotes in the variable part of a call, and so never passes there.
     Unpromoted {
         /// The index of the parameter.
         param: usize,
         /// Its type.
         ty: ValType,
-        /// The type that C passes: what to write.
+        /// The type that C passes, and that the signature should have.
         promoted: ValType,
     },
-    /// The values of a call, with what is prepared for it, take more than
-    /// [`CTrampoline::MAX_BYTES`](crate::CTrampoline::MAX_BYTES) of slots or stack, or
-    /// a type has more parts than can be counted.
+    /// The values of a call, with the copies and addresses that the crate prepares for it,
+    /// take more slots or stack than [`CTrampoline::MAX_BYTES`](crate::CTrampoline::MAX_BYTES).
+    /// Or a type has more parts than the crate can count.
     TooLarge {
-        /// Which value of the signature alone is too large; `None` if it is all of them
-        /// together.
+        /// The value that is too large by itself; `None` if all of them together are.
         value: Option<ValueIndex>,
     },
-    /// Structures, unions and arrays that are nested deeper than
+    /// Structures, unions and arrays nested deeper than
     /// [`Type::MAX_DEPTH`](crate::Type::MAX_DEPTH).
     TooDeep {
-        /// Byte offset in the text, if there is one.
+        /// Byte offset in the text; `None` if the type was not parsed.
         position: Option<usize>,
     },
-    /// An array as a parameter or result: C passes the address of its first element, a
-    /// `ptr`.
+    /// An array as a parameter or result. C passes the address of its first element
+    /// instead, which is a `ptr`.
     ArrayByValue,
-    /// What a structure or union can be, and this type is none: packed, aligned.
+    /// A packed or aligned type that is neither a structure nor a union.
     NotAStructure,
-    /// An array of no elements, which compilers treat in different ways, or of more than
-    /// 65 535.
+    /// An array of no elements, or of more than 65 535. Compilers disagree about arrays
+    /// without elements.
     BadLength {
-        /// The number of elements asked for.
+        /// The wanted number of elements.
         count: usize,
     },
     /// An alignment that is not a power of two up to
     /// [`Type::MAX_ALIGN`](crate::Type::MAX_ALIGN).
     BadAlignment {
-        /// The alignment asked for.
+        /// The wanted alignment.
         align: usize,
     },
-    /// A `v128` does not fit a value slot of eight bytes.
+    /// A `v128` for value slots of eight bytes.
     TypeNotInSlot {
         /// Which value of the signature is a `v128`.
         value: ValueIndex,
     },
     /// This crate has no assembly for the machine it was compiled for.
-    /// Layouts can be made there, trampolines cannot.
+    /// Only layouts can be made there.
     UnsupportedTarget,
-    /// No function pointer for one more signature: of the thunks that a
-    /// [`Pool`](crate::Pool) may use, not so many are left. Pointers made before
-    /// are not affected.
+    /// The [`Pool`](crate::Pool) has too few thunks left. Pointers made before stay good.
     PoolExhausted {
-        /// Thunks wanted.
+        /// How many thunks were wanted.
         wanted: usize,
-        /// Thunks left.
+        /// How many thunks are left.
         left: usize,
     },
-    /// As many [`Callback`](crate::Callback)s as there can be at one time exist
-    /// already. One that is dropped makes room.
+    /// There are as many [`Callback`](crate::Callback)s as there can be at one time.
+    /// Dropping one makes room.
     CallbacksExhausted {
-        /// How many there can be.
+        /// How many there are.
         capacity: usize,
         /// Why there cannot be more.
         limit: &'static str,
     },
     /// The slice of value slots is shorter than a call needs.
     TooFewSlots {
-        /// Slots given.
+        /// How many slots were given.
         given: usize,
-        /// Slots needed.
+        /// How many slots the call needs.
         needed: usize,
     },
-    /// A [`Landing`](crate::Landing) serves one call at a time, and another call uses this
-    /// one, or a panic has gone through the call that did.
+    /// Another call uses this [`Landing`](crate::Landing), or a panic has gone through a
+    /// call that used it.
     LandingInUse,
 }
 
-/// A value of a signature: the parameter or the result with this index.
+/// Which value of a signature: a parameter or a result, by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ValueIndex {
@@ -158,7 +153,7 @@ pub enum ValueIndex {
     Result(usize),
 }
 
-/// The most bytes that the slots of a call or its argument area have.
+/// The most bytes that the slots of a call may have, and so may its argument area.
 pub(crate) const MAX_BYTES: usize = 65520;
 
 /// The targets that have assembly, for the message and the documentation.
@@ -239,7 +234,7 @@ impl fmt::Display for Error {
                 write!(f, "types are nested at most {} deep", Type::MAX_DEPTH)
             }
             Error::ArrayByValue => {
-                write!(f, "an array is the type of a field; C passes its address, a ptr")
+                write!(f, "an array can only be a field; C passes its address, a ptr")
             }
             Error::NotAStructure => {
                 write!(f, "only a structure or union can be packed or aligned")
@@ -257,7 +252,7 @@ impl fmt::Display for Error {
                 write!(f, "no trampoline for this target; supported: {SUPPORTED_TARGETS}")
             }
             Error::PoolExhausted { wanted, left } => {
-                write!(f, "{wanted} function pointers wanted, {left} left in the pool")
+                write!(f, "the pool has {left} function pointers left, {wanted} wanted")
             }
             Error::CallbacksExhausted { capacity, limit } => {
                 write!(f, "no room for another callback: {capacity} exist already, and {limit}")

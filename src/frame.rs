@@ -1,4 +1,4 @@
-//! The stack at the call, drawn: what `{:#}` adds to the text of a layout.
+//! A picture of the stack at the call, which `{:#}` adds to the text of a layout.
 
 use alloc::{format, string::String, vec::Vec};
 use core::{cmp::Reverse, fmt};
@@ -40,7 +40,7 @@ pub(crate) fn draw(layout: &Layout, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     edge(f, "sp")
 }
 
-/// The pieces of some values, and what they are.
+/// The pieces of some values, and the name of each.
 fn values<'a>(
     placements: &'a [Placement],
     types: Types<'a>,

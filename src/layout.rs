@@ -1,11 +1,10 @@
 //! Where every value goes: signature × convention → locations.
 //!
-//! [`Assigner`] cuts one argument after the other into pieces and hands out a place for
-//! each, [`result`] does so for the result of a C function, [`Packer`] for the results in
-//! the return area. They are `const`, pure, and the only place where this is decided:
-//! [`Layout`] collects their answers for people, [`descriptor`](crate::descriptor) for
-//! the assembly. What a convention does with structures is a function of this file for
-//! each [rule](Aggregates).
+//! [`Assigner`] cuts each argument into pieces and gives each piece a place. [`result`]
+//! does this for the result of a C function, [`Packer`] for the results in the return area.
+//! They are pure `const` functions, and the only ones that decide: [`Layout`] collects
+//! their answers for people, [`descriptor`](crate::descriptor) for the assembly. This file
+//! has a function for each [rule](Aggregates) that conventions have for structures.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -22,8 +21,8 @@ use crate::{
 
 /// Some bytes of a value, from `offset` on, and where they live at the call.
 ///
-/// In a register they are its low-order bytes; only on s390x are floats and vectors in
-/// the high-order ones.
+/// In a register, they are the low-order bytes; floats and vectors of s390x are the
+/// high-order ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Piece<L = Location> {
     /// Where the bytes begin in the value.
@@ -55,7 +54,7 @@ pub(crate) enum Place {
 pub(crate) struct Pieces {
     list: [Piece<Place>; Pieces::MOST],
     len: usize,
-    /// Whether the one piece is the address of a copy of the whole value.
+    /// Whether the only piece is the address of a copy of the whole value.
     pub(crate) by_reference: bool,
 }
 
@@ -93,9 +92,9 @@ impl Pieces {
 /// Why a value has no place in a convention.
 #[derive(Clone, Copy)]
 pub(crate) enum Unfit {
-    /// There is none for its type.
+    /// The convention cannot pass its type.
     Type,
-    /// It wants the stack aligned to more than a call can give.
+    /// It needs a larger alignment on the stack than a call can give.
     Alignment,
     /// It is too large.
     Size,
@@ -138,8 +137,8 @@ impl<'a> Assigner<'a> {
         this
     }
 
-    /// The places of the next argument, whose type is at `at`. It is `named` unless it
-    /// belongs to the variable part of the call.
+    /// The places of the next argument, whose type is at `at`. An argument of the variable
+    /// part of the call is not `named`.
     pub(crate) const fn argument(
         &mut self,
         types: &[u16],
@@ -207,7 +206,7 @@ impl<'a> Assigner<'a> {
         }
     }
 
-    /// The next float register, or what the convention has instead.
+    /// The next float register, or the place that the convention gives instead.
     #[inline(always)]
     const fn float_or_more(&mut self) -> Option<Place> {
         match self.float() {
@@ -244,13 +243,13 @@ impl<'a> Assigner<'a> {
         }
     }
 
-    /// Size of the argument area, with everything that lies below the first
+    /// Size of the argument area, including what the convention reserves below the first
     /// stack slot.
     pub(crate) const fn area(&self) -> u32 {
         round_up(self.stack, self.abi.stack.area_align)
     }
 
-    /// How many float registers carry something.
+    /// How many float registers carry arguments.
     pub(crate) const fn float_registers(&self) -> u8 {
         self.floats as u8
     }
@@ -578,9 +577,9 @@ impl Eightbyte {
     }
 }
 
-/// The classes of the eightbytes of a value of this size, if it begins at this offset of a
-/// larger one, from the eightbyte that this is in; `None` for MEMORY. Each structure or
-/// union in it is classified by itself.
+/// The classes of the eightbytes of a value of this size, which begins at this offset of a
+/// larger value. The first class is that of the eightbyte with this offset. `None` stands
+/// for MEMORY. Each structure or union in the value is classified by itself.
 const fn classify(
     types: &[u16],
     at: usize,
@@ -665,8 +664,8 @@ const fn scalar_classes(scalar: Scalar, offset: u32) -> Option<[Eightbyte; 2]> {
     ])
 }
 
-/// Merges the classes of a field whose first eightbyte is this one; whether they do not
-/// make it MEMORY.
+/// Merges the classes of a field whose first eightbyte is this one. Returns false if the
+/// whole becomes MEMORY.
 const fn merge(classes: &mut [Eightbyte; 2], field: [Eightbyte; 2], first: usize) -> bool {
     let mut i = 0;
     while i < 2 {
@@ -817,7 +816,7 @@ pub(crate) const fn returned(
     }
 }
 
-/// Packs results into the return area, in order, result 0 left out.
+/// Packs all results but result 0 into the return area, in order.
 pub(crate) struct Packer<'a> {
     abi: &'a Abi,
     end: u32,
@@ -873,18 +872,18 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// The pieces, in order. A value without size has none, and neither has a result
-    /// that the function writes to memory.
+    /// The pieces, in order. A value without size has none. A result that the function
+    /// writes to memory has none, either.
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
 
-    /// Whether the value lies somewhere in memory: the one piece is its address.
+    /// Whether the convention passes the value's address: that is the only piece.
     pub fn by_reference(&self) -> bool {
         self.by_reference
     }
 
-    /// Where the value is, if it is in one piece.
+    /// Where the value lives, if it is one piece.
     pub fn location(&self) -> Option<Location> {
         match self.pieces[..] {
             [Piece { location, .. }] if !self.by_reference => Some(location),
@@ -893,8 +892,8 @@ impl Placement {
     }
 }
 
-/// Prints the location of a value in one piece; otherwise, for each piece, the bytes
-/// and their location.
+/// Prints the location of a value that is one piece. Otherwise, prints for each piece
+/// its bytes and their location.
 impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match &self.pieces[..] {
@@ -917,7 +916,7 @@ impl fmt::Display for Placement {
 
 /// All locations of a signature under a convention.
 ///
-/// `Display` prints them as a table, to be compared with the ABI's document:
+/// `Display` prints them as a table that can be compared with the ABI's document:
 ///
 /// ```
 /// use vmtrampoline::{Abi, Layout, Location, Signature};
@@ -1096,21 +1095,21 @@ impl Layout {
         &self.results
     }
 
-    /// Where the return pointer goes: the address of the return area, if there are two
-    /// or more results, or of the memory of a C function's result, if that does not come
-    /// back in registers.
+    /// Where the return pointer goes. With two or more results, it is the address of the
+    /// return area. A C function whose result does not come back in registers gets the
+    /// address of memory for it.
     pub fn return_pointer(&self) -> Option<Location> {
         self.return_pointer
     }
 
-    /// What `al` says in a variadic call on System V: how many vector registers carry
-    /// arguments.
+    /// How many vector registers carry arguments, which `al` says in a variadic call on
+    /// System V.
     pub fn vector_registers(&self) -> Option<u8> {
         self.vector_registers
     }
 
-    /// Size in bytes of everything that the convention wants above the stack
-    /// pointer at the call: stack slots and what it reserves below them.
+    /// Size in bytes of the argument area: the stack slots, and what the convention
+    /// reserves between the stack pointer and the first of them.
     pub fn argument_area(&self) -> u32 {
         self.argument_area
     }

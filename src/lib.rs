@@ -1,3 +1,15 @@
+// Where the README's links lead from here. Of two definitions the first counts.
+#![cfg_attr(all(doc, not(doctest)), doc = concat!(
+    "[capi]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/HEAD/capi/README.md\n",
+    "[contributing]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/HEAD/CONTRIBUTING.md\n",
+    "[evidence]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/HEAD/tests/README.md\n",
+    "[explorer]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/HEAD/explorer/README.md\n",
+    "[interpreter]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/HEAD/interpreter/README.md\n",
+    "[libffi]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/HEAD/libffi/README.md\n",
+    "[race]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/HEAD/benches/race.md\n",
+    "[security]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/HEAD/SECURITY.md\n",
+    "[picture]: ", env!("CARGO_PKG_REPOSITORY"), "/raw/HEAD/benches/race.svg\n",
+))]
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![deny(unsafe_code)]

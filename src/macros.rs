@@ -3,8 +3,8 @@
 /// A [`Trampoline`](crate::Trampoline) for a signature known at compile time: a
 /// constant expression that allocates nothing.
 ///
-/// A type or signature that the VM convention of the target lacks does not
-/// compile, nor does anything on a target without assembly.
+/// A signature that the target's VM convention cannot pass does not compile. On a target
+/// without assembly, no signature does.
 ///
 /// ```
 /// use vmtrampoline::{Trampoline, trampoline};

@@ -1,12 +1,12 @@
 //! The scatter: where a function's arguments go when native code calls the host.
 //!
-//! It is the descriptor of the other direction. A function of the assembly takes
-//! every argument register and every stack word to the offset in its frame that
-//! the scatter names: the value's slot, a place of its own behind the slots, or one for
-//! what carries no value. The results in the return area are a list like that of a
+//! It is the descriptor of the other direction. A function of the assembly stores every
+//! argument register and every stack word in its frame, at an offset that the scatter names.
+//! That is the value's slot, a place behind the slots, or a scratch place for words that
+//! carry no value. The results in the return area are a list like that of a
 //! [`Descriptor`](crate::Descriptor).
 //!
-//! What is more than to move whole words, Rust does: a [`Plan`] says what. The types of
+//! The assembly moves whole words. Rust does the rest by a [`Plan`]. The types of
 //! WebAssembly need none.
 
 use alloc::{vec, vec::Vec};
@@ -38,12 +38,12 @@ const IMAGE_SIZE: usize = constant("IMAGE_SIZE");
 /// Size of a slot.
 const SLOT: usize = 16;
 
-/// What the assembly reads of a context, besides addresses. Offsets count from
-/// slot 0, which is where the frame begins.
+/// What the assembly reads of a context, apart from addresses. Offsets count from slot 0,
+/// where the frame begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub(crate) struct Scatter {
-    /// Per integer argument register: the offset that its eight bytes go to.
+    /// For each integer argument register: the offset to which its eight bytes go.
     integer: [u16; 8],
     /// How many value slots there are.
     pub(crate) slots: u16,
@@ -53,11 +53,11 @@ pub(crate) struct Scatter {
     stack_words: u16,
     /// Entries in the list of spills: results in the return area.
     spills: u16,
-    /// What there is to do besides: `MORE_…`, as bits.
+    /// More work, as bits `MORE_…`.
     more: u16,
-    /// Per float argument register: the offset that its sixteen bytes go to.
+    /// For each float argument register: the offset to which its sixteen bytes go.
     float: [u16; 8],
-    /// How many float argument registers there are to take from, at most.
+    /// The most float argument registers that carry arguments.
     floats: u16,
 }
 
@@ -95,7 +95,8 @@ impl Plan {
         self.before.is_empty() && self.after.is_empty()
     }
 
-    /// Whether all that it reads and writes by offsets is below `frame`, or the address there.
+    /// Whether every byte that a step reads or writes by an offset is below `frame`. Of a step
+    /// that goes by an address, this is the address.
     fn is_inside(&self, frame: usize) -> bool {
         self.before.iter().chain(&self.after).all(|&Step { op, from, to, size }| {
             let [from, to, size] = [from, to, size].map(usize::from);
@@ -134,9 +135,9 @@ pub(crate) enum Op {
     Store,
     /// Reverses so many bytes at `to`.
     Reverse,
-    /// In the eight bytes at `to`, makes all behind so many zero.
+    /// Of the eight bytes at `to`, makes those behind so many zero.
     ZeroExtend,
-    /// The same by the sign of the little-endian integer that they are.
+    /// The same by the sign of the little-endian integer in the first bytes.
     SignExtend,
     /// The same with ones.
     Box,
@@ -318,8 +319,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Where a piece is that is only a part of a stack word: the word goes to a place
-    /// behind the slots, for all its values.
+    /// Where a piece is that is only a part of a stack word. The word goes to one place
+    /// behind the slots for all its values.
     fn shared(&mut self, Piece { size, location, .. }: Piece<Place>) -> Option<usize> {
         let Place::Stack(offset) = location else { return None };
         if !self.abi.stack.packed || size >= 4 {

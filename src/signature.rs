@@ -10,13 +10,15 @@ use crate::{
 
 /// The parameter and result types of a function.
 ///
-/// Its text is `(type, …) -> (type, …)`. A single result needs no parentheses, no
-/// results need no arrow. Functions of C have at most one result. Of a variadic one,
-/// `...` stands before the first parameter of the variable part: the signature is
-/// that of one call, as `printf` is a different function for each list of arguments.
-/// The types are those of [`ValType`](crate::ValType), and structures as in [`Type`].
-/// [`Display`](fmt::Display) prints the shortest text, which parses back to an
-/// equal signature.
+/// Its text is `(type, …) -> (type, …)`. A single result needs no parentheses, and without
+/// results there is no arrow. A C function has at most one result. [`ValType`](crate::ValType)
+/// has a table of the scalar types, [`Type`] one of the structures.
+///
+/// In the text of a variadic function, `...` stands before the first parameter of the
+/// variable part. Such a signature is that of one call: `printf` has one for each list of
+/// argument types.
+///
+/// [`Display`](fmt::Display) prints the shortest text. It parses back to an equal signature.
 ///
 /// ```
 /// use vmtrampoline::{Signature, Type, ValType};
@@ -36,9 +38,9 @@ use crate::{
 /// # Ok::<(), vmtrampoline::Error>(())
 /// ```
 ///
-/// To parse or print a signature, and to make anything of it, takes at most 6 KiB of stack,
-/// and 12 KiB without optimisation, however many types it has; twice that if types are
-/// nested as deep as they can be.
+/// Parsing or printing a signature, or making anything of it, takes at most 6 KiB of stack,
+/// and 12 KiB without optimisation. The number of types does not matter. Types that are
+/// nested as deep as they may be take twice as much.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Signature {
     /// The words of the parameters' types, then those of the results'.
@@ -56,7 +58,7 @@ pub(crate) struct Counts {
     pub(crate) named: Option<usize>,
 }
 
-/// A signature that lies somewhere: what layouts and descriptors are made of.
+/// A borrowed signature, from which layouts and descriptors are made.
 #[derive(Clone, Copy)]
 pub(crate) struct SignatureRef<'a> {
     pub(crate) params: &'a [u16],
@@ -68,15 +70,15 @@ impl Signature {
     /// The most parameters a signature can have. WebAssembly allows 1000, Python's `ctypes`
     /// 1024.
     pub const MAX_PARAMS: usize = 1024;
-    /// The most results a signature can have, which is WebAssembly's limit.
+    /// The most results a signature can have. It is WebAssembly's limit.
     pub const MAX_RESULTS: usize = 1000;
 
     /// A signature of these parameters and results.
     ///
     /// # Errors
     ///
-    /// [`Error::TooManyParams`], [`Error::TooManyResults`], and [`Error::ArrayByValue`] for
-    /// an array, of which C passes the address.
+    /// [`Error::TooManyParams`], [`Error::TooManyResults`], and [`Error::ArrayByValue`] for an
+    /// array: C passes its address.
     pub fn new<'p, 'r, P: Into<Type<'p>>, R: Into<Type<'r>>>(
         params: impl IntoIterator<Item = P>,
         results: impl IntoIterator<Item = R>,
@@ -89,8 +91,8 @@ impl Signature {
         Ok(Signature { words: words.into(), params_len, counts })
     }
 
-    /// The signature of one call of a variadic function: with these parameters before
-    /// the variable part, and these in it.
+    /// The signature of one call of a variadic function: the parameters before the variable
+    /// part, those in it, and the results.
     ///
     /// ```
     /// # use vmtrampoline::{Signature, ValType};

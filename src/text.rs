@@ -9,7 +9,7 @@
 //! field     = type  |  "[" field ";" number "]"
 //! ```
 //!
-//! A comma may follow the last of several.
+//! A comma may follow the last item of a list.
 
 use alloc::string::String;
 
@@ -22,9 +22,9 @@ use crate::{
 /// can drop it.
 #[derive(Clone, Copy)]
 pub(crate) enum Fault {
-    /// Where, and what would have been right there.
+    /// Where, and what the parser expected there.
     Syntax(usize, &'static str),
-    /// A name that is no type, from here to there.
+    /// Where a name that is no type begins and ends.
     Unknown(usize, usize),
     TooDeep(usize),
     TooLong,
@@ -62,7 +62,7 @@ impl Fault {
     }
 }
 
-/// What a text says of a signature: all but its types.
+/// What the parser found in the text of a signature, but for the types.
 #[derive(Clone, Copy)]
 pub(crate) struct Parsed {
     /// Words of all types, parameters before results.
@@ -75,8 +75,8 @@ pub(crate) struct Parsed {
     pub(crate) named: Option<usize>,
 }
 
-/// Parses a signature. Types are written as far as there is room, which is as many
-/// words as the text has bytes, or as an earlier call has said.
+/// Parses a signature, and writes its types as far as there is room. There is enough room
+/// with as many words as the text has bytes, or as an earlier call has returned.
 pub(crate) const fn signature(text: &str, words: &mut [u16]) -> Result<Parsed, Fault> {
     let mut parser = Parser { text: text.as_bytes(), position: 0, words, len: 0 };
     parser.signature()
@@ -102,11 +102,11 @@ struct Parser<'a> {
     len: usize,
 }
 
-/// A structure, union or array of which the end has not been read.
+/// A structure, union or array whose end has not been read.
 #[derive(Clone, Copy)]
 struct Open {
     array: bool,
-    /// Which word is the number of its words or elements.
+    /// The index of the word that will be the number of its words or elements.
     number: usize,
 }
 
@@ -121,7 +121,7 @@ macro_rules! attempt {
 }
 
 impl Parser<'_> {
-    /// The next byte that is not white space; it is not consumed.
+    /// The next byte that is not white space, without consuming it.
     const fn next(&mut self) -> Option<u8> {
         while self.position < self.text.len() {
             let byte = self.text[self.position];
@@ -152,7 +152,7 @@ impl Parser<'_> {
         if self.take(token) { Ok(()) } else { Err(Fault::Syntax(self.position, expected)) }
     }
 
-    /// The end of the name that is next; where it begins, if there is none.
+    /// The end of the name that is next; its beginning, if there is none.
     const fn name_end(&mut self) -> usize {
         self.next();
         let mut end = self.position;
@@ -259,7 +259,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A type, and all types in it; an array only if it is a field. There is no recursion,
+    /// A type, with all types in it. Only a `field` may be an array. There is no recursion,
     /// as stacks may be small.
     const fn ty(&mut self, field: bool, expected: &'static str) -> Result<(), Fault> {
         match attempt!(self.begin(0, field, expected)) {
@@ -268,7 +268,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What is in this structure, union or array, up to its end.
+    /// The contents of this structure, union or array, up to its end.
     const fn within(&mut self, outermost: Open) -> Result<(), Fault> {
         let mut open = [outermost; Type::MAX_DEPTH];
         let mut depth = 1;
@@ -295,7 +295,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// A scalar, or the beginning of a type that is within so many others.
+    /// A scalar, or the beginning of another type, within `depth` others.
     const fn begin(
         &mut self,
         depth: usize,
@@ -341,7 +341,8 @@ impl Parser<'_> {
         Ok(None)
     }
 
-    /// Writes what a structure, union or array begins with: this tag and, later, a number.
+    /// Writes the first words of a structure, union or array: this tag, and room for a
+    /// number.
     const fn open(&mut self, depth: usize, array: bool, tag: u16) -> Result<Option<Open>, Fault> {
         if depth == Type::MAX_DEPTH {
             return Err(Fault::TooDeep(self.position));
@@ -352,8 +353,8 @@ impl Parser<'_> {
         Ok(Some(Open { array, number }))
     }
 
-    /// What follows a type in this one, if that is `complete`, or else precedes it; whether
-    /// this one ends there.
+    /// What stands between the types in this one, or after the last: `complete` says whether
+    /// a type precedes. Returns whether this one ends here.
     const fn end(&mut self, this: Open, complete: bool) -> Result<bool, Fault> {
         let number = if !this.array {
             if !self.take("}") {

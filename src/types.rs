@@ -1,7 +1,7 @@
-//! Types of values: scalars, and what C makes of them.
+//! Types of values: scalars, structures, unions, arrays.
 //!
-//! A type is a string of 16-bit words, so that signatures need no tree: they are
-//! made of text at compile time, lie behind a descriptor, and are compared word by
+//! A type is a string of 16-bit words, not a tree. So a macro can make signatures from text
+//! at compile time, a descriptor has one behind its lists, and a comparison goes word by
 //! word. A scalar is one word. A structure or union is its tag, the number of words
 //! of its fields, and its fields. An array is its tag, its length and the type of its
 //! elements.
@@ -22,24 +22,25 @@ const PACKED: u16 = 0x0400;
 /// The logarithm of the given alignment is above this bit.
 const ALIGN_SHIFT: u32 = 12;
 
-/// What a word begins.
+/// What begins with a word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Head {
     Scalar(ValType),
-    /// A structure or union whose fields are the words from the next but one to `end`.
+    /// A structure or union. Its fields are the words from the second after this one up to
+    /// `end`.
     Fields {
         union: bool,
         packed: bool,
         align: u32,
         end: usize,
     },
-    /// An array whose elements have the type at the next word but one.
+    /// An array. The type of its elements begins at the second word after this one.
     Array {
         count: u32,
     },
 }
 
-/// What the word at `at` begins.
+/// What begins with the word at `at`.
 #[inline]
 pub(crate) const fn head(words: &[u16], at: usize) -> Head {
     let word = words[at];
@@ -88,13 +89,13 @@ const fn round_up(n: u32, align: u32) -> u32 {
     }
 }
 
-/// How large a type is in a convention. A size of [`u32::MAX`] stands for any that
-/// large and larger.
+/// How large a type is in a convention. The size [`u32::MAX`] stands for all larger sizes,
+/// too.
 #[derive(Clone, Copy)]
 pub(crate) struct Measure {
     pub(crate) size: u32,
     pub(crate) align: u32,
-    /// The alignment that the members alone ask for.
+    /// The alignment that follows from the members alone.
     pub(crate) natural: u32,
     /// The index of the word after the type.
     pub(crate) end: usize,
@@ -144,13 +145,13 @@ pub(crate) const fn measure(words: &[u16], at: usize, abi: &Abi) -> Measure {
 pub(crate) struct Operand {
     /// The index of its type's first word.
     pub(crate) at: usize,
-    /// What it is, if it is no structure or union.
+    /// The scalar that it is; `None` for a structure or union.
     pub(crate) scalar: Option<Scalar>,
     pub(crate) measure: Measure,
 }
 
 impl Operand {
-    /// The one whose type is at `at`.
+    /// The operand whose type is at `at`.
     #[inline(always)]
     pub(crate) const fn new(words: &[u16], at: usize, abi: &Abi) -> Operand {
         match head(words, at) {
@@ -181,16 +182,16 @@ pub(crate) struct Leaves<'a> {
     imaginary: Option<Leaf>,
 }
 
-/// A structure, union or array whose leaves are being handed out.
+/// A structure, union or array that the iterator is in.
 #[derive(Clone, Copy)]
 struct Level {
     /// The next field, or the element.
     at: usize,
     /// The end of the fields.
     end: usize,
-    /// Where the next field may begin, or the next element begins.
+    /// Where the next field may begin, counted from `base`, or where the next element begins.
     offset: u32,
-    /// What is added to that for each element; for fields, what it is added to.
+    /// Where the structure or union begins; 0 for an array.
     base: u32,
     /// Elements left; `None` for fields.
     elements: Option<u32>,
@@ -290,7 +291,7 @@ pub(crate) const fn has_union(words: &[u16], at: usize) -> bool {
     false
 }
 
-/// The index of what structures of one member wrap at `at`, however deep.
+/// The index of the type that structures of one member wrap at `at`, at any depth.
 pub(crate) const fn unwrapped(words: &[u16], mut at: usize) -> usize {
     while let Head::Fields { union: false, end, .. } = head(words, at) {
         if at + 2 == end || after(words, at + 2) != end {
@@ -316,8 +317,8 @@ fn depth(words: &[u16]) -> usize {
     deepest
 }
 
-/// The type of a value: a scalar, or a structure or union of C. Arrays are the types
-/// of fields.
+/// The type of a value: a scalar, or a structure or union of C. Only a field can be an
+/// array.
 ///
 /// Its text is that of a scalar, or one of these:
 ///
@@ -330,8 +331,8 @@ fn depth(words: &[u16]) -> usize {
 /// | `align(16) {i32}` | with `__attribute__((aligned(16)))` |
 /// | `{}` | `struct {}`, of no size, as gcc and clang have it |
 ///
-/// Types are built by functions, too; those that a [`Signature`](crate::Signature) or
-/// a text lends are of the same kind.
+/// Functions build types, too. A type borrows its words if a
+/// [`Signature`](crate::Signature) lends it, and [`into_owned`](Self::into_owned) copies them.
 ///
 /// ```
 /// use vmtrampoline::{Abi, Type, ValType};
@@ -362,7 +363,7 @@ enum Words<'a> {
 impl<'a> Type<'a> {
     /// How deep structures, unions and arrays may be nested.
     pub const MAX_DEPTH: usize = 16;
-    /// The largest alignment that can be given.
+    /// The largest alignment that [`aligned`](Self::aligned) takes.
     pub const MAX_ALIGN: usize = 4096;
 
     /// The type that is these words.
@@ -416,7 +417,7 @@ impl<'a> Type<'a> {
         Self::owned(words)
     }
 
-    /// So many values of this type, to be the field of a structure or union.
+    /// An array of `count` elements of this type, for a field of a structure or union.
     ///
     /// # Errors
     ///
@@ -436,7 +437,7 @@ impl<'a> Type<'a> {
         Ok(Type { words: Words::Owned(words.into()) })
     }
 
-    /// This structure or union without padding between its fields, at any address.
+    /// This structure or union without padding between its fields, and aligned to 1.
     ///
     /// # Errors
     ///
@@ -445,8 +446,7 @@ impl<'a> Type<'a> {
         self.with(PACKED)
     }
 
-    /// This structure or union at addresses that are multiples of this power of two,
-    /// if its fields do not ask for more.
+    /// This structure or union, aligned to at least this power of two.
     ///
     /// # Errors
     ///
@@ -473,7 +473,7 @@ impl<'a> Type<'a> {
         }
     }
 
-    /// The scalar type that this is; `None` for a structure, union or array.
+    /// This type as a scalar type; `None` for a structure, union or array.
     pub fn scalar(&self) -> Option<ValType> {
         match head(self.words(), 0) {
             Head::Scalar(ty) => Some(ty),
@@ -501,8 +501,8 @@ impl<'a> Type<'a> {
         measure(self.words(), 0, abi).align as usize
     }
 
-    /// The fields of a structure or union, each with its offset under this convention;
-    /// those of an array are its elements; a scalar has none.
+    /// The fields of a structure or union, or the elements of an array, each with its offset
+    /// under this convention. A scalar has none.
     pub fn fields_in(&self, abi: &Abi) -> Vec<(usize, Type<'_>)> {
         let words = self.words();
         let of = |at| Type::lent(&words[at..after(words, at)]);
@@ -530,7 +530,7 @@ impl<'a> Type<'a> {
         }
     }
 
-    /// The same type, which borrows nothing.
+    /// The same type, with words of its own.
     pub fn into_owned(self) -> Type<'static> {
         Type {
             words: match self.words {
@@ -615,7 +615,7 @@ pub struct Types<'a> {
 }
 
 impl<'a> Types<'a> {
-    /// So many types, which are these words.
+    /// The types in these words, of which there are `len`.
     pub(crate) const fn new(words: &'a [u16], len: usize) -> Types<'a> {
         Types { words, len }
     }
@@ -625,7 +625,7 @@ impl<'a> Types<'a> {
         self.len
     }
 
-    /// Whether there is none.
+    /// Whether there are no types.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -640,7 +640,7 @@ impl<'a> Types<'a> {
         TypesIter { words: self.words, len: self.len }
     }
 
-    /// The scalar types that these are; `None` if one is a structure or union.
+    /// The types as scalar types; `None` if one is a structure or union.
     pub fn scalars(&self) -> Option<Vec<ValType>> {
         self.iter().map(|ty| ty.scalar()).collect()
     }

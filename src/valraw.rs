@@ -8,15 +8,15 @@ use crate::Error;
 
 /// One value slot: 16 bytes that hold a value of any type, untagged.
 ///
-/// The fields overlap at byte 0 and are little-endian on every architecture,
-/// as in Wasmtime's type of this name. Its alignment is 8 everywhere, so that
-/// slots may lie in C structures and on interpreter stacks. A reader looks only
-/// at the bytes of the type it expects; `i32` and `f32` are nevertheless stored
-/// zero-extended to eight bytes, so that reading those eight bytes is cheap.
+/// A value begins at byte 0 and is little-endian on every architecture, as in Wasmtime's
+/// type of this name. A slot is aligned to 8 everywhere, so it can be a field of a C
+/// structure, or a place on an interpreter's stack. A getter reads only the bytes of its
+/// type. The constructors zero-extend smaller values to eight bytes, so that a call can
+/// read all eight cheaply.
 ///
-/// A value of C that is larger takes several slots, from byte 0 of the first one on, as
-/// the machine has it in memory: [`write_bytes`](ValRaw::write_bytes) puts it there,
-/// [`read_bytes`](ValRaw::read_bytes) takes it back.
+/// A larger value of C takes several slots, from byte 0 of the first one on, and lies there
+/// as it lies in memory. [`write_bytes`](ValRaw::write_bytes) writes such a value,
+/// [`read_bytes`](ValRaw::read_bytes) reads it.
 ///
 /// ```
 /// use vmtrampoline::ValRaw;
@@ -71,8 +71,8 @@ impl ValRaw {
         ValRaw { words: [value.to_le(), 0] }
     }
 
-    /// A 32-bit float, zero-extended. Rust promises to keep the payload of a NaN only in
-    /// [`f32_bits`](Self::f32_bits).
+    /// A 32-bit float, zero-extended. Rust may change the payload of a NaN on the way;
+    /// [`f32_bits`](Self::f32_bits) keeps it.
     #[inline]
     pub const fn f32(value: f32) -> ValRaw {
         ValRaw::f32_bits(value.to_bits())
@@ -126,7 +126,7 @@ impl ValRaw {
         ValRaw::u64(value as u64)
     }
 
-    /// A pointer. C may use it, as its address is exposed.
+    /// A pointer. Its provenance is exposed, so C may use it.
     #[inline]
     pub fn ptr<T: ?Sized>(value: *const T) -> ValRaw {
         ValRaw::u64(value.cast::<()>().expose_provenance() as u64)
@@ -228,14 +228,14 @@ impl ValRaw {
         self.get_u64() as u16
     }
 
-    /// The value as a pointer, to what C has exposed.
+    /// The value as a pointer, with a provenance that was exposed before.
     #[inline]
     pub fn get_ptr<T>(self) -> *mut T {
         core::ptr::with_exposed_provenance_mut(self.get_u64() as usize)
     }
 
-    /// Writes bytes to slots, from byte 0 of the first one on: a structure, as the
-    /// machine has it in memory.
+    /// Writes a structure's bytes, as they lie in memory, to slots: from byte 0 of the first
+    /// one on.
     ///
     /// # Errors
     ///
@@ -254,7 +254,7 @@ impl ValRaw {
         Ok(())
     }
 
-    /// Reads bytes from slots, from byte 0 of the first one on.
+    /// Reads a structure's bytes from slots, from byte 0 of the first one on.
     ///
     /// # Errors
     ///

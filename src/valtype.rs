@@ -4,11 +4,11 @@ use core::fmt;
 
 use crate::{Abi, abi::LongDouble};
 
-/// A scalar type: what a parameter or result is, if it is no structure or union.
+/// A scalar type: the type of a parameter or result that is no structure or union.
 ///
-/// The VM convention passes the types of WebAssembly, which are `i32`, `i64`,
-/// `f32`, `f64`, `v128`, `funcref` and `externref`; also `u64` and `ptr`, which go where
-/// an `i64` does. C passes all.
+/// C passes all of them. The VM convention passes those of WebAssembly (`i32`, `i64`, `f32`,
+/// `f64`, `v128`, `funcref` and `externref`), and also `u64` and `ptr`, which go where an
+/// `i64` goes.
 ///
 /// | C | here | where it differs |
 /// |---|---|---|
@@ -27,8 +27,8 @@ use crate::{Abi, abi::LongDouble};
 /// | a vector of 16 bytes | `v128` | |
 /// | any pointer | `ptr` | |
 ///
-/// An `enum` is an `i32` or `u32`. There are no bit-fields, `_Float16`, `_BitInt`,
-/// `_Decimal64`, wider vectors or classes of C++.
+/// An `enum` is an `i32` or `u32`. The crate does not pass bit-fields, `_Float16`, `_BitInt`,
+/// `_Decimal64`, vectors of other sizes, or classes of C++.
 ///
 /// ```
 /// use vmtrampoline::ValType;
@@ -96,7 +96,7 @@ pub enum ValType {
     WChar,
 }
 
-/// What a scalar is, in a convention.
+/// What kind of scalar a type is in a convention.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Signed,
@@ -123,13 +123,13 @@ pub(crate) struct Scalar {
 }
 
 impl Scalar {
-    /// Whether the value has at most eight bytes, as one integer, pointer or float.
+    /// Whether the value is one integer, pointer or float of at most eight bytes.
     pub(crate) const fn is_word(self) -> bool {
         self.size <= 8 && self.parts == 1
     }
 }
 
-/// Kind, size and number of parts of each scalar type; the size is 0 if it, or the kind,
+/// Kind, size and number of parts of each scalar type. The size is 0 if size or kind
 /// differs between conventions.
 const FIXED: [(Kind, u32, u32); ValType::ALL.len()] = {
     let mut table = [(Kind::Signed, 0, 1); ValType::ALL.len()];
@@ -164,7 +164,7 @@ const FIXED: [(Kind, u32, u32); ValType::ALL.len()] = {
     table
 };
 
-/// Names that C has for types that are the same everywhere.
+/// C's names for types that are the same everywhere.
 const ALIASES: [(&str, ValType); 13] = [
     ("schar", ValType::I8),
     ("uchar", ValType::U8),
@@ -213,8 +213,7 @@ impl ValType {
         ValType::WChar,
     ];
 
-    /// No types: the parameters or results of a [`Signature`](crate::Signature) without
-    /// any.
+    /// No types, for a [`Signature`](crate::Signature) without parameters or results.
     pub const NONE: [ValType; 0] = [];
 
     /// The types of WebAssembly, which both conventions pass.
@@ -261,9 +260,9 @@ impl ValType {
         }
     }
 
-    /// The type of this name, or of one of C's names for types that are the same
-    /// everywhere: `schar`, `uchar`, `short`, `ushort`, `int`, `uint`, `longlong`,
-    /// `ulonglong`, `float`, `double`, `ptrdiff_t`, `intptr_t`, `uintptr_t`.
+    /// The type with this name. Types that are the same everywhere also have C's names:
+    /// `schar`, `uchar`, `short`, `ushort`, `int`, `uint`, `longlong`, `ulonglong`, `float`,
+    /// `double`, `ptrdiff_t`, `intptr_t`, `uintptr_t`.
     pub const fn from_name(name: &str) -> Option<ValType> {
         Self::from_bytes(name.as_bytes())
     }
@@ -299,7 +298,7 @@ impl ValType {
         (scalar.size * scalar.parts) as usize
     }
 
-    /// Alignment of a value in bytes, where it is a field of a structure.
+    /// Alignment in bytes of a field of this type.
     pub const fn align(self, abi: &Abi) -> usize {
         self.scalar(abi).align as usize
     }
@@ -315,7 +314,7 @@ impl ValType {
         }
     }
 
-    /// The same of a type that differs between conventions.
+    /// The same for a type that differs between conventions.
     const fn varying(self, abi: &Abi) -> Scalar {
         let c = &abi.c;
         let (kind, size) = match self {
@@ -336,8 +335,8 @@ impl ValType {
         Scalar { kind, size, align, parts }
     }
 
-    /// The type that C promotes this one to in the variable part of a call; `None` if
-    /// it stays what it is.
+    /// The type to which C promotes this one in the variable part of a call; `None` if C
+    /// does not promote it.
     pub(crate) const fn promoted(self, abi: &Abi) -> Option<ValType> {
         let scalar = self.scalar(abi);
         match scalar.kind {

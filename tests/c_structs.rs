@@ -163,8 +163,8 @@ fn callbacks_read_and_write_no_more() {
     }
 }
 
-/// Compiles the first text of each pair and calls it by the second. Returns the pairs that
-/// nobody noticed.
+/// Compiles the first text of each pair and calls it by the second. Returns the pairs whose
+/// difference no check noticed.
 fn unnoticed(name: &str, pairs: &[(String, String)]) -> Vec<(String, String)> {
     let compiled = pairs.iter().map(|(compiled, _)| CSignature::from(compiled.as_str())).collect();
     let functions = Functions::compile(name, compiled);

@@ -358,7 +358,7 @@ fn threads_take_callbacks_at_the_same_time() {
     });
 }
 
-/// Whoever may be unwound through is; what lies on the way is dropped.
+/// A panic unwinds through every frame that allows it, and drops what lies on the way.
 #[test]
 fn panics_unwind_where_they_may() {
     static DROPPED: AtomicUsize = AtomicUsize::new(0);

@@ -60,7 +60,7 @@ fn in_threads<F: Fn(usize) + Sync>(function: F) {
         thread
     });
     for thread in threads {
-        // SAFETY: a thread of ours that only we wait for.
+        // SAFETY: a thread of ours that nobody else waits for.
         assert_eq!(unsafe { libc::pthread_join(thread, null_mut()) }, 0);
     }
 }
@@ -70,7 +70,7 @@ extern "C" fn add(_: *mut VMOpaqueContext, _: *mut VMContext, a: i64, b: i64) ->
     a + b
 }
 
-/// A thread that finds a pointer can call it at once, whichever thread made it.
+/// A thread that finds a pointer can call it at once, even if another thread made it.
 #[test]
 fn pointers_are_ready() {
     static CALLS: AtomicUsize = AtomicUsize::new(0);

@@ -68,8 +68,8 @@ fn panics_cross_every_body() {
     }
 }
 
-/// What plain C needs in addition: variadic functions, and results in several registers, in
-/// memory and in those of x87, for which Rust prepares a call.
+/// Calls of plain C that Rust prepares: variadic functions, and results in several
+/// registers, in memory and in x87 registers.
 const PREPARED: [&str; 10] = [
     "(...)",
     "(ptr, ...f64) -> i32",

@@ -13,7 +13,7 @@ use crate::native::{Error, State, c_signature, slot, value};
 
 /// A call to a native function that may call back.
 pub struct Call<'a, 'c> {
-    /// Absent while a callback runs: wasmi cannot be entered from behind its back.
+    /// Absent while a callback runs, so no other code can enter wasmi meanwhile.
     caller: Cell<Option<&'a mut Caller<'c, State>>>,
     /// Where the memory lies, and how long it is.
     memory: (u64, u64),

@@ -31,8 +31,8 @@ impl Libraries {
         if let Some(library) = self.0.get(name) {
             return Ok(library);
         }
-        // SAFETY: this runs the library's initialisers: the person who runs a module
-        // asks for what its imports name.
+        // SAFETY: this runs the library's initialisers. The user asks for that by running a
+        // module that imports from it.
         let library = unsafe { Library::new(name) }
             .map_err(|error| format!("cannot load {name}: {}", cause(&error)))?;
         Ok(self.0.entry(name.to_owned()).or_insert(Box::leak(Box::new(library))))
@@ -235,9 +235,9 @@ impl Native {
             callbacks.push(callback);
         }
         slots.resize(self.trampoline.slots(), 0);
-        // SAFETY: as for a quick call. C gets addresses in the memory of as many
-        // bytes as the import says; the memory is pinned, and no other code touches
-        // it until the call returns, but the callbacks, of which C knows.
+        // SAFETY: as for a quick call. C gets addresses in the memory, of as many bytes as
+        // the import says. The memory is pinned. Until the call returns, only C touches it,
+        // and the callbacks, of which C knows.
         let outcome =
             unsafe { self.trampoline.call_leavable(self.target, &mut slots, call.landing())? };
         if outcome == Outcome::Returned {

@@ -236,9 +236,9 @@ unsafe fn data(context: *mut VMOpaqueContext) -> *mut c_void {
 ///
 /// Native code calls [`code`](Self::code) with [`context`](Self::context) as the
 /// callee context, in the VM convention, as it would call any function of this
-/// signature. There is no limit to how many there are, and nothing is generated:
-/// one function of the assembly, or two, serve them all, and find what they need in the
-/// context. A call allocates nothing and takes no lock.
+/// signature. There may be any number of host functions, and no code is generated: one or
+/// two functions of the assembly serve them all, and find what they need in the context. A
+/// call allocates nothing and takes no lock.
 ///
 /// The context begins as Wasmtime's `VMHostFuncContext` does: the magic number
 /// `host`, and at offset 8 the code pointer.
@@ -267,11 +267,10 @@ unsafe fn data(context: *mut VMOpaqueContext) -> *mut c_void {
 ///
 /// # Safety
 ///
-/// Whoever calls the code pointer answers for this:
+/// The caller of the code pointer answers for this:
 ///
-/// - the callee context is that of this function, and the function, or a clone,
-///   has not been dropped before the call returns; nor has what its closure
-///   borrows;
+/// - the callee context is that of this function. Until the call returns, the function or a
+///   clone of it is alive, and so is what its closure borrows;
 /// - the caller uses the VM convention of this machine and the function's
 ///   signature;
 /// - if the closure or function unwinds, all frames up to the one that catches it
@@ -279,17 +278,16 @@ unsafe fn data(context: *mut VMOpaqueContext) -> *mut c_void {
 ///
 /// # Panics
 ///
-/// A panic in the closure goes on in the native code that has called it, and from
-/// there in its caller: that of a [`Trampoline`](crate::Trampoline), for example.
-/// Native code without unwinding information ends it: the process aborts, with a
-/// message, as it does when the panic reaches an `extern "C"` function of Rust. A
-/// closure for native code that must not be unwound through catches its panics
-/// itself.
+/// A panic in the closure unwinds through the native code that has called it, and on through
+/// that code's caller, for example a [`Trampoline`](crate::Trampoline). If native code has
+/// no unwinding information, the process aborts with a message, as it does when the panic
+/// reaches an `extern "C"` function of Rust. If native code must not be unwound through, the
+/// closure catches its panics itself.
 ///
-/// A host function is [`UnwindSafe`] and [`RefUnwindSafe`] whatever its closure captures,
-/// so `catch_unwind` accepts code that uses one: no method of it calls the closure or shows
-/// what it captures, so a panic leaves nothing half done in it. What the closure itself
-/// leaves half done, the next call of the closure finds; a `Mutex` tells it by being poisoned.
+/// A host function is [`UnwindSafe`] and [`RefUnwindSafe`] whatever its closure captures, so
+/// `catch_unwind` accepts code that uses one. No method of it calls the closure or shows what
+/// the closure captures, so a panic leaves nothing half done in the host function. The next
+/// call finds what the closure itself has left half done; a poisoned `Mutex` tells it.
 #[derive(Clone)]
 pub struct HostFunc<'f> {
     bound: Arc<Bound<'f>>,
@@ -304,10 +302,10 @@ impl<'f> HostFunc<'f> {
     /// A host function that calls a closure with the caller context and the value
     /// slots, of which there are max(parameters, results).
     ///
-    /// The slots hold the parameters, `i32` and `f32` zero-extended to eight bytes as by
-    /// [`ValRaw`]'s constructors; all other bytes are unspecified. When the closure returns,
-    /// result *i* is taken from slot *i*. It may be called from any thread, and
-    /// again while it runs.
+    /// The slots hold the parameters. `i32` and `f32` are zero-extended to eight bytes, as
+    /// by [`ValRaw`]'s constructors. All other bytes are unspecified. When the closure
+    /// returns, result *i* is taken from slot *i*. Any thread may call the closure, also
+    /// while it runs.
     ///
     /// # Errors
     ///
@@ -321,8 +319,8 @@ impl<'f> HostFunc<'f> {
         Ok(HostFunc { bound })
     }
 
-    /// A host function that calls a function as it is, without a closure between:
-    /// what the slots hold is described at [`ArrayCall`].
+    /// A host function that calls a function directly, without a closure.
+    /// [`ArrayCall`] says what the slots hold.
     ///
     /// The function finds its data by [`HostFunc::data`].
     ///

@@ -1,17 +1,18 @@
 //! The unsafe core: everything that touches the assembly.
 //!
-//! [`entry`] declares the bodies of `asm/*.S` and is the only code that calls
-//! them; [`trampoline`] wraps them in the public types, for arrays of any [`slot`].
-//! [`prepared`] does what is left to Rust of a call of plain C, and [`landing`] is where calls
-//! are left for. [`allocation`] makes
-//! descriptors on the heap. [`thunks`] bakes descriptors into function pointers, which
-//! [`table`] finds and [`pool`] hands out.
-//! [`host`] is what native code calls, [`callback`] the same for plain C, where
-//! [`planned`] does what is left to Rust. Callbacks take the thunks of
-//! [`callback_thunks`], of which [`mapping`] makes more and [`blocks`] says who has which;
-//! [`thread`] tells threads apart. The requirements R1 to R11 and the promises E1 to E13 that
-//! comments here speak of are those in
-//! `asm/x86_64_sysv.S`.
+//! Calls of native code: [`entry`] declares the bodies of `asm/*.S` and is the only code that
+//! calls them. [`trampoline`] wraps them in the public types, for arrays of any [`slot`].
+//! [`prepared`] does Rust's part of a call of plain C. A call that is left goes on at its
+//! [`landing`]. [`allocation`] makes descriptors on the heap.
+//!
+//! Function pointers: [`thunks`] bakes descriptors into them, [`table`] finds them, and
+//! [`pool`] counts them.
+//!
+//! Calls of the host: native code calls a [`host`] function, or in plain C a [`callback`],
+//! where [`planned`] does Rust's part. [`callback_thunks`] has the thunks of callbacks,
+//! [`mapping`] makes more, and [`blocks`] says which are taken. [`thread`] tells threads apart.
+//!
+//! The requirements R1 to R11 and the promises E1 to E13 are those of `asm/x86_64_sysv.S`.
 
 #![allow(unsafe_code)]
 

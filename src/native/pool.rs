@@ -20,25 +20,25 @@ use crate::{Error, descriptor::constant};
 
 /// A share of the function pointers that a program can make.
 ///
-/// [`Trampoline::pointer`] takes from [`Pool::shared`]. All pointers are thunks
-/// in static code, so their number is fixed: [`Pool::CAPACITY`] in the whole
-/// program. (A shared library that has the crate in it has its own.) A signature takes
-/// one thunk when its first pointer is made, and keeps it: pointers are valid for ever,
-/// and the descriptors behind them, at most a few kilobytes each, are never freed. So the
-/// bound protects memory. Every
-/// further pointer for the signature, from any pool and any thread, is the same and takes
-/// nothing. Signatures that move the same bytes count as one: `(i64)` and `(funcref)`
-/// share a pointer.
+/// [`Trampoline::pointer`] takes from [`Pool::shared`]. All pointers are thunks in static
+/// code, so their number is fixed: [`Pool::CAPACITY`] in the whole program. (A shared
+/// library that contains the crate has its own.)
 ///
-/// Threads that ask at the same moment for the first pointer of one signature each hold
-/// a thunk of their pool until one of them has made the pointer; then the others give
-/// theirs back. Where `n` threads do so, a pool with fewer than `n` left may refuse one of
-/// them, or a thread that asks for another signature. They need only ask again.
+/// A signature takes one thunk when its first pointer is made, and keeps it. Pointers are
+/// valid for ever, and the descriptors behind them, at most a few kilobytes each, are never
+/// freed. So the bound protects memory. Every further pointer for the signature, from any
+/// pool and any thread, is the same and takes nothing. Signatures that move the same bytes
+/// count as one: `(i64)` and `(funcref)` share a pointer.
 ///
-/// **Whoever chooses signatures can use the pool up**: a hostile module, for
-/// one, needs only declare enough types. Where that matters, [`reserve`] a pool
-/// for each party that is not trusted, which bounds what it can take, or one for
-/// the trusted, which the others then cannot touch.
+/// Several threads may ask at the same moment for the first pointer of one signature. Each
+/// holds a thunk of its pool until one of them has made the pointer, and then the others
+/// give theirs back. A pool with fewer thunks left than there are such threads may refuse
+/// one of them, or a thread that asks for another signature. It need only ask again.
+///
+/// **A module that chooses signatures can use up the pool**: it need only declare enough
+/// types. Where that matters, [`reserve`] a pool for each party that you do not trust, which
+/// bounds what it can take. Or reserve one for the trusted party, which the others cannot
+/// touch.
 ///
 /// [`reserve`]: Pool::reserve
 ///
@@ -73,7 +73,7 @@ impl Pool {
     /// `asm/descriptor.h` says, which is the place to change it.
     pub const CAPACITY: usize = constant("POINTERS");
 
-    /// The pool of everyone who has no other.
+    /// The pool of all code that has no other.
     pub fn shared() -> &'static Pool {
         &SHARED
     }
@@ -124,7 +124,7 @@ impl Pool {
         table::take(&self.left, wanted).map_err(|left| Error::PoolExhausted { wanted, left })
     }
 
-    /// For who fills the table: thunks that may still be taken.
+    /// The thunks that may still be taken, for the code that fills the table.
     #[cfg(vmtrampoline_port)]
     pub(super) fn counter(&self) -> &AtomicUsize {
         &self.left

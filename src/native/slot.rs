@@ -5,12 +5,12 @@ use crate::ValRaw;
 /// One value slot of an array call: [`ValRaw`], or what an interpreter's own
 /// stack is made of.
 ///
-/// A trampoline for 16-byte slots moves all value types, one for 8-byte slots, in the VM
-/// convention, all but `v128`. Larger values of C take several slots. It knows the distance between slots when it is made, so a call
-/// costs the same. In 8-byte slots, too, values are little-endian at byte 0; an
-/// argument of type `i32` or `f32` is what bytes 0..4 hold, a result of theirs is
-/// zero-extended. (So on a big-endian machine a slot that is a `u64` holds
-/// `value.to_le()`.)
+/// Slots of 16 bytes hold all value types. In the VM convention, slots of 8 bytes hold all but
+/// `v128`. Larger values of C take several slots. A call costs the same with both.
+///
+/// In slots of 8 bytes, too, values are little-endian at byte 0. So on a big-endian machine,
+/// a slot that is a `u64` holds `value.to_le()`. An argument of type `i32` or `f32` is what
+/// bytes 0..4 hold, and such a result is zero-extended.
 ///
 /// ```
 /// use vmtrampoline::{CTrampoline, Error, Slot, Trampoline};
@@ -51,10 +51,10 @@ use crate::ValRaw;
 ///
 /// # Safety
 ///
-/// The type is 8 or 16 bytes long and aligned to 8 (this the compiler checks),
-/// and stays valid whatever a call writes to it: any bytes in 0..8; in 16-byte
-/// slots, if the signatures have results of more than eight bytes or a call needs
-/// scratch slots, also in 8..16, which are left as they are otherwise.
+/// The type has 8 or 16 bytes and is aligned to 8, which the compiler checks. It stays valid
+/// whatever a call writes to it: any bytes in 0..8. In slots of 16 bytes, a call also writes
+/// to 8..16 if the signature has results of more than eight bytes or needs scratch slots.
+/// Otherwise it leaves these bytes alone.
 pub unsafe trait Slot: Copy {}
 
 // SAFETY: Any 16 bytes are a ValRaw.

@@ -1,7 +1,7 @@
 //! The thunks behind function pointers, and which signature has which.
 //!
-//! Thunk `i` passes on the descriptor that entry `i` of the table points to. How
-//! threads fill the table, `table.rs` says.
+//! Thunk `i` passes on the descriptor that entry `i` of the table points to. `table.rs` says
+//! how threads fill the table.
 //!
 //! The thunks are assembly, repeated by the assembler, rather than a generic
 //! Rust function instantiated with every index: `asm/MEASURED.md` compares.
@@ -60,9 +60,9 @@ mod ported {
     struct Interned {
         /// The body, for `storing`.
         body: Body<Left>,
-        /// What the thunk jumps to: the body, or, if that leaves a result in its
-        /// register, somebody who stores it. On s390x and Windows nobody reads this:
-        /// thunks jump to `storing`.
+        /// What the thunk jumps to: the body, or a function that stores the result which the
+        /// body leaves in its register. On s390x and Windows, thunks jump to `storing` and do
+        /// not read this.
         call: Body<Left>,
         header: Header,
         lists: [u16; 0],

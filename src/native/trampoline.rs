@@ -95,8 +95,8 @@ macro_rules! common {
             ///
             /// # Errors
             ///
-            /// As for [`new`](Self::new), and [`Error::TypeNotInSlot`] for a `v128`
-            /// that a slot is too small for.
+            /// As for [`new`](Self::new), and [`Error::TypeNotInSlot`] for a `v128` that
+            /// is too large for a slot.
             pub fn for_slots(signature: &Signature) -> Result<Self, Error> {
                 Self::for_slots_with_shape(signature, Shape::Bare)
             }
@@ -120,16 +120,16 @@ macro_rules! common {
                 self.held.get().signature()
             }
 
-            /// How many value slots a call needs: those of the parameters or of the
-            /// results, whichever are more; for some signatures of C, scratch slots behind
+            /// How many value slots a call needs: those of the parameters or those of the
+            /// results, whichever are more. Some signatures of C need scratch slots behind
             /// them, whose bytes after a call are unspecified.
             #[inline]
             pub fn slots(&self) -> usize {
                 self.held.get().header.slots.into()
             }
 
-            /// The index of the first slot of parameter `index`. If that is the number of
-            /// parameters, it is that of the first slot behind all of them.
+            /// The index of the first slot of parameter `index`. For the number of
+            /// parameters, it is the first slot behind all of them.
             ///
             /// # Panics
             ///
@@ -167,9 +167,9 @@ macro_rules! common {
     };
 }
 
-/// Calls functions of one signature in the VM convention of this machine: the
-/// one of Wasmtime 0.38 to 8.0.1, in which a callee context and a caller context
-/// precede the parameters and any number of results comes back.
+/// Calls functions of one signature in the VM convention of this machine, which is that of
+/// Wasmtime 0.38 to 8.0.1: a callee context and a caller context precede the parameters,
+/// and a function has any number of results.
 ///
 /// It is immutable and may be shared between threads. Making one takes one
 /// allocation; a call takes none, and no lock. For signatures known when the
@@ -215,10 +215,10 @@ impl<S: Slot> Trampoline<S> {
     /// Calls `target` with the parameters in `slots`, and replaces them by the
     /// results: value *i* is in slot *i*.
     ///
-    /// A scalar result writes bytes 0..8 of its slot (`i32` and `f32`
-    /// zero-extended), a `v128` all 16. Slots without a result keep their bytes,
-    /// also those after the ones the signature needs. If the target unwinds, the
-    /// slots are as they were, and the panic goes on in the caller.
+    /// A scalar result writes bytes 0..8 of its slot (`i32` and `f32` zero-extended), a
+    /// `v128` all 16. Slots without a result keep their bytes, also those that the signature
+    /// does not need. If the target unwinds, the slots are as they were, and the panic
+    /// unwinds into the caller.
     ///
     /// # Errors
     ///
@@ -253,10 +253,9 @@ impl<S: Slot> Trampoline<S> {
     ///
     /// # Safety
     ///
-    /// As for [`call`](Self::call), and `slots` points to max(parameters,
-    /// results) slots, aligned to 8, valid for reads and writes, which nobody
-    /// else accesses until this returns. With no parameters and no results, `slots`
-    /// may be null or dangling.
+    /// As for [`call`](Self::call), and `slots` points to max(parameters, results) slots,
+    /// aligned to 8, valid for reads and writes, which no other code accesses until this
+    /// returns. With no parameters and no results, `slots` may be null or dangling.
     #[inline]
     pub unsafe fn call_unchecked(
         &self,
@@ -275,8 +274,8 @@ impl<S: Slot> Trampoline<S> {
 
     /// [`call`](Self::call) so that the call can be [left](Landing) for `landing`.
     ///
-    /// If it is left, slots hold what they held when it was: parameters, or what had been
-    /// written of the results.
+    /// After a call that was left, slots hold what they held at that moment: parameters, or
+    /// the results written so far.
     ///
     /// # Errors
     ///
@@ -316,15 +315,16 @@ impl<S: Slot> Trampoline<S> {
 ///
 /// # Slots
 ///
-/// A value of up to eight bytes takes one slot, little-endian at byte 0; what is above it
-/// may be anything. A larger one begins at a slot and takes as many as its bytes need,
-/// as the machine has it in memory, a `v128` little-endian; an empty structure takes
-/// none. [`argument`](Self::argument) says where parameter *i* begins. The result begins
-/// at slot 0; if it is a scalar of up to eight bytes, it is zero-extended to eight.
-/// [`slots`](Self::slots) says how many slots there must be.
+/// - A value of up to eight bytes takes one slot, little-endian at byte 0. The bytes above
+///   it may be anything.
+/// - A larger value begins at a slot and takes as many slots as its bytes need. It lies there
+///   as it lies in memory; a `v128` is little-endian. An empty structure takes no slot.
+/// - [`argument`](Self::argument) says where parameter *i* begins, and
+///   [`slots`](Self::slots) how many slots there must be.
+/// - The result begins at slot 0. A scalar of up to eight bytes is zero-extended to eight.
 ///
-/// Structures are passed by value: the slots hold their bytes, whatever the convention
-/// passes. The function may change its copy, not what is in the slots.
+/// The slots hold a structure's bytes, even where the convention passes an address. The
+/// function may change its copy, but not the slots.
 ///
 /// ```
 /// use vmtrampoline::{CTrampoline, ValRaw};
@@ -405,15 +405,15 @@ impl CTrampoline {
 }
 
 impl<S: Slot> CTrampoline<S> {
-    /// The most bytes that the slots of a call have, scratch slots included, and the most
-    /// that it takes of the stack for arguments.
+    /// The most bytes that the slots of a call may have, scratch slots included. It is also
+    /// the most stack that a call takes for arguments.
     pub const MAX_BYTES: usize = MAX_BYTES;
 
     /// Calls `target` with the parameters in `slots`, and writes its result, if
     /// it has one, from slot 0 on. See [`Trampoline::call`].
     ///
-    /// The bytes of scratch slots are unspecified afterwards. Slots of values without a
-    /// byte of the result keep theirs.
+    /// The bytes of scratch slots are unspecified afterwards. Slots of values keep their
+    /// bytes, unless the result has a byte there.
     ///
     /// # Errors
     ///

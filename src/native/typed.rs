@@ -67,12 +67,12 @@ use crate::{
 /// const P: VMTrampoline = pointer::<fn(i32, u8)>(); // error: `u8` is not a value type of the VM convention
 /// ```
 ///
-/// Where this crate has no assembly, signatures without `v128` compile all the
-/// same, if Wasmtime had a convention there.
+/// Where this crate has no assembly, signatures without `v128` compile nevertheless, if
+/// Wasmtime had a convention there.
 ///
-/// A pointer from here and one from [`Trampoline::pointer`] do the same, at
-/// different addresses. Two of the same signature may have different addresses,
-/// too, or the same: the compiler decides.
+/// A pointer from here and one from [`Trampoline::pointer`] do the same, but differ in their
+/// addresses. Two pointers from here for one signature may be equal or not: the compiler
+/// decides.
 ///
 /// # Frame records
 ///
@@ -137,8 +137,8 @@ pub trait ScalarSignature: sealed::Signature {}
 /// `f32`, `f64`, `u128` for `v128`, and pointers, which serve for `funcref` and
 /// `externref`, too.
 ///
-/// `u32` is none: the VM convention has one type of 32 bits, which some machines
-/// sign-extend.
+/// `u32` is not among them: the VM convention has one type of 32 bits, and some machines
+/// sign-extend it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a value type of the VM convention",
     label = "not a value type",
@@ -167,8 +167,8 @@ pub trait TypedResults: ScalarResults + sealed::Results {}
 )]
 pub trait TypedSignature: ScalarSignature + sealed::Pointer {}
 
-/// What the traits are made of. Nobody else can implement them, as the safety of
-/// a pointer rests on them.
+/// What the traits are made of. Other crates cannot implement them, as the safety of a
+/// pointer rests on them.
 mod sealed {
     use super::*;
 
@@ -270,7 +270,7 @@ macro_rules! values {
 
             #[inline(always)]
             unsafe fn write(self, slot: *mut ValRaw) {
-                // SAFETY: likewise.
+                // SAFETY: as above.
                 unsafe { ptr::write(slot.cast(), $write(self)) }
             }
         }
@@ -464,9 +464,9 @@ macro_rules! signatures {
                     // may be called with what is in them.
                     unsafe { target(callee, caller, $($P::read(slots.wrapping_add($i))),*) }
                 } else {
-                    // SAFETY: likewise; the return pointer is one parameter more.
+                    // SAFETY: as above; the return pointer is one parameter more.
                     let target: Returning<$($P,)* R::First, R::Rest> = unsafe { transmute(target) };
-                    // SAFETY: likewise.
+                    // SAFETY: as above.
                     unsafe { target(callee, caller, $($P::read(slots.wrapping_add($i)),)* rest) }
                 };
                 // SAFETY: there is a slot for each result, and the target has
