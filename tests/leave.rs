@@ -19,8 +19,8 @@ use common::{
     thrown::{throw, thrown},
 };
 use vmtrampoline::{
-    CTrampoline, Callback, Error, HostFunc, Landing, Outcome, Signature, Trampoline, VMContext,
-    VMOpaqueContext, ValRaw, c_trampoline, trampoline,
+    CTrampoline, Callback, Error, HostFunc, Landing, LocalCallback, Outcome, Signature, Trampoline,
+    VMContext, VMOpaqueContext, ValRaw, c_trampoline, trampoline,
 };
 
 /// By every body, whether the call returns or is left: results, and what must be kept.
@@ -406,79 +406,104 @@ fn leaving_a_dead_landing_aborts() {
     assert!(said.contains("no call is running that could be left by this landing"), "{said}");
 }
 
-/// The frames of this crate that are abandoned have nothing to drop: an unwinder finds no
-/// table of destructors in any. (On aarch64 one of a call that Rust prepares has a table; what
-/// is in it is not looked at.)
-#[cfg(all(unix, not(vmtrampoline_windows), target_arch = "x86_64"))]
+/// The frames of this crate that are abandoned have nothing to drop: an unwinder would run no
+/// destructor in any.
+#[cfg(all(unix, not(vmtrampoline_windows)))]
 mod between {
     use std::{cell::RefCell, ffi::c_int};
 
-    use super::*;
+    use super::{common::cleanup::has_destructors, *};
 
     unsafe extern "C" {
         fn _Unwind_Backtrace(
             visit: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
             walk: *mut c_void,
         ) -> c_int;
+        fn _Unwind_GetIP(context: *mut c_void) -> usize;
         fn _Unwind_GetRegionStart(context: *mut c_void) -> usize;
-        fn _Unwind_GetLanguageSpecificData(context: *mut c_void) -> *const c_void;
+        fn _Unwind_GetLanguageSpecificData(context: *mut c_void) -> *const u8;
     }
 
     thread_local! {
-        /// By frame between `look` and `leavable`: whether it has such a table.
+        /// By frame between `look` and `leavable`: whether it has a destructor to run.
         static FRAMES: RefCell<Vec<bool>> = const { RefCell::new(Vec::new()) };
     }
 
     extern "C" fn visit(context: *mut c_void, _: *mut c_void) -> c_int {
-        // SAFETY: the unwinder's own context.
+        // SAFETY: the unwinder's own context, here and below.
         let function = unsafe { _Unwind_GetRegionStart(context) };
         // SAFETY: as above.
         let table = unsafe { _Unwind_GetLanguageSpecificData(context) };
+        // SAFETY: as above. Where the call returns to may be another part of the table.
+        let call = unsafe { _Unwind_GetIP(context) } - 1;
+        // SAFETY: the function's own table.
+        let drops = !table.is_null() && unsafe { has_destructors(table, (call - function) as u64) };
         FRAMES.with_borrow_mut(|frames| {
             if function == look as *const () as usize {
                 frames.clear();
             } else {
-                frames.push(!table.is_null());
+                frames.push(drops);
             }
         });
         (function == leavable::address() as usize).into()
     }
 
     #[inline(never)]
-    extern "C" fn look() {
+    extern "C-unwind" fn look() {
         // SAFETY: `visit` takes no notice of its argument.
         unsafe { _Unwind_Backtrace(visit, null_mut()) };
     }
 
     /// Has something to drop, so it is a liar.
-    extern "C" fn drops() {
+    extern "C-unwind" fn drops() {
         let _dropped = std::hint::black_box(Box::new(1));
-        look();
+        let look: extern "C-unwind" fn() = look;
+        std::hint::black_box(look)();
     }
 
-    /// How many frames lie between, and how many of them have a table.
-    fn frames(trampoline: &CTrampoline, code: *const c_void) -> [usize; 2] {
-        let landing = Landing::new();
+    /// How many frames lie between, and how many of them have a destructor to run.
+    fn frames(call: impl FnOnce(&Landing) -> Result<Outcome, Error>) -> [usize; 2] {
+        assert_eq!(call(&Landing::new()), Ok(Outcome::Returned));
+        FRAMES.with_borrow(|frames| [frames.len(), frames.iter().filter(|drops| **drops).count()])
+    }
+
+    fn frames_below(trampoline: &CTrampoline, code: *const c_void) -> [usize; 2] {
         let mut slots = vec![ValRaw::default(); trampoline.slots()];
         // SAFETY: the callee takes no notice of its parameters; of results any bits are good.
-        let outcome = unsafe { trampoline.call_leavable(code, &mut slots, &landing) };
-        assert_eq!(outcome, Ok(Outcome::Returned));
-        FRAMES.with_borrow(|frames| [frames.len(), frames.iter().filter(|table| **table).count()])
+        frames(|landing| unsafe { trampoline.call_leavable(code, &mut slots, landing) })
     }
 
     #[test]
     fn hold_no_destructor() {
-        let simple = c_trampoline!(());
         for text in C_SIGNATURES.iter().filter(|text| !text.contains("longdouble")) {
-            let trampoline = CTrampoline::new(&text.parse().unwrap()).unwrap();
-            let [frames, tables] = frames(&trampoline, look as *const _);
-            assert!(frames > 0, "{text}");
-            assert_eq!(tables, 0, "{text}");
+            let signature = text.parse().unwrap();
+            let trampoline = CTrampoline::new(&signature).unwrap();
+            let [direct, drops] = frames_below(&trampoline, look as *const _);
+            assert!(direct > 0, "{text}");
+            assert_eq!(drops, 0, "{text}");
+            if text.contains("...") {
+                continue;
+            }
+            let function = |_: &mut [ValRaw]| look();
+            let callbacks =
+                [Callback::new(&signature, function), Callback::new_unwind(&signature, function)];
+            let callbacks = callbacks.map(Result::unwrap);
+            let local = LocalCallback::new(&signature, function).unwrap();
+            for code in callbacks.each_ref().map(Callback::code).into_iter().chain([local.code()]) {
+                let [frames, drops] = frames_below(&trampoline, code);
+                assert!(frames > direct + 1, "{text}");
+                assert_eq!(drops, 0, "{text}");
+            }
         }
-        let callback = Callback::new_unwind(&"()".parse().unwrap(), |_| look());
-        let [frames_of_callback, tables] = frames(&simple, callback.unwrap().code());
-        assert!(frames_of_callback > 2);
-        assert_eq!(tables, 0);
-        assert_ne!(frames(&simple, drops as *const _)[1], 0, "the liar is caught");
+        let host = HostFunc::new(&"()".parse().unwrap(), |_, _| look()).unwrap();
+        let [below_host, drops] = frames(|landing| {
+            let (vm, caller) = (trampoline!(()), null_mut());
+            // SAFETY: the code has this signature, and its owner is alive.
+            unsafe { vm.call_leavable(host.context(), caller, host.code(), &mut [], landing) }
+        });
+        assert!(below_host > 2);
+        assert_eq!(drops, 0);
+        let liar = frames_below(&c_trampoline!(()), self::drops as *const _);
+        assert_eq!(liar[1], 1, "the liar is caught");
     }
 }

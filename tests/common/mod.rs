@@ -23,6 +23,7 @@
 //! - [`hidden`]: calls of plain C that take more than a body.
 //! - [`hosted`]: host functions that judge what they are given.
 //! - [`leavable`]: calls that can be left, left and judged.
+//! - [`cleanup`]: destructors of a frame.
 //! - [`paths`]: calls that take every path through the assembly.
 //! - [`pointers`]: function pointers of every kind.
 //! - [`aborts`]: tests that abort.
@@ -62,6 +63,8 @@ pub(crate) mod carried;
 pub(crate) mod case;
 #[cfg(all(vmtrampoline_port, unix))]
 pub(crate) mod ccall;
+#[cfg(unix)]
+pub(crate) mod cleanup;
 pub(crate) mod ctype;
 #[cfg(all(vmtrampoline_port, unix))]
 pub(crate) mod disagreements;

@@ -38,6 +38,7 @@ class Cut:
     of a loop, `left` of a state is a count that falls to the end.
     """
     left, called = None, False
+    size = COUNT    # bits of the count
     ahead = 0       # so many bytes below the stack pointer may be touched next
 
     def __init__(self, contract):
@@ -62,7 +63,7 @@ class Cut:
         count = self.left(state) if self.left else ZERO
         registers, stored = self.everything(count)
         claim(state.called == self.called, 'the call')
-        claim(z3.And(z3.ULT(count, 1 << COUNT), *self.facts(count)), 'count')
+        claim(z3.And(z3.ULT(count, 1 << self.size), *self.facts(count)), 'count')
         for register, term in registers.items():
             claim(state[register] == term, register)
         claim(self.called or self.contract.near(state, self.ahead), 'E5')
@@ -71,7 +72,7 @@ class Cut:
 
     def state(self, machine, pc):
         """Any state of which it holds."""
-        count = wide(z3.BitVec(f'{self.name}_count', COUNT))
+        count = wide(z3.BitVec(f'{self.name}_count', self.size))
         state = State(machine, pc, (self, count))
         registers, stored = self.everything(count)
         state.unknown, state.called, state.touched = self.name, self.called, fresh('touched')
@@ -87,6 +88,7 @@ class Cut:
 class Contract:
     """Accesses to the own frame, and the registers that are kept."""
     cuts, returned = (), None
+    function = None     # where it begins, if not at the one that is proved
 
     def __init__(self, port):
         self.port, self.sp = port, port.sp

@@ -14,6 +14,7 @@ from vex import Step
 
 
 MAX_STEPS = 1000    # of one path
+SSP = 1 << 16       # where the shadow stack pointer is, which VEX does not have
 
 
 class Fork(Exception):
@@ -132,6 +133,8 @@ class Machine:
         return self.known[key][0]
 
     def place(self, name):
+        if name == 'ssp':
+            return SSP, 8
         offset, size = self.arch.registers[name]
         return offset, min(size, 16)
 

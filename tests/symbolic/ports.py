@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import archinfo
 import z3
 
-from contract import H
+from contract import H, ZERO
+from memory import bits
 
 X86_64 = SimpleNamespace(
     file='asm/x86_64_sysv.S', triple='x86_64-unknown-linux-gnu', cc='cc', arch=archinfo.ArchAMD64(),
@@ -15,6 +16,11 @@ X86_64 = SimpleNamespace(
     result='rax', float_result='xmm0', more_results=['rdx'], more_float_results=['xmm1'], plain_context='r10',
     # What no list of arguments has, whether it comes from a slot, and the registers that `hidden` takes.
     hidden='rax', hidden_in_slot=False, body='r9', hidden_scratch=[],
+    # Of `leavable`: the landing place, ways to the call, what results come back in, control words with their bits, what is
+    # clear after a call is left, and the loop that pops a shadow stack.
+    landing='r9', ways=1, leaves='rax rdx xmm0 xmm1 ftop fpu_tags'.split(), control={'sseround': 32, 'fpround': 16},
+    clear={'d': bits(1), 'ftop': bits(0, 32), 'fpu_tags': ZERO},
+    pops_first=True, pops=lambda c, left: {'rax': bits(1), 'rcx': 8 * left},
     sp='rsp', frame='rbp', kept='rbx rbp r12 r13 r14 r15 d'.split(),    # d is the direction flag
     # Bytes that a call pushes; then, from the stack pointer at entry on: the return address
     # and the frame record,
@@ -44,6 +50,8 @@ AARCH64 = SimpleNamespace(
     pushed=0, saved_link=-8, saved_frame=-16,
     saved_area=-24, saved_descriptor=-32, saved_slots=-40, saved_target=None, saved=-48,
     target_moved='x16', pages_left='x9',
+    landing='x5', ways=2, leaves='x0 x1 q0 q1 q2 q3'.split(), control={'fpcr': 32}, clear={},
+    pops_first=False, pops=lambda c, left: {'x10': c.ssp},
     words_at_once=4, words_left=lambda c, state: z3.LShR(state['x13'] - c.descriptor, 1),
     words=lambda c, left: {'x13': c.descriptor + 2 * left},
     spills_left='x9', spills=lambda c, left, lists, slots: {

@@ -9,7 +9,69 @@ import z3
 from elftools.elf.elffile import ELFFile
 
 from flags import HELPERS
-from memory import Unproved, bits, extended, number, wide, shortened
+from memory import Unproved, bits, extended, low, number, wide, shortened
+
+
+# VEX keeps a rounding mode of a control word; here its register has the whole word.
+CREATES = {'amd64g_create_mxcsr': 'sseround', 'amd64g_create_fpucw': 'fpround'}
+CHECKS = ['amd64g_check_ldmxcsr', 'amd64g_check_fldcw']     # gives the word, with no warning above
+
+
+def there(state):
+    """Whether there is a shadow stack, of which VEX knows nothing."""
+    return state.machine.contract.shadow
+
+
+def read(state, register):
+    """rdsspq, which does nothing where there is none"""
+    state[register] = z3.If(there(state), state['ssp'], state[register])
+
+
+def pop_words(state, register):
+    """incsspq"""
+    state.claim(there(state), 'a shadow stack')
+    state['ssp'] = state['ssp'] + 8 * wide(low(state[register], 8))
+
+
+def ask(state, register):
+    """chkfeat x16"""
+    state['x16'] = z3.If(there(state), state['x16'] & ~1, state['x16'])
+
+
+def read_system(state, register):
+    """mrs, of GCSPR_EL0"""
+    state.claim(there(state), 'a shadow stack')
+    state[register] = state['ssp']
+
+
+def pop_word(state, register):
+    """gcspopm xzr"""
+    state.claim(there(state), 'a shadow stack')
+    state['ssp'] = state['ssp'] + 8
+
+
+# Size, registers that the lowest bits name, and instructions by their other bits.
+SHADOW = {
+    'AMD64': (5, 'big', 'rax rcx rdx rbx rsp rbp rsi rdi'.split(),
+              {0xf3480f1ec8: read, 0xf3480faee8: pop_words}),
+    'AARCH64': (4, 'little', [f'x{i}' for i in range(31)] + ['xzr'],
+                {0xd53b2520: read_system, 0xd503251f & ~31: ask, 0xd52b773f & ~31: pop_word}),
+}
+
+
+class Shadow:
+    """One of these instructions."""
+    jumpkind, statements, offsIP = 'Ijk_Boring', (), None
+
+    def __init__(self, size, effect, register):
+        self.size, self.effect, self.register = size, effect, register
+
+    @classmethod
+    def lift(cls, data, arch):
+        size, order, names, instructions = SHADOW[arch.name]
+        word, mask = int.from_bytes(data[:size], order), len(names) - 1
+        if word & ~mask in instructions:
+            return cls(size, instructions[word & ~mask], names[word & mask])
 
 
 class Code:
@@ -30,7 +92,7 @@ class Code:
                          if start <= pc < start + len(data)), None)
             if not data:
                 raise Unproved(f'jump out of the code, to {pc:#x}')
-            self.lifted[pc] = pyvex.lift(data, pc, self.arch, max_inst=1, opt_level=0)
+            self.lifted[pc] = Shadow.lift(data, self.arch) or pyvex.lift(data, pc, self.arch, max_inst=1, opt_level=0)
         return self.lifted[pc]
 
     def following(self, pc):
@@ -73,6 +135,8 @@ class Step:
             self.refuse('not an instruction of ours')
         state.lowest, after = state[self.contract.sp], state.pc + block.size
         following = bits(after)
+        if isinstance(block, Shadow):
+            block.effect(state, block.register)
         for statement in block.statements:
             tag = statement.tag
             if tag == 'Ist_WrTmp':
@@ -92,6 +156,9 @@ class Step:
                 address = z3.simplify(self.value(statement.args[0]))
                 parts = [self.contract.load(state, z3.simplify(address + at), width) for at, width in ((8, 2), (0, 8))]
                 self.temporaries[statement.tmp] = shortened(z3.Concat(*parts))
+            elif tag == 'Ist_Dirty' and statement.cee.name == 'amd64g_dirtyhelper_FINIT':
+                for name, value in ('fpround', bits(0x37f)), ('fpu_tags', bits(0)), ('ftop', bits(0, 32)):
+                    state[name] = value
             elif tag == 'Ist_Exit':
                 if state.decide(self.value(statement.guard) == 1):
                     state.pc = statement.dst.value
@@ -133,6 +200,10 @@ class Step:
             return self.contract.load(self.state, z3.simplify(value(e.addr)), width)
         if tag == 'Iex_ITE':
             return z3.If(value(e.cond) == 1, value(e.iftrue), value(e.iffalse))
+        if tag == 'Iex_CCall' and e.callee.name in CREATES:
+            return self.state[CREATES[e.callee.name]]
+        if tag == 'Iex_CCall' and e.callee.name in CHECKS:
+            return wide(low(value(e.args[0]), 32))
         if tag == 'Iex_CCall':
             found = HELPERS.get(e.callee.name, lambda *args: None)(*(value(arg) for arg in e.args))
             return self.refuse(e.callee.name) if found is None else found
@@ -150,6 +221,8 @@ class Step:
             return extend(int(widening[3]) - a.size(), a)
         if narrowing:
             return z3.Extract(int(narrowing[2]) - 1, 0, a)
+        if op == '64HIto32':
+            return z3.Extract(63, 32, a)
         if op.startswith('Reinterp'):
             return a
         if op.startswith('Not'):

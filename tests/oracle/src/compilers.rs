@@ -118,7 +118,7 @@ impl Callees {
         let mut array = Array::new(&subject.signature, &arguments, index as u64);
         // SAFETY: the function was written for this signature and convention; it
         // writes to its own library only.
-        let kept = unsafe { subject.call(target, &mut array.slots) };
+        let kept = unsafe { subject.call(target, &mut array.slots) }.kept;
 
         let passed = self.convention.contexts().len();
         let place = |place: usize| {

@@ -13,7 +13,10 @@ use wasmtime_runtime::{
     VMCallerCheckedFuncRef, VMContext, VMOpaqueContext, prepare_host_to_wasm_trampoline,
 };
 
-use crate::{guest::Target, subject::Subject};
+use crate::{
+    guest::Target,
+    subject::{Called, Subject},
+};
 
 /// The door into one store. It must outlive the store.
 pub struct Gate {
@@ -28,7 +31,7 @@ struct Context {
     /// Where WebAssembly's contexts have theirs; no value that Wasmtime knows.
     magic: u32,
     call: Cell<Option<Call>>,
-    kept: Cell<bool>,
+    called: Cell<Called>,
 }
 
 #[derive(Clone, Copy)]
@@ -44,7 +47,8 @@ impl Gate {
         // SAFETY: the raw form of a function is the address of its reference.
         let model = unsafe { &*(model.to_raw(&store) as *const VMCallerCheckedFuncRef) };
         let magic = u32::from_le_bytes(*b"gate");
-        let context = Box::new(Context { magic, call: Cell::new(None), kept: Cell::new(true) });
+        let called = Cell::new(Called { kept: true, trap: None });
+        let context = Box::new(Context { magic, call: Cell::new(None), called });
         let reference = Box::new(VMCallerCheckedFuncRef {
             func_ptr: std::ptr::NonNull::new(inside as *mut _).expect("a function"),
             type_index: model.type_index,
@@ -74,7 +78,10 @@ impl Gate {
         let target = Target::of(func, &store);
         self.context.call.set(Some(Call { subject, target, slots }));
         self.enter.call(&mut store, ())?;
-        Ok(self.context.kept.get())
+        match self.context.called.get() {
+            Called { kept: true, trap: Some(trap) } => Err(trap.into()),
+            Called { kept, .. } => Ok(kept),
+        }
     }
 
     /// The same with the arguments and results of `Func::call`. A lost register is
@@ -131,5 +138,5 @@ unsafe extern "C" fn inside(context: *mut VMOpaqueContext, caller: *mut VMContex
     let target =
         Target { caller: caller.cast(), code: code.cast::<VMFunctionBody>(), ..call.target };
     // SAFETY: `Gate::call` was given a subject, slots and a function that fit.
-    context.kept.set(unsafe { (*call.subject).call(target, &mut *call.slots) });
+    context.called.set(unsafe { (*call.subject).call(target, &mut *call.slots) });
 }

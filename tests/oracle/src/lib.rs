@@ -15,4 +15,5 @@ pub mod report;
 pub mod source;
 pub mod spec;
 pub mod subject;
+pub mod traps;
 pub mod wasm;

@@ -29,8 +29,9 @@ const CONTROL: Size = Size { differential: 100, pointers: 100, compilers: 20, im
 /// Judges this crate, or what it becomes by a lie.
 type Judge = fn(Option<Lie>, u64, &Size) -> Report;
 
-const JUDGES: [Judge; 7] = [
+const JUDGES: [Judge; 8] = [
     by_spec_suite,
+    by_spec_suite_left,
     by_differential,
     by_compilers,
     by_descents,
@@ -41,6 +42,11 @@ const JUDGES: [Judge; 7] = [
 
 fn by_spec_suite(lie: Option<Lie>, _: u64, _: &Size) -> Report {
     spec::run(&move |signature: &Signature| Subject::vm(signature).lying(lie))
+}
+
+fn by_spec_suite_left(lie: Option<Lie>, _: u64, _: &Size) -> Report {
+    let make = move |signature: &Signature| Subject::leavable(signature).lying(lie);
+    spec::run(&make).of("Spec suite, traps leave")
 }
 
 fn by_differential(lie: Option<Lie>, seed: u64, size: &Size) -> Report {
@@ -78,17 +84,21 @@ fn by_imports(lie: Option<Lie>, seed: u64, size: &Size) -> Report {
 }
 
 /// Every lie must be caught by every judge. (That of a register is for `tests/host.rs`:
-/// WebAssembly may have no use for it.)
+/// WebAssembly may have no use for it. That of traps is for who hears of them from us.)
 fn controls(seed: u64) -> Report {
     let mut report = Report::new("Negative controls");
+    let mut control = |lie, judge: Judge| {
+        let verdict = judge(Some(lie), seed, &CONTROL);
+        println!("    {lie:?}, {}: {}", verdict.name, verdict.first_failure().unwrap_or("-"));
+        report.check(verdict.failed > 0, || format!("{lie:?} passes as {}", verdict.name));
+    };
     for lie in Lie::ALL {
         let values = (lie != Lie::LosesRegister).then_some(by_imports as Judge);
         for judge in JUDGES.into_iter().chain(values) {
-            let verdict = judge(Some(lie), seed, &CONTROL);
-            println!("    {lie:?}, {}: {}", verdict.name, verdict.first_failure().unwrap_or("-"));
-            report.check(verdict.failed > 0, || format!("{lie:?} passes as {}", verdict.name));
+            control(lie, judge);
         }
     }
+    control(Lie::MistakesTraps, by_spec_suite_left);
     report
 }
 

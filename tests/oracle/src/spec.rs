@@ -27,6 +27,7 @@ use crate::{
     imports::Import,
     report::Report,
     subject::{Maker, Subject},
+    traps::Traps,
 };
 
 /// What scripts import, besides functions that print.
@@ -55,14 +56,20 @@ pub fn run(make: &Maker) -> Report {
     let engine = engine();
     let mut report = Report::new("WebAssembly spec suite");
     let mut signatures = HashSet::new();
-    let (mut traps, mut prints) = (0, 0);
+    let (mut traps, mut left, mut leaves, mut prints) = (0, 0, false, 0);
     for file in files() {
         let buffer = file.wast().expect("a script");
         let mut script = Script::new(&engine, &file, make);
         for directive in buffer.directives().expect("directives") {
             script.run(directive, &mut report);
         }
-        traps += script.traps;
+        traps += script.trapped;
+        left += script.traps.left.get();
+        let passed_on = script.traps.passed_on.get();
+        report.check(passed_on == 0, || {
+            format!("{}: {passed_on} signals do not leave their calls", script.name)
+        });
+        leaves |= script.subjects.values().any(Subject::leaves);
         let [expected, found] = script.worlds.each_ref().map(|world| world.printed.lock().unwrap());
         prints += found.len();
         report.check(*expected == *found, || {
@@ -71,8 +78,13 @@ pub fn run(make: &Maker) -> Report {
         drop((expected, found));
         signatures.extend(script.subjects.into_keys());
     }
-    let tried = format!("{} signatures, {traps} traps, {prints} prints", signatures.len());
-    report.check(traps > 0 && prints > 0, || format!("tried only {tried}"));
+    let traps_tried = if leaves {
+        format!("traps of {left} instructions, {} of Wasmtime's library", traps - left)
+    } else {
+        format!("{traps} traps")
+    };
+    let tried = format!("{} signatures, {traps_tried}, {prints} prints", signatures.len());
+    report.check(traps > 0 && prints > 0 && leaves == (left > 0), || format!("tried only {tried}"));
     report.note(tried);
     report
 }
@@ -97,7 +109,8 @@ struct Script<'a> {
     make: &'a Maker,
     subjects: HashMap<Signature, Subject>,
     /// How many invocations have trapped.
-    traps: usize,
+    trapped: usize,
+    traps: Traps,
     definitions: HashMap<Option<String>, Module>,
     /// By `Func::call`; by the subject.
     worlds: [World; 2],
@@ -180,7 +193,8 @@ impl<'a> Script<'a> {
             engine,
             make,
             subjects: HashMap::new(),
-            traps: 0,
+            trapped: 0,
+            traps: Traps::default(),
             definitions: HashMap::new(),
             worlds: [World::new(engine, false), World::new(engine, true)],
         }
@@ -232,8 +246,10 @@ impl<'a> Script<'a> {
         }
     }
 
-    fn compile(&self, mut wat: QuoteWat) -> Option<Module> {
-        Module::new(self.engine, wat.encode().ok()?).ok()
+    fn compile(&mut self, mut wat: QuoteWat) -> Option<Module> {
+        let module = Module::new(self.engine, wat.encode().ok()?).ok()?;
+        self.traps.add(&module);
+        Some(module)
     }
 
     fn instantiate(&mut self, name: Option<String>, module: Option<Module>) {
@@ -264,13 +280,15 @@ impl<'a> Script<'a> {
         if expected.as_ref().is_err_and(|error| !error.is::<Trap>()) {
             return; // not called: the arguments do not fit, or are of another store
         }
-        self.traps += usize::from(expected.is_err());
+        self.trapped += usize::from(expected.is_err());
         let expected = describe(expected);
         let World { store, gate, .. } = by_subject;
         subject.collect_before(&mut *store);
-        // SAFETY: the subject was made for this function's signature; `Func::call`
-        // has accepted arguments of the same types.
-        let found = describe(unsafe { gate.call_vals(store, subject, &func, &args) });
+        let found = self.traps.watch(|| {
+            // SAFETY: the subject was made for this function's signature; `Func::call`
+            // has accepted arguments of the same types.
+            describe(unsafe { gate.call_vals(store, subject, &func, &args) })
+        });
         report.check(expected == found, || {
             format!(
                 "{}: {}{:?} {}: Func::call gives {expected}, the subject {found}",

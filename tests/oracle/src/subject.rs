@@ -3,10 +3,10 @@
 use std::ffi::c_void;
 
 use vmtrampoline::{CTrampoline, Signature, Trampoline, VMTrampoline, ValRaw, ValType};
-use wasmtime::AsContextMut;
+use wasmtime::{AsContextMut, Trap};
 use wasmtime_runtime::prepare_host_to_wasm_trampoline;
 
-use crate::{guest::Target, registers, wasm};
+use crate::{guest::Target, registers, traps, wasm};
 
 /// A trampoline of one signature, of whatever make.
 pub struct Subject {
@@ -18,6 +18,8 @@ pub struct Subject {
 enum Entry {
     /// This crate, VM convention.
     Vm(Trampoline),
+    /// The same, which traps leave.
+    Leavable(Trampoline),
     /// This crate, C convention: the contexts are not passed.
     C(CTrampoline),
     /// A function pointer, such as Cranelift makes.
@@ -48,10 +50,22 @@ pub enum Lie {
     QuietsNans,
     /// A callee-saved register comes back as zero.
     LosesRegister,
+    /// A trap is said to be another one.
+    MistakesTraps,
 }
 
 impl Lie {
+    /// Those that every trampoline can tell.
     pub const ALL: [Lie; 3] = [Lie::SwapsResults, Lie::QuietsNans, Lie::LosesRegister];
+}
+
+/// How a call has come to its end.
+#[derive(Clone, Copy)]
+pub struct Called {
+    /// Whether the callee-saved registers have been kept.
+    pub kept: bool,
+    /// For which trap it has been left.
+    pub trap: Option<Trap>,
 }
 
 /// Makes the subject of a signature.
@@ -61,6 +75,12 @@ impl Subject {
     pub fn vm(signature: &Signature) -> Subject {
         let trampoline = Trampoline::new(signature).expect("this machine has a port");
         Subject::new(signature, Entry::Vm(trampoline))
+    }
+
+    /// For calls inside [`Traps::watch`](traps::Traps::watch) alone.
+    pub fn leavable(signature: &Signature) -> Subject {
+        let trampoline = Trampoline::new(signature).expect("this machine has a port");
+        Subject::new(signature, Entry::Leavable(trampoline))
     }
 
     pub fn c(signature: &Signature) -> Subject {
@@ -106,6 +126,11 @@ impl Subject {
         matches!(self.entry, Entry::Inner(_))
     }
 
+    /// Whether traps leave its calls by this crate.
+    pub fn leaves(&self) -> bool {
+        matches!(self.entry, Entry::Leavable(_))
+    }
+
     fn new(signature: &Signature, entry: Entry) -> Subject {
         Subject { signature: signature.clone(), entry, lie: None }
     }
@@ -114,17 +139,17 @@ impl Subject {
         Subject { lie, ..self }
     }
 
-    /// Makes the call; whether the callee-saved registers have been kept.
+    /// Makes the call.
     ///
     /// # Safety
     ///
     /// The target has this signature, and its call with these arguments is
     /// sound. It may jump out of this function, which holds nothing to be freed.
-    pub unsafe fn call(&self, target: Target, slots: &mut [ValRaw]) -> bool {
+    pub unsafe fn call(&self, target: Target, slots: &mut [ValRaw]) -> Called {
         if self.lie == Some(Lie::QuietsNans) {
             quiet_nans(&wasm::params(&self.signature), slots);
         }
-        let mut call = Call { subject: self, target, slots };
+        let mut call = Call { subject: self, target, slots, trap: None };
         let mut make = registers::Call { function: make, data: (&raw mut call).cast() };
         // SAFETY: `make` is called with a `Call`, directly or by the liar.
         let kept = unsafe {
@@ -135,12 +160,14 @@ impl Subject {
                 _ => registers::kept_by(make.function, make.data),
             }
         };
+        let mut trap = call.trap;
         match self.lie {
             Some(Lie::SwapsResults) if self.signature.results().len() > 1 => slots.swap(0, 1),
             Some(Lie::QuietsNans) => quiet_nans(&wasm::results(&self.signature), slots),
+            Some(Lie::MistakesTraps) => trap = trap.map(|_| Trap::Interrupt),
             _ => (),
         }
-        kept
+        Called { kept, trap }
     }
 }
 
@@ -149,12 +176,13 @@ struct Call<'a> {
     subject: &'a Subject,
     target: Target,
     slots: &'a mut [ValRaw],
+    trap: Option<Trap>,
 }
 
 /// Makes a call, on behalf of someone who watches the registers.
 unsafe extern "C" fn make(call: *mut c_void) {
     // SAFETY: [`Subject::call`] passes a `Call`, to us alone.
-    let Call { subject, target, slots } = unsafe { &mut *call.cast::<Call>() };
+    let Call { subject, target, slots, trap } = unsafe { &mut *call.cast::<Call>() };
     let Target { callee, caller, code } = *target;
     // SAFETY: by contract of [`Subject::call`] the target has this signature.
     unsafe {
@@ -162,6 +190,7 @@ unsafe extern "C" fn make(call: *mut c_void) {
             Entry::Vm(trampoline) => {
                 trampoline.call(callee, caller, code, slots).expect("enough slots")
             }
+            Entry::Leavable(trampoline) => *trap = traps::call(trampoline, *target, slots),
             Entry::C(trampoline) => trampoline.call(code.cast(), slots).expect("enough slots"),
             Entry::Pointer(pointer) => pointer(callee, caller, code, slots.as_mut_ptr()),
             Entry::Inner(pointer) => {

@@ -10,6 +10,7 @@ mod clock;
 mod cold;
 mod growth;
 mod host;
+mod leaving;
 mod making;
 mod methods;
 mod mixed;
@@ -35,11 +36,12 @@ const PROCESSES: usize = 7;
 
 type Part = (&'static str, fn());
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("single", single::run),
     ("mixed", || mixed::run(fresh_seed())),
     ("host", host::run),
     ("structures", structures::run),
+    ("leaving", leaving::run),
     ("growth", growth::run),
     ("making", making::run),
     ("cold", cold::run),

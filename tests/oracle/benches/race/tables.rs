@@ -54,6 +54,24 @@ pub fn all(records: &Records) -> String {
         2,
     );
     add(
+        "Calls that can be left, and return: ns per call",
+        "leavable calls",
+        &["call", "call_leavable", "sigsetjmp", "catch_unwind", "over call"],
+        2,
+    );
+    add(
+        "The same: instructions per call",
+        "leavable calls' instructions",
+        &["call", "call_leavable", "sigsetjmp", "catch_unwind"],
+        0,
+    );
+    add(
+        "Calls that are left: ns per call",
+        "calls that are left",
+        &["leave", "siglongjmp", "resume_unwind", "resume_unwind / leave"],
+        0,
+    );
+    add(
         "64 signatures at one call site, random order: ns per call",
         "mixed",
         &[

@@ -153,6 +153,18 @@ pub fn verdicts(records: &Records) -> String {
         format!("≥ {least:.1} times, geometric mean {:.1}", mean(&libffi)),
     );
 
+    let over = |row| records.get("leavable calls", row, "over call");
+    let most = records.rows("leavable calls").filter_map(over).fold(0.0, f64::max);
+    let allocations = records
+        .rows("leavable calls")
+        .filter_map(|row| records.get("leavable calls' allocations", row, "call_leavable"))
+        .sum::<f64>();
+    verdict(
+        "P13 a call that can be left, over the same call: each ≤ +2.5 ns, no allocation",
+        most <= 2.5 && allocations == 0.0,
+        format!("≤ +{most:.1} ns, {allocations}"),
+    );
+
     let ratios: Vec<f64> = records
         .rows("single")
         .filter_map(|row| records.ratio("single", row, POINTER, RIVAL))

@@ -1,0 +1,146 @@
+"""Calls that can be left: E12 of what makes them, and E13 of where they are left to; see the
+header of that part of asm/x86_64_sysv.S.
+
+What is proved of a call that is left begins at the call of the body, with the frame as it was
+then: all other registers may be anything, and so may what is below the frame. The shadow
+stack, if there is one, is deeper by any number of words. There may be several ways to the
+call; each has a proof of its own.
+"""
+import z3
+
+from contract import H, ZERO, Contract, Cut
+from machine import Machine
+from memory import Memory, Unproved, bits, fresh, low, number, wide
+
+DEEPER = 48     # bits of how much deeper the shadow stack is
+
+
+class Leavable(Contract):
+    """E12: `leavable`, of a body that returns."""
+    function = 'leavable'
+
+    def __init__(self, port):
+        super().__init__(port)
+        self.landing, self.body = self.base('landing'), z3.BitVec('body', 64)
+        self.shadow, self.ssp = z3.Bool('shadow'), z3.BitVec('shadow_stack', 64)
+        self.calls = []
+
+    def begin(self, state):
+        super().begin(state)
+        state[self.port.landing], state['ssp'] = self.landing, self.ssp
+        self.words = {name: low(state[name], size) for name, size in self.port.control.items()}
+        names = (getattr(self.port, name) for name in ('callee', 'caller', 'target', 'slots', 'descriptor'))
+        self.given = {name: state[name] for name in names}
+
+    def memory(self, called):
+        return {**super().memory(called), 'landing': Memory(lambda offset, width: fresh('before', 8 * width))}
+
+    def load_landing(self, state, offset, width):
+        if number(offset) == H['L_BODY'] and width == 8:
+            return self.body
+        raise Unproved(f'a load from the landing place, at {state.pc:#x}')
+
+    def store_landing(self, state, offset, value):
+        state.claim(z3.And(offset == H['L_SP'], value.size() == 64), 'R10: outside L_SP')
+        state.memory['landing'].store(offset, value)
+
+    def place(self, state):
+        return state.memory['landing'].load(state, bits(H['L_SP']), 8)
+
+    def call(self, state, target):
+        """R1 to R4 of the body, and what one who leaves needs."""
+        port, sp = self.port, z3.simplify(state[self.sp] + self.port.pushed)
+        state.claim(not state.called, 'E1: another call')
+        state.claim(target == self.body, 'R10: the body')
+        state.claim(sp & 15 == 0, 'E1: alignment of the stack')
+        state.claim(state[port.frame] == self.entry + port.saved_frame, 'E6: frame record')
+        for name, term in self.given.items():
+            state.claim(state[name] == term, f'R1 to R3: {name}')
+        if 'd' in self.kept:
+            state.claim(state['d'] == self.kept['d'], 'E1: direction flag')
+        state.claim(state['ssp'] == self.ssp, 'the shadow stack')
+        state.claim(self.place(state) == sp, 'E12: the stack pointer')
+        self.after_call(state, sp)
+        state['ssp'] = self.ssp
+        for name, term in self.words.items():
+            state[name] = term
+        state.memory['stack'].forget(self.offset(sp), lambda offset, width: fresh('forgotten', 8 * width))
+        self.calls.append(state.copy())
+
+    def exit(self, state, following):
+        state.claim(state.called, 'E1: the body is called')
+        self.returned_to(state, following)
+        self.left(state, self.port.pushed)
+        for name in self.port.leaves:
+            state.claim(state[name] == self.calls[-1][name], f'E12: {name}, as the body left it')
+        state.claim(self.place(state) == 0, 'E12: L_SP is null')
+
+    def returned_to(self, state, following):
+        """The caller of `leavable`, with its control words."""
+        state.claim(following == self.returns, 'returns to the caller')
+        state.claim(z3.Or(z3.Not(self.shadow), state['ssp'] == self.ssp), 'E13: the shadow stack')
+        for name, term in self.words.items():
+            state.claim(low(state[name], term.size()) == term, f'E4: {name}')
+
+
+class Left(Leavable):
+    """E13: from `leave` or `landed` on, with the stack pointer of the landing place in this register."""
+
+    def __init__(self, port, function, register, way):
+        super().__init__(port)
+        self.function, self.register, self.way = function, register, way
+        self.deeper = z3.ZeroExt(64 - DEEPER, z3.BitVec('deeper', DEEPER))
+        self.cuts = [ShadowWords(self)]
+
+    def begin(self, state):
+        call = Leavable(self.port)
+        Machine(state.machine.code, call).run(call.function)
+        state.claim(len(call.calls) == self.port.ways, 'as many ways to the call')
+        before = call.calls[self.way]
+        self.kept, self.words, self.frame, self.known = call.kept, call.words, before.memory, before.path
+        self.top = before[self.sp]
+        state.path += self.known
+        state.memory, state.unknown = self.memory(True), 'abandoned'
+        state.called, state.touched = True, ZERO
+        state[self.register], state['ssp'] = self.top, self.ssp - 8 * self.deeper
+
+    def memory(self, called):
+        """Nothing is written any more."""
+        return {name: memory.copy() for name, memory in self.frame.items()}
+
+    def store_landing(self, state, offset, value):
+        raise Unproved(f'E13: the landing place is written, at {state.pc:#x}')
+
+    def call(self, state, target):
+        raise Unproved(f'a call, at {state.pc:#x}')
+
+    def always(self):
+        """What is restored before the loop."""
+        port = self.port
+        return {port.frame: self.entry + port.saved_frame, self.sp: self.top, **self.restored()}, []
+
+    def restored(self):
+        words = {name: wide(term, 8 * self.port.arch.registers[name][1]) for name, term in self.words.items()}
+        return {**words, **self.port.clear}
+
+    def exit(self, state, following):
+        self.returned_to(state, following)
+        self.kept = {name: term for name, term in self.kept.items() if name not in self.port.clear}
+        self.left(state, self.port.pushed)
+        for name, term in self.restored().items():
+            state.claim(state[name] == term, f'E13: {name}')
+        state.claim(self.place(state) == self.top, 'E13: L_SP as it was')
+
+
+class ShadowWords(Cut):
+    """Words of the shadow stack: as many as are left to pop."""
+    name, called, size = 'shadow words', True, DEEPER
+
+    def left(self, state):
+        return z3.LShR(self.contract.ssp - state['ssp'], 3)
+
+    def facts(self, count):
+        return [*self.contract.known, self.contract.shadow] + [count != 0] * self.port.pops_first
+
+    def registers(self, count):
+        return {**self.port.pops(self.contract, count), 'ssp': self.contract.ssp - 8 * count}
