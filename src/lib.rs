@@ -39,9 +39,9 @@ pub use error::{Error, ValueIndex};
 pub use layout::{Layout, Location, Piece, Placement};
 pub use native::{
     ArrayCall, CTrampoline, Callback, Destination, HostFunc, Landing, LocalCallback, Outcome, Pool,
-    ScalarResults, ScalarSignature, Slot, Trampoline, TypedResults, TypedScalar, TypedSignature,
-    TypedValue, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline, VMTrampolineUnwind,
-    pointer, pointer_unwind,
+    Prototype, ScalarResults, ScalarSignature, Slot, Trampoline, TypedResults, TypedScalar,
+    TypedSignature, TypedValue, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline,
+    VMTrampolineUnwind, pointer, pointer_unwind,
 };
 pub use signature::Signature;
 pub use types::{Type, Types, TypesIter};

@@ -9,7 +9,8 @@
 //! The assembly moves whole words. Rust does the rest by a [`Plan`]. The types of
 //! WebAssembly need none.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
+use core::mem;
 
 use crate::{
     Abi, Error, Signature,
@@ -37,6 +38,9 @@ const SCRATCH_SIZE: usize = constant("SCRATCH_SIZE");
 const IMAGE_SIZE: usize = constant("IMAGE_SIZE");
 /// Size of a slot.
 const SLOT: usize = 16;
+/// The entry of a register or stack word that carries nothing, until it is known where the
+/// scratch bytes are; no offset is odd, but for `NARROW`.
+const NOTHING: u16 = u16::MAX;
 
 /// What the assembly reads of a context, apart from addresses. Offsets count from slot 0,
 /// where the frame begins.
@@ -82,23 +86,72 @@ pub(crate) enum Entry {
 }
 
 /// What Rust does between the assembly and the function that is called.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// Before the call: arguments to their slots.
-    pub(crate) before: Vec<Step>,
-    /// After it: the result to where the assembly loads its registers from, or to memory.
-    pub(crate) after: Vec<Step>,
+    /// Where the assembly has left something above the first scalars of four bytes.
+    narrow: [[u16; 4]; 2],
+    /// How many of these there are.
+    narrows: usize,
+    /// First those before the call: arguments to their slots. Then those after it: the result
+    /// to where the assembly loads its registers from, or to memory.
+    steps: Vec<Step>,
+    /// How many come before the call.
+    before: usize,
 }
 
 impl Plan {
+    pub(crate) const EMPTY: Plan =
+        Plan { narrow: [[0; 4]; 2], narrows: 0, steps: Vec::new(), before: 0 };
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.before.is_empty() && self.after.is_empty()
+        self.narrows == 0 && self.steps.is_empty()
+    }
+
+    /// Offsets from slot 0 at which four bytes are to be cleared before the call, by four: the
+    /// last comes more than once.
+    #[inline(always)]
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
+    pub(crate) fn narrow(&self) -> &[[u16; 4]] {
+        &self.narrow[..self.narrows.div_ceil(4)]
+    }
+
+    /// The steps before the call.
+    #[inline(always)]
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
+    pub(crate) fn before(&self) -> &[Step] {
+        &self.steps[..self.before]
+    }
+
+    /// The steps after it.
+    #[inline(always)]
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
+    pub(crate) fn after(&self) -> &[Step] {
+        &self.steps[self.before..]
+    }
+
+    /// Notes that a scalar of four bytes is in the slot at this offset.
+    fn push_narrow(&mut self, to: usize) {
+        match self.narrow.get_mut(self.narrows / 4) {
+            Some(group) => {
+                group[self.narrows % 4..].fill(to as u16 + 4);
+                self.narrows += 1;
+            }
+            None => self.push_before(Step { op: Op::ZeroExtend, from: 0, to: to as u16, size: 4 }),
+        }
+    }
+
+    /// One more step before the call; there is none after it yet.
+    fn push_before(&mut self, step: Step) {
+        self.steps.push(step);
+        self.before = self.steps.len();
     }
 
     /// Whether every byte that a step reads or writes by an offset is below `frame`. Of a step
     /// that goes by an address, this is the address.
     fn is_inside(&self, frame: usize) -> bool {
-        self.before.iter().chain(&self.after).all(|&Step { op, from, to, size }| {
+        let narrow = self.narrow.as_flattened().iter().take(self.narrows);
+        let mut narrow = narrow.map(|above| usize::from(*above));
+        let steps = self.steps.iter().all(|&Step { op, from, to, size }| {
             let [from, to, size] = [from, to, size].map(usize::from);
             match op {
                 Op::Copy => from + size <= frame && to + size <= frame,
@@ -109,7 +162,8 @@ impl Plan {
                     to % 8 == 0 && size < 8 && to + 8 <= frame
                 }
             }
-        })
+        });
+        narrow.all(|above| above % 4 == 0 && above + 4 <= frame) && steps
     }
 }
 
@@ -143,99 +197,138 @@ pub(crate) enum Op {
     Box,
 }
 
-/// Everything that a signature asks for.
-pub(crate) struct Encoded {
-    pub(crate) scatter: Scatter,
-    /// Stack words, then spills.
-    pub(crate) lists: Vec<u16>,
-    pub(crate) entry: Entry,
-    pub(crate) plan: Plan,
-}
-
 /// How many bytes of slots a value of this size takes.
 pub(crate) fn in_slots(size: usize) -> usize {
     size.next_multiple_of(SLOT)
 }
 
-/// Collects what goes where.
-struct Writer<'a> {
-    abi: &'a Abi,
-    assigner: Assigner<'a>,
-    /// Each register or run of stack words that carries something, the offset in the
-    /// frame that it goes to, and how many bytes count.
-    moves: Vec<(Place, usize, usize)>,
-    plan: Plan,
-    more: u16,
-    /// Where the slots and the places behind them end.
-    end: usize,
+/// Everything that a signature asks for: where it is to be written. It is empty.
+pub(crate) struct Encoding<'e> {
+    pub(crate) scatter: &'e mut Scatter,
+    /// Stack words, then spills.
+    pub(crate) lists: &'e mut Vec<u16>,
+    pub(crate) plan: &'e mut Plan,
 }
 
 impl Scatter {
-    /// The scatter of a signature. [`Shape::Variable`] asks for the entry that can do
+    pub(crate) const EMPTY: Scatter = Scatter {
+        integer: [NOTHING; 8],
+        slots: 0,
+        frame: 0,
+        stack_words: 0,
+        spills: 0,
+        more: 0,
+        float: [NOTHING; 8],
+        floats: 0,
+    };
+
+    /// Writes the scatter of a signature. [`Shape::Variable`] asks for the entry that can do
     /// everything, any other shape for the faster one if it will do.
     pub(crate) fn encode(
+        Encoding { scatter, lists, plan }: Encoding<'_>,
         abi: &Abi,
         signature: SignatureRef<'_>,
         shape: Shape,
-    ) -> Result<Encoded, Misfit> {
+    ) -> Result<Entry, Misfit> {
         check(signature, abi)?;
         if signature.counts.named.is_some() {
             return Err(Misfit::VariadicCallback);
         }
-        let bytes = [signature.params, signature.results].map(|types| values(abi, types).end());
-        let slots = bytes[0].max(bytes[1]);
-        let mut writer = Writer {
-            abi,
-            assigner: Assigner::new(abi),
-            moves: Vec::new(),
-            plan: Plan::default(),
-            more: 0,
-            end: slots,
-        };
-        let first = values(abi, signature.results).next().map(|(operand, _)| operand);
-        let returned = first.map(|first| returned(signature.results, first, abi)).transpose();
-        let returned = returned.map_err(|unfit| Misfit::Unfit(unfit, ValueIndex::Result(0)))?;
-        let memory = matches!(returned, Some(Returned::Memory));
-        let mut pointer = None;
-        if memory && !matches!(abi.results.pointer, ReturnPointer::Register(_)) {
-            pointer = Some(writer.assigner.return_pointer());
-        }
-        for (i, (operand, to)) in values(abi, signature.params).enumerate() {
-            let pieces = writer.assigner.operand(signature.params, operand, true);
-            let pieces = pieces.map_err(|unfit| Misfit::Unfit(unfit, ValueIndex::Param(i)))?;
-            writer.argument(operand, to, pieces);
-        }
-        let spills = signature.counts.results.saturating_sub(1);
-        if spills > 0 {
-            pointer = Some(writer.assigner.return_pointer());
-            writer.more |= MORE_RESULTS;
-        }
-        if let (Some(first), Some(Returned::Pieces(pieces))) = (first, &returned) {
-            writer.result(first, pieces.as_slice());
+        let (assigner, vectors) = (Assigner::new(abi), Vec::new());
+        let mut writer =
+            Writer { abi, assigner, scatter, lists, plan, vectors, end: 0, shared: None };
+        writer.write(signature, shape)
+    }
+}
+
+/// Writes what goes where.
+struct Writer<'a, 'e> {
+    abi: &'a Abi,
+    assigner: Assigner<'a>,
+    scatter: &'e mut Scatter,
+    lists: &'e mut Vec<u16>,
+    plan: &'e mut Plan,
+    /// Entries of the vector registers, where those are not the float registers.
+    vectors: Vec<u16>,
+    /// Where the slots and the places behind them end.
+    end: usize,
+    /// Where a stack word is that several values share, and its place.
+    shared: Option<(u32, usize)>,
+}
+
+impl Writer<'_, '_> {
+    fn write(&mut self, signature: SignatureRef<'_>, shape: Shape) -> Result<Entry, Misfit> {
+        let SignatureRef { params, results, counts } = signature;
+        let spills = counts.results.saturating_sub(1);
+        let (mut word, mut pieces, mut memory, mut results_end) = (None, None, None, 0);
+        if !results.is_empty() {
+            let first = Operand::new(results, 0, self.abi);
+            results_end = in_slots(first.measure.size as usize);
+            match first.scalar {
+                Some(scalar) if scalar.is_word() => word = Some(scalar),
+                _ => match returned(results, first, self.abi) {
+                    Ok(Returned::Pieces(list)) => pieces = Some(list),
+                    Ok(Returned::Memory) => memory = Some(first.measure.size),
+                    Err(unfit) => return Err(Misfit::Unfit(unfit, ValueIndex::Result(0))),
+                },
+            }
+            if spills > 0 {
+                results_end = values(self.abi, results).end();
+            }
         }
 
-        let small = shape != Shape::Variable && writer.end <= SLOT * SMALL_SLOTS;
-        let scratch = if small { SLOT * SMALL_SLOTS } else { in_slots(writer.end) };
+        let in_register = matches!(self.abi.results.pointer, ReturnPointer::Register(_));
+        let first_pointer = memory.is_some() && !in_register;
+        let (mut pointer, params_end) = self.arguments(params, first_pointer, results_end)?;
+        let slots = params_end.max(results_end);
+        if self.end > results_end && slots > results_end {
+            // Only now is it known where the places lie, behind the slots.
+            (*self.scatter, *self.plan) = (Scatter::EMPTY, Plan::EMPTY);
+            self.lists.clear();
+            (self.assigner, self.shared) = (Assigner::new(self.abi), None);
+            (pointer, _) = self.arguments(params, first_pointer, slots)?;
+        }
+        self.end = self.end.max(slots);
+        if spills > 0 {
+            pointer = Some(self.assigner.return_pointer());
+            self.scatter.more |= MORE_RESULTS;
+        }
+        if let Some(scalar) = word {
+            self.word_result(scalar);
+        } else if let Some(pieces) = &pieces {
+            self.result(pieces.as_slice());
+        }
+
+        let small = shape != Shape::Variable && self.end <= SLOT * SMALL_SLOTS;
+        let scratch = if small { SLOT * SMALL_SLOTS } else { in_slots(self.end) };
         let frame = scratch + SCRATCH_SIZE;
         if frame > MAX_BYTES {
             return Err(Misfit::Area);
         }
         // The return pointer's place is behind the scratch bytes.
         if let Some(place) = pointer {
-            writer.moves.push((place, frame, 8));
+            self.put(place, frame, 8);
         }
-        if let (Some(first), true) = (first, memory) {
-            writer.after(Op::Store, 0, frame, first.measure.size as usize);
+        if let Some(size) = memory {
+            self.after(Op::Store, 0, frame, size as usize);
         }
 
-        debug_assert!(writer.plan.is_inside(frame), "{:?}", writer.plan);
+        debug_assert!(self.plan.is_inside(frame), "{:?}", self.plan);
 
-        let (mut scatter, mut words) = writer.places(scratch as u16);
-        scatter.slots = (slots / SLOT) as u16;
-        scatter.frame = frame as u16;
-        scatter.spills = spills as u16;
-        let mut packer = Packer::new(abi);
-        words.extend(values(abi, signature.results).skip(1).map(|(operand, _)| {
+        self.fill(scratch as u16);
+        self.scatter.slots = (slots / SLOT) as u16;
+        self.scatter.frame = frame as u16;
+        if spills > 0 {
+            self.spills(results, spills);
+        }
+        Ok(if small { Entry::Small } else { Entry::Any })
+    }
+
+    /// The results in the return area.
+    fn spills(&mut self, results: &[u16], count: usize) {
+        self.scatter.spills = count as u16;
+        let mut packer = Packer::new(self.abi);
+        self.lists.extend(values(self.abi, results).skip(1).map(|(operand, _)| {
             let size = operand.measure.size;
             let width = match size {
                 4 => SPILL_4,
@@ -244,12 +337,59 @@ impl Scatter {
             };
             packer.place(size) as u16 | width
         }));
-        let entry = if small { Entry::Small } else { Entry::Any };
-        Ok(Encoded { scatter, lists: words, entry, plan: writer.plan })
     }
-}
 
-impl Writer<'_> {
+    /// All arguments, with places from `end` on. Returns where the return pointer is, if it
+    /// comes first, and where the slots of the arguments end.
+    #[inline]
+    fn arguments(
+        &mut self,
+        params: &[u16],
+        pointer: bool,
+        end: usize,
+    ) -> Result<(Option<Place>, usize), Misfit> {
+        self.end = end;
+        let pointer = pointer.then(|| self.assigner.return_pointer());
+        let (mut at, mut to, mut i) = (0, 0, 0);
+        while at < params.len() {
+            let operand = Operand::new(params, at, self.abi);
+            match operand.scalar {
+                // Most are words, which need no list of pieces.
+                Some(scalar) if scalar.is_word() => {
+                    let place = self.assigner.named_word(scalar.kind, scalar.size);
+                    self.word(scalar.size, to, place);
+                    to += SLOT;
+                }
+                _ => {
+                    let pieces = self.assigner.operand(params, operand, true);
+                    let pieces = pieces.map_err(|it| Misfit::Unfit(it, ValueIndex::Param(i)))?;
+                    self.argument(operand, to, pieces);
+                    to += in_slots(operand.measure.size as usize);
+                }
+            }
+            at = operand.measure.end;
+            i += 1;
+        }
+        Ok((pointer, to))
+    }
+
+    /// An argument of up to eight bytes, a scalar, whose value is at `to`.
+    #[inline(always)]
+    fn word(&mut self, size: u32, to: usize, location: Place) {
+        if size >= 4 {
+            self.put(location, to, size as usize);
+            if size == 4 {
+                self.plan.push_narrow(to);
+            }
+            return;
+        }
+        match self.shared(Piece { offset: 0, size, location }) {
+            Some(from) => self.before(Op::Copy, from, to, size as usize),
+            None => self.put(location, to, size as usize),
+        }
+        self.before(Op::ZeroExtend, 0, to, size as usize);
+    }
+
     /// Takes a place for so many bytes behind the slots.
     fn room(&mut self, size: usize) -> usize {
         let at = self.end.next_multiple_of(size);
@@ -259,21 +399,21 @@ impl Writer<'_> {
 
     fn before(&mut self, op: Op, from: usize, to: usize, size: usize) {
         let [from, to, size] = [from, to, size].map(|n| n as u16);
-        self.plan.before.push(Step { op, from, to, size });
+        self.plan.push_before(Step { op, from, to, size });
     }
 
     fn after(&mut self, op: Op, from: usize, to: usize, size: usize) {
         let [from, to, size] = [from, to, size].map(|n| n as u16);
-        self.plan.after.push(Step { op, from, to, size });
+        self.plan.steps.push(Step { op, from, to, size });
     }
 
-    /// An argument whose value is at `to`.
+    /// Any other argument, whose value is at `to`.
     fn argument(&mut self, operand: Operand, to: usize, pieces: Pieces) {
         let size = operand.measure.size as usize;
         let pieces = match pieces.as_slice() {
             [Piece { location, .. }] if pieces.by_reference => {
                 let address = self.room(8);
-                self.moves.push((*location, address, 8));
+                self.put(*location, address, 8);
                 if size > 0 {
                     self.before(Op::Load, address, to, size);
                 }
@@ -299,23 +439,19 @@ impl Writer<'_> {
             let shared = self.shared(*piece);
             let whole = offset % 8 == 0 && offset + width <= end;
             if whole && shared.is_none() && !padded {
-                self.moves.push((piece.location, to + offset, size));
+                self.put(piece.location, to + offset, size);
                 continue;
             }
             let from = shared.unwrap_or_else(|| {
                 let from = self.room(width.min(16));
-                self.moves.push((piece.location, from, size));
+                self.put(piece.location, from, size);
                 from
             });
             self.before(Op::Copy, from, to + offset, size);
         }
-        match operand.scalar {
-            Some(_) if size < 4 => self.before(Op::ZeroExtend, 0, to, size),
-            // The assembly has stored it as a scalar.
-            None if self.abi.stack.big_endian && !pieces.is_empty() => {
-                self.before(Op::Reverse, 0, to, size);
-            }
-            _ => {}
+        // The assembly has stored it as a scalar.
+        if operand.scalar.is_none() && self.abi.stack.big_endian && !pieces.is_empty() {
+            self.before(Op::Reverse, 0, to, size);
         }
     }
 
@@ -327,42 +463,69 @@ impl Writer<'_> {
             return None;
         }
         let (word, within) = (offset & !3, (offset & 3) as usize);
-        let same = |place: &Place| matches!(place, Place::Stack(other) if *other == word);
-        let known = self.moves.iter().rev().find(|(place, ..)| same(place));
-        let at = known.map(|(_, at, _)| *at).unwrap_or_else(|| {
-            let at = self.room(8);
-            self.moves.push((Place::Stack(word), at, 4));
-            at
-        });
+        let at = match self.shared {
+            Some((known, at)) if known == word => at,
+            _ => {
+                let at = self.room(8);
+                self.shared = Some((word, at));
+                self.put(Place::Stack(word), at, 4);
+                at
+            }
+        };
         Some(at + within)
     }
 
-    /// The result of C, or the first one in the VM convention, by its pieces.
-    fn result(&mut self, operand: Operand, pieces: &[Piece<Place>]) {
-        let fits_all = matches!(self.abi.extension, Extension::Full | Extension::FullSigned);
-        match pieces {
-            [Piece { location: Place::X87(_), .. }] => self.more |= MORE_X87,
-            [Piece { location: Place::X87(_), .. }, ..] => self.more |= MORE_X87_PAIR,
-            [Piece { location: Place::Float(_), size: 16, .. }] => self.more |= MORE_RESULTS,
-            [Piece { location: Place::Vector(_), .. }] => self.more |= MORE_RESULTS | MORE_VECTORS,
-            [Piece { offset: 0, size, .. }] => match operand.scalar {
-                Some(Scalar { kind, .. }) if *size < 4 || kind == Kind::Unsigned && *size == 4 => {
-                    self.extended(kind, *size);
+    /// Writes that what is in this place goes to that offset in the frame.
+    #[inline(always)]
+    fn put(&mut self, place: Place, to: usize, size: usize) {
+        let stack = &self.abi.stack;
+        match place {
+            Place::Integer(register) => self.scatter.integer[register] = to as u16,
+            Place::Float(register) => {
+                // There a narrow float is at the other end of its register.
+                let narrow = stack.big_endian && size == 4;
+                self.scatter.float[register] = to as u16 | if narrow { NARROW } else { 0 };
+                self.scatter.floats = self.scatter.floats.max(register as u16 + 1);
+            }
+            Place::Vector(register) => {
+                self.scatter.more |= MORE_VECTORS;
+                self.vectors.resize(VECTOR_WORDS, NOTHING);
+                put_words(self.abi, &mut self.vectors[2 * register..], to, size);
+            }
+            Place::X87(_) => unreachable!("no argument is in an x87 register"),
+            Place::Stack(offset) => {
+                let first = ((offset - stack.start) / stack.slot) as usize;
+                let end = first + size.div_ceil(stack.slot as usize);
+                if end > self.lists.len() {
+                    self.lists.resize(end.next_multiple_of(GROUP), NOTHING);
                 }
-                _ if fits_all && *size == 4 => self.more |= MORE_NARROW,
-                _ => {}
-            },
-            pieces => self.image(pieces, fits_all),
+                put_words(self.abi, &mut self.lists[first..], to, size);
+            }
         }
     }
 
-    /// A result that is an integer of up to four bytes and not an `i32`.
-    fn extended(&mut self, kind: Kind, size: u32) {
+    /// The result of C, or the first one in the VM convention: a scalar of up to eight bytes.
+    fn word_result(&mut self, Scalar { kind, size, .. }: Scalar) {
         match (self.abi.extension, kind, size) {
-            (Extension::FullSigned, _, 4) => self.more |= MORE_NARROW,
-            (Extension::None, ..) | (Extension::Word, _, 4) => {}
+            (_, _, 8..) | (Extension::None, ..) | (Extension::Word, _, 4) => {}
+            (Extension::Full, Kind::Unsigned, 4) => self.after(Op::ZeroExtend, 0, 0, 4),
+            (_, _, 4) => self.scatter.more |= MORE_NARROW,
             (_, Kind::Signed, _) => self.after(Op::SignExtend, 0, 0, size as usize),
             _ => self.after(Op::ZeroExtend, 0, 0, size as usize),
+        }
+    }
+
+    /// Any other such result, by its pieces.
+    fn result(&mut self, pieces: &[Piece<Place>]) {
+        let fits_all = matches!(self.abi.extension, Extension::Full | Extension::FullSigned);
+        self.scatter.more |= match pieces {
+            [Piece { location: Place::X87(_), .. }] => MORE_X87,
+            [Piece { location: Place::X87(_), .. }, ..] => MORE_X87_PAIR,
+            [Piece { location: Place::Float(_), size: 16, .. }] => MORE_RESULTS,
+            [Piece { location: Place::Vector(_), .. }] => MORE_RESULTS | MORE_VECTORS,
+            [Piece { offset: 0, size: 4, .. }] if fits_all => MORE_NARROW,
+            [Piece { offset: 0, .. }] => 0,
+            pieces => return self.image(pieces, fits_all),
         }
     }
 
@@ -380,7 +543,7 @@ impl Writer<'_> {
             _ => unreachable!("no result in several registers is elsewhere"),
         };
         if let Some(last) = pieces.last() {
-            self.more |= if both { MORE_BOTH } else { MORE_PAIR };
+            self.scatter.more |= if both { MORE_BOTH } else { MORE_PAIR };
             self.end = self.end.max(IMAGE_SIZE);
             let narrow = |piece: &Piece<Place>| boxed && float(piece) && piece.size == 4;
             if pieces.iter().all(|piece| to(piece) == piece.offset as usize && !narrow(piece)) {
@@ -400,55 +563,32 @@ impl Writer<'_> {
         }
     }
 
-    /// The scatter and its list of stack words, where what carries nothing goes to
-    /// `scratch`.
-    fn places(&self, scratch: u16) -> (Scatter, Vec<u16>) {
-        let stack = &self.abi.stack;
-        let mut scatter = Scatter {
-            integer: [scratch; 8],
-            slots: 0,
-            frame: 0,
-            stack_words: 0,
-            spills: 0,
-            more: self.more,
-            float: [scratch; 8],
-            floats: 0,
-        };
-        let vectors = self.moves.iter().any(|(place, ..)| matches!(place, Place::Vector(_)));
-        if vectors {
-            scatter.more |= MORE_VECTORS;
+    /// Has what carries nothing go to `scratch`.
+    fn fill(&mut self, scratch: u16) {
+        if self.scatter.more & MORE_VECTORS != 0 {
+            self.vectors.resize(VECTOR_WORDS, NOTHING);
+            self.vectors.append(self.lists);
+            *self.lists = mem::take(&mut self.vectors);
         }
-        let vector_words = if scatter.more & MORE_VECTORS != 0 { VECTOR_WORDS } else { 0 };
-        let mut words = vec![scratch; vector_words];
-        let mut put_words = |first: usize, to: usize, size: usize| {
-            let word = stack.slot as usize;
-            let count = size.div_ceil(word);
-            words.resize(words.len().max(first + count), scratch);
-            for i in 0..count {
-                let part = if stack.big_endian { count - 1 - i } else { i };
-                words[first + i] = (to + part * word) as u16;
-            }
+        let fill = |entries: &mut [u16]| {
+            entries
+                .iter_mut()
+                .for_each(|entry| *entry = if *entry == NOTHING { scratch } else { *entry });
         };
-        for &(place, to, size) in &self.moves {
-            match place {
-                Place::Integer(register) => scatter.integer[register] = to as u16,
-                Place::Float(register) => {
-                    // There a narrow float is at the other end of its register.
-                    let narrow = stack.big_endian && size == 4;
-                    scatter.float[register] = to as u16 | if narrow { NARROW } else { 0 };
-                    scatter.floats = scatter.floats.max(register as u16 + 1);
-                }
-                Place::Vector(register) => put_words(2 * register, to, size),
-                Place::X87(_) => unreachable!("no argument is in an x87 register"),
-                Place::Stack(offset) => {
-                    let word = (offset - stack.start) / stack.slot;
-                    put_words(vector_words + word as usize, to, size);
-                }
-            }
-        }
-        words.resize(words.len().next_multiple_of(GROUP), scratch);
-        scatter.stack_words = words.len() as u16;
-        (scatter, words)
+        fill(&mut self.scatter.integer);
+        fill(&mut self.scatter.float);
+        fill(self.lists);
+        self.scatter.stack_words = self.lists.len() as u16;
+    }
+}
+
+/// Writes the stack words of a value that goes to this offset.
+fn put_words(abi: &Abi, words: &mut [u16], to: usize, size: usize) {
+    let word = abi.stack.slot as usize;
+    let count = size.div_ceil(word);
+    for (i, entry) in words[..count].iter_mut().enumerate() {
+        let part = if abi.stack.big_endian { count - 1 - i } else { i };
+        *entry = (to + part * word) as u16;
     }
 }
 
@@ -503,16 +643,10 @@ pub fn scatter(
     shape: Shape,
 ) -> Result<(Vec<u16>, Vec<u16>), Error> {
     let lent = signature.lend();
-    let encoded = Scatter::encode(abi, lent, shape);
-    let Encoded { scatter, lists, .. } = encoded.map_err(|misfit| misfit.error(abi, lent))?;
-    let Scatter { integer, slots, frame, stack_words, spills, more, float, floats } = scatter;
+    let (mut made, mut lists, mut plan) = (Scatter::EMPTY, Vec::new(), Plan::EMPTY);
+    let encoding = Encoding { scatter: &mut made, lists: &mut lists, plan: &mut plan };
+    Scatter::encode(encoding, abi, lent, shape).map_err(|misfit| misfit.error(abi, lent))?;
+    let Scatter { integer, slots, frame, stack_words, spills, more, float, floats } = made;
     let middle = [slots, frame, stack_words, spills, more];
     Ok(([&integer[..], &middle, &float, &[floats]].concat(), lists))
-}
-
-/// The offsets behind the scalars of four bytes in the slots.
-pub(crate) fn behind_narrow(abi: &Abi, signature: SignatureRef<'_>) -> Vec<u16> {
-    let narrow = |operand: &Operand| operand.scalar.is_some() && operand.measure.size == 4;
-    let params = values(abi, signature.params).filter(|(operand, _)| narrow(operand));
-    params.map(|(_, to)| to as u16 + 4).collect()
 }

@@ -22,8 +22,8 @@ use std::{
 
 use common::{aborts::aborts, c::Compiled, native};
 use vmtrampoline::{
-    Abi, Callback, Error, HostFunc, LocalCallback, Signature, VMContext, VMOpaqueContext, ValRaw,
-    ValueIndex,
+    Abi, Callback, Error, HostFunc, LocalCallback, Prototype, Signature, VMContext,
+    VMOpaqueContext, ValRaw, ValueIndex,
 };
 
 fn parse(text: &str) -> Signature {
@@ -294,6 +294,61 @@ fn raw_callbacks_have_data() {
     let code = pointer!(callback, unsafe extern "C" fn(i64) -> i64);
     // SAFETY: the callback's signature.
     assert_eq!(unsafe { code(2) }, 42);
+}
+
+/// Callbacks of all kinds that share what their signature says.
+#[test]
+fn a_prototype_makes_callbacks() {
+    type Function = unsafe extern "C-unwind" fn(i32, f32) -> i64;
+    native! {
+        unsafe fn read_all(
+            callee: *mut VMOpaqueContext,
+            _: *mut VMContext,
+            slots: *mut ValRaw,
+            _: usize,
+        ) {
+            // SAFETY: the slots of the parameters, of eight bytes each, and the data below.
+            unsafe {
+                let [a, b] = [0, 1].map(|i| (*slots.add(i)).get_u64());
+                *slots = ValRaw::i64((a + b) as i64 + *HostFunc::data(callee).cast::<i64>());
+            }
+        }
+    }
+    let _some = some();
+    let prototype = Prototype::new(&parse("(i32, f32) -> i64")).unwrap();
+    assert!(format!("{prototype:?}").starts_with("Prototype"));
+    let (base, own) = (AtomicUsize::new(1), Rc::new(Cell::new(5)));
+    let read = |slots: &mut [ValRaw], more: i64| {
+        slots[0] = ValRaw::i64((slots[0].get_u64() + slots[1].get_u64()) as i64 + more);
+    };
+    let closure = |slots: &mut [ValRaw]| read(slots, base.load(Relaxed) as i64);
+    let mut more = 3i64;
+    let data = (&raw mut more).cast();
+    let (one, two) = (prototype.callback(closure).unwrap(), prototype.callback_unwind(closure));
+    // SAFETY: the data that `read_all` wants, which outlives the callback.
+    let three = unsafe { prototype.callback_from_raw(read_all, data) }.unwrap();
+    let four = prototype.local_callback({
+        let own = own.clone();
+        move |slots| read(slots, own.get())
+    });
+    let five = prototype.clone().local_callback_unwind(|slots| {
+        read(slots, 0);
+        resume_unwind(Box::new(slots[0].get_i64()));
+    });
+    drop(prototype);
+    let (two, four, five) = (two.unwrap(), four.unwrap(), five.unwrap());
+    let sum = i64::from(u32::MAX) + i64::from(1.5f32.to_bits());
+    for (code, more) in [(one.code(), 1), (two.code(), 1), (three.code(), 3), (four.code(), 5)] {
+        // SAFETY: the callbacks' signature.
+        let function = unsafe { transmute::<*const c_void, Function>(code) };
+        // SAFETY: as above.
+        assert_eq!(unsafe { function(-1, 1.5) }, sum + more);
+    }
+    let code = pointer!(five, Function);
+    // SAFETY: as above.
+    let caught = catch_unwind(|| unsafe { code(-1, 1.5) });
+    assert_eq!(*caught.unwrap_err().downcast::<i64>().unwrap(), sum);
+    assert_eq!(Prototype::new(&parse("(...)")).unwrap_err(), Error::VariadicCallback);
 }
 
 /// Where they are a fixed number. (`many.rs` is for where they are not.)

@@ -217,6 +217,27 @@ fn where_nothing_can_be_mapped_the_pool_is_the_limit() {
     assert_eq!(status, 0);
 }
 
+/// Of the callbacks that come and go beside those that stay, how many pointers there are.
+#[test]
+#[ignore = "wants to be the first to make callbacks"]
+fn come_and_go() {
+    let pointers = |stay: usize| {
+        let _stay = adders(stay as i32);
+        let codes = (0..5000).map(|number| adder(number).unwrap().code() as usize);
+        codes.collect::<HashSet<_>>().len()
+    };
+    let (half, most) = (Callback::CAPACITY / 2, Callback::CAPACITY - 24);
+    println!("{} of half, {} of few", pointers(half) == half, pointers(most) > 24);
+}
+
+/// Before all thunks are taken there are more of them, but not as long as many are free.
+#[test]
+fn searches_stay_short() {
+    let _alone = alone();
+    let (well, said) = run(&env::current_exe().unwrap(), "come_and_go");
+    assert!(well && said.contains("true of half, true of few"), "{said}");
+}
+
 /// Runs an ignored test of this program, as that file.
 fn run(program: &Path, test: &str) -> (bool, String) {
     let runner = env::var("VMTRAMPOLINE_RUNNER").unwrap_or_default();

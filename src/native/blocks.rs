@@ -17,6 +17,9 @@ use core::{
 
 use super::atomics::{AtomicPtr, AtomicUsize, Ordering};
 
+/// Entries that a search may visit without being long.
+const FEW: usize = 4;
+
 /// Thunks, and their entries by the same index.
 pub(crate) struct Block<'a, T, Code> {
     pub(crate) entries: &'a [AtomicPtr<T>],
@@ -38,10 +41,11 @@ pub(crate) struct Blocks<'a, T, Code> {
     /// Where the search begins: a block, or null for the first, and an index.
     pub(crate) block: AtomicPtr<Block<'a, T, Code>>,
     pub(crate) index: AtomicUsize,
-    /// How many thunks there are, and how many of them are taken; other threads may be
-    /// changing both.
+    /// How many thunks there are; another thread may be adding some.
     pub(crate) thunks: AtomicUsize,
-    pub(crate) taken: AtomicUsize,
+    /// How many more entries the searches have visited than a few each. Threads may forget
+    /// what others have counted.
+    pub(crate) excess: AtomicUsize,
 }
 
 impl<'a, T, Code> Blocks<'a, T, Code> {
@@ -51,33 +55,49 @@ impl<'a, T, Code> Blocks<'a, T, Code> {
         // SAFETY: as `Block::next`.
         let start = unsafe { self.block.load(Ordering::Acquire).as_ref() }.unwrap_or(&self.first);
         let begin = self.index.load(Ordering::Relaxed);
+        // Most searches find one at once.
+        if let Some(entry) = start.entries.get(begin).filter(|entry| put(entry, content)) {
+            return Some(self.found(start, begin, entry, 1));
+        }
         // The rest of a block, all others in turn, and that block again.
         let behind = successors(start.next(), |block| block.next());
         let before = successors(Some(&self.first), |block| block.next());
         let ring = behind.chain(before).map(|block| (block, 0));
+        let mut visited = 1;
         for (block, begin) in [(start, begin)].into_iter().chain(ring) {
             for (index, entry) in block.entries.iter().enumerate().skip(begin) {
+                visited += 1;
                 if put(entry, content) {
-                    self.go_on(block, index + 1);
-                    self.taken.fetch_add(1, Ordering::Relaxed);
-                    return Some((entry, &block.thunks[index]));
+                    return Some(self.found(block, index, entry, visited));
                 }
             }
         }
         None
     }
 
+    /// The entry that a search has found, after it has visited so many.
+    fn found(
+        &self,
+        block: &Block<'a, T, Code>,
+        index: usize,
+        entry: &'a AtomicPtr<T>,
+        visited: usize,
+    ) -> (&'a AtomicPtr<T>, &'a Code) {
+        self.go_on(block, index + 1);
+        let excess = self.excess.load(Ordering::Relaxed) + visited;
+        self.excess.store(excess.saturating_sub(FEW), Ordering::Relaxed);
+        (entry, &block.thunks[index])
+    }
+
     /// Empties an entry that was taken.
     pub(crate) fn give_back(&self, entry: &AtomicPtr<T>) {
         entry.store(null_mut(), Ordering::Release);
-        self.taken.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether the search for an empty entry may take long: more than three of four thunks
-    /// are taken. As long as it is not so, a search visits four entries, on average over a
-    /// round.
+    /// Whether searches take long: they visit more than a few entries, on average over more
+    /// than a round. That is so if more than three of four thunks stay taken.
     pub(crate) fn crowded(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) > self.thunks.load(Ordering::Relaxed) / 4 * 3
+        self.excess.load(Ordering::Relaxed) > self.thunks.load(Ordering::Relaxed)
     }
 
     /// Makes the ring longer.
@@ -89,6 +109,7 @@ impl<'a, T, Code> Blocks<'a, T, Code> {
             last = last.next().expect("another thread has added one");
         }
         self.thunks.fetch_add(block.entries.len(), Ordering::Relaxed);
+        self.excess.store(0, Ordering::Relaxed);
         self.go_on(block, 0);
     }
 

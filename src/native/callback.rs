@@ -4,7 +4,6 @@
 //! the context in an entry of a table and goes on as a host function. A callback takes a
 //! thunk when it is made and gives it back when it is dropped.
 
-use alloc::sync::Arc;
 use core::{
     ffi::c_void,
     fmt,
@@ -14,7 +13,12 @@ use core::{
 
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
-use super::{ArrayCall, VMOpaqueContext, callback_thunks::Thunk, host::Bound, thread};
+use super::{
+    ArrayCall, VMOpaqueContext,
+    callback_thunks::Thunk,
+    host::{Owner, Source},
+    thread,
+};
 use crate::{
     Error, Signature, ValRaw,
     descriptor::{Convention, Shape, constant},
@@ -29,7 +33,8 @@ use crate::{
 /// [`argument`](Self::argument) says at which; a structure lies there as it lies in memory,
 /// however C passes it. A call allocates nothing and takes no lock.
 ///
-/// A closure that may not leave its thread makes a [`LocalCallback`].
+/// A closure that may not leave its thread makes a [`LocalCallback`]. Many callbacks of one
+/// signature are made faster by its [`Prototype`](crate::Prototype).
 ///
 /// ```
 /// use std::ffi::c_void;
@@ -63,7 +68,7 @@ use crate::{
 ///
 /// Each callback needs a piece of static code of its own. [`Callback::CAPACITY`] of them are
 /// in the program. On Linux, Android and Apple's systems, there are as many as memory holds:
-/// when three quarters are in use, the crate maps the pages of this code once more, 64 KiB at
+/// when most are in use, the crate maps the pages of this code once more, 64 KiB at
 /// a time, beside a table of their own. No page is writable and executable, or becomes
 /// executable after it was writable, so systems that forbid that allow this.
 ///
@@ -93,7 +98,7 @@ use crate::{
 pub struct Callback<'f> {
     // Dropped before what its entry points to.
     thunk: Thunk,
-    bound: Arc<Bound<'f>>,
+    bound: Owner<'f>,
 }
 
 assert_impl_all!(Callback<'static>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
@@ -128,7 +133,7 @@ impl<'f> Callback<'f> {
     where
         F: Fn(&mut [ValRaw]) + Send + Sync + 'f,
     {
-        Self::closure(signature, false, function)
+        Self::closure(bare(signature), false, function)
     }
 
     /// A callback that a panic in its closure leaves: it goes on in the caller.
@@ -145,21 +150,24 @@ impl<'f> Callback<'f> {
     where
         F: Fn(&mut [ValRaw]) + Send + Sync + 'f,
     {
-        Self::closure(signature, true, function)
+        Self::closure(bare(signature), true, function)
     }
 
-    fn closure<F>(signature: &Signature, unwind: bool, function: F) -> Result<Callback<'f>, Error>
+    pub(super) fn closure<F>(
+        source: Source<'_>,
+        unwind: bool,
+        function: F,
+    ) -> Result<Callback<'f>, Error>
     where
         F: Fn(&mut [ValRaw]) + Send + Sync + 'f,
     {
         let function = move |_, slots: &mut [ValRaw]| function(slots);
-        Self::bind(Bound::closure(Convention::C, signature, Shape::Bare, unwind, function)?)
+        Self::bind(Owner::closure(source, unwind, function)?)
     }
 
-    /// A callback that calls a function as it is, without a closure between: what
-    /// the slots hold is described at [`ArrayCall`]. Values of C lie there as for
-    /// [`new`](Self::new), an integer of less than four bytes zero-extended to eight. The
-    /// caller context is null.
+    /// A callback that calls a function as it is, without a closure between. The slots are
+    /// those that [`new`](Self::new) gives to a closure, and the caller context is null; all
+    /// else is as at [`ArrayCall`].
     ///
     /// The function finds its data by [`HostFunc::data`](crate::HostFunc::data).
     ///
@@ -177,7 +185,7 @@ impl<'f> Callback<'f> {
         data: *mut c_void,
     ) -> Result<Callback<'f>, Error> {
         // SAFETY: our own conditions.
-        unsafe { Self::with_shape(signature, Shape::Bare, function, data) }
+        unsafe { Self::raw(bare(signature), function, data) }
     }
 
     /// See [`HostFunc::with_shape`](crate::HostFunc::with_shape).
@@ -197,7 +205,19 @@ impl<'f> Callback<'f> {
         data: *mut c_void,
     ) -> Result<Callback<'f>, Error> {
         // SAFETY: our own conditions.
-        Self::bind(unsafe { Bound::new(Convention::C, signature, shape, function, data, None)? })
+        unsafe { Self::raw(Source::Signature(Convention::C, signature, shape), function, data) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`from_raw`](Self::from_raw).
+    pub(super) unsafe fn raw(
+        source: Source<'_>,
+        function: ArrayCall,
+        data: *mut c_void,
+    ) -> Result<Callback<'f>, Error> {
+        // SAFETY: our own conditions.
+        Self::bind(unsafe { Owner::raw(source, function, data)? })
     }
 
     /// Makes the function pointer that of another signature and function, as
@@ -217,16 +237,15 @@ impl<'f> Callback<'f> {
         function: ArrayCall,
         data: *mut c_void,
     ) -> Result<(), Error> {
-        let (convention, shape) = (Convention::C, Shape::Bare);
         // SAFETY: our own conditions.
-        let bound = unsafe { Bound::new(convention, signature, shape, function, data, None)? };
+        let bound = unsafe { Owner::raw(bare(signature), function, data)? };
         self.thunk.set(bound.context());
         self.bound = bound;
         Ok(())
     }
 
     /// Gives a thunk to a context.
-    fn bind(bound: Arc<Bound<'f>>) -> Result<Callback<'f>, Error> {
+    fn bind(bound: Owner<'f>) -> Result<Callback<'f>, Error> {
         let thunk = Thunk::take(bound.context())?;
         Ok(Callback { thunk, bound })
     }
@@ -287,6 +306,11 @@ impl<'f> Callback<'f> {
     }
 }
 
+/// A signature of C, and the faster entry if it will do.
+fn bare(signature: &Signature) -> Source<'_> {
+    Source::Signature(Convention::C, signature, Shape::Bare)
+}
+
 impl fmt::Debug for Callback<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Callback({:p})", self.code())
@@ -344,7 +368,7 @@ impl<'f> LocalCallback<'f> {
     where
         F: Fn(&mut [ValRaw]) + 'f,
     {
-        Self::closure(signature, false, function)
+        Self::closure(bare(signature), false, function)
     }
 
     /// As [`Callback::new_unwind`], for a closure of this thread. A call in another thread
@@ -357,15 +381,15 @@ impl<'f> LocalCallback<'f> {
     where
         F: Fn(&mut [ValRaw]) + 'f,
     {
-        Self::closure(signature, true, function)
+        Self::closure(bare(signature), true, function)
     }
 
-    fn closure<F>(signature: &Signature, unwind: bool, function: F) -> Result<Self, Error>
+    pub(super) fn closure<F>(source: Source<'_>, unwind: bool, function: F) -> Result<Self, Error>
     where
         F: Fn(&mut [ValRaw]) + 'f,
     {
         let local = Local { thread: thread::current(), function };
-        let callback = Callback::closure(signature, unwind, move |slots| local.get()(slots))?;
+        let callback = Callback::closure(source, unwind, move |slots| local.get()(slots))?;
         Ok(LocalCallback { callback, _thread: PhantomData })
     }
 

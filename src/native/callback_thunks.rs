@@ -53,7 +53,7 @@ mod ported {
         block: AtomicPtr::new(null_mut()),
         index: AtomicUsize::new(0),
         thunks: AtomicUsize::new(COUNT),
-        taken: AtomicUsize::new(0),
+        excess: AtomicUsize::new(0),
     };
 
     /// Whether a block is to be mapped before all thunks are taken: no other thread is about

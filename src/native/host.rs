@@ -5,12 +5,13 @@
 //! whom to call. So the assembly has one function for all of them, and on some targets a
 //! faster one for few slots.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
     ffi::c_void,
     fmt,
+    ops::Deref,
     panic::{RefUnwindSafe, UnwindSafe},
-    ptr::from_ref,
+    ptr::{NonNull, from_ref, null, null_mut},
     slice,
 };
 
@@ -19,12 +20,12 @@ use static_assertions::assert_impl_all;
 use super::{
     VMContext, VMFunctionBody, VMOpaqueContext,
     entry::in_convention,
-    planned::{Planned, planned},
+    planned::{finish, planned, prepare},
 };
 use crate::{
     Error, Signature, ValRaw,
     descriptor::{Convention, Shape},
-    scatter::{Encoded, Scatter, behind_narrow},
+    scatter::{Encoding, Plan, Scatter},
 };
 
 macro_rules! host_functions {
@@ -72,11 +73,14 @@ in_convention! { host_functions }
 /// "host", as Wasmtime's contexts of host functions begin.
 const MAGIC: u32 = u32::from_le_bytes(*b"host");
 
+/// A function of the assembly, of no type that Rust knows.
+type Code = Option<unsafe extern "C" fn()>;
+
 /// What the callee context of a host function points to.
 #[repr(C)]
 pub(super) struct Context {
     magic: u32,
-    code: *const c_void,
+    code: Code,
     function: ArrayCall,
     data: *mut c_void,
     lists: *const u16,
@@ -93,94 +97,178 @@ crate::descriptor::assert_layout!(Context, 0, {
     scatter @ "H_SCATTER",
 });
 
-/// A context and what it points to. It lies in an `Arc`, which leaves addresses
-/// as they are and, unlike a box, does not claim to be the only one to know them.
+/// A context and what belongs to it: at last the closure that it calls, or the function that
+/// [`planned`] does.
 #[repr(C)] // begins with the context
-pub(super) struct Bound<'f> {
+pub(super) struct Bound<F: ?Sized> {
     context: Context,
-    /// What the context's function is for, if that is [`planned`].
-    planned: Planned,
-    _lists: Vec<u16>,
-    _closure: Option<Arc<dyn Send + Sync + 'f>>,
-}
-
-// SAFETY: the lists are owned and never written to. The data belongs to a closure
-// that is Send and Sync, or to whoever called `from_raw`, who has promised that
-// any thread may use it.
-unsafe impl Send for Bound<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for Bound<'_> {}
-
-/// A closure, and where in its slots the assembly has left something above a scalar.
-struct Closure<F> {
-    behind_narrow: Vec<u16>,
+    plan: Plan,
+    lists: Vec<u16>,
     function: F,
 }
 
-impl<'f> Bound<'f> {
-    /// A context for a function with its data, and a closure to keep.
+/// One for a function or closure of whatever type.
+pub(super) type Any<'f> = Bound<dyn Send + Sync + 'f>;
+
+/// The only owner of one, whose address stays. It is no box, which would claim to be the only
+/// one to know that.
+pub(super) struct Owner<'f>(NonNull<Any<'f>>);
+
+// SAFETY: it owns what it points to, never written to: lists and plan, a closure that is
+// Send and Sync, or data that any thread may use, as the caller of `from_raw` has promised.
+unsafe impl Send for Owner<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Owner<'_> {}
+
+impl<'f> Deref for Owner<'f> {
+    type Target = Any<'f>;
+
+    fn deref(&self) -> &Any<'f> {
+        // SAFETY: it is alive as long as its owner, and never written to.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Owner<'_> {
+    fn drop(&mut self) {
+        // SAFETY: it was made of a box, which is taken back once.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// What a context is for.
+pub(super) enum Source<'s> {
+    /// A signature, and the entry that may be taken.
+    Signature(Convention, &'s Signature, Shape),
+    /// The same, worked out before.
+    Encoded(&'s Encoded),
+}
+
+impl Source<'_> {
+    /// Whether the function finds narrow scalars as the assembly leaves them.
+    fn is_vm(&self) -> bool {
+        matches!(self, Source::Signature(Convention::Vm, ..))
+    }
+}
+
+/// What contexts for one signature of C share.
+#[derive(Clone)]
+pub(super) struct Encoded {
+    code: Code,
+    scatter: Scatter,
+    lists: Vec<u16>,
+    plan: Plan,
+}
+
+impl Encoded {
+    const EMPTY: Encoded =
+        Encoded { code: None, scatter: Scatter::EMPTY, lists: Vec::new(), plan: Plan::EMPTY };
+
+    pub(super) fn new(signature: &Signature) -> Result<Encoded, Error> {
+        let mut encoded = Encoded::EMPTY;
+        let Encoded { code, scatter, lists, plan } = &mut encoded;
+        let encoding = Encoding { scatter, lists, plan };
+        *code = encode(encoding, Convention::C, signature, Shape::Bare)?;
+        Ok(encoded)
+    }
+}
+
+/// Writes what a signature asks for, and returns the function of the assembly for it.
+fn encode(
+    encoding: Encoding<'_>,
+    convention: Convention,
+    signature: &Signature,
+    shape: Shape,
+) -> Result<Code, Error> {
+    let abi = convention.abi().ok_or(Error::UnsupportedTarget)?;
+    let entry = Scatter::encode(encoding, abi, signature.lend(), shape);
+    let entry = entry.map_err(|misfit| misfit.error(abi, signature.lend()))?;
+    ported::code(convention, entry)
+}
+
+impl<F> Bound<F> {
+    /// A context for a function or closure that is called by this one.
+    fn new(source: Source<'_>, call: ArrayCall, function: F) -> Result<Box<Bound<F>>, Error> {
+        let boxed = |Encoded { code, scatter, lists, plan }| {
+            let (data, lists_pointer) = (null_mut(), lists.as_ptr());
+            let context =
+                Context { magic: MAGIC, code, function: call, data, lists: lists_pointer, scatter };
+            Box::new(Bound { context, plan, lists, function })
+        };
+        // R6: the scatter and its entry. Neither changes from now on.
+        let (convention, signature, shape) = match source {
+            Source::Signature(convention, signature, shape) => (convention, signature, shape),
+            Source::Encoded(encoded) => return Ok(boxed(encoded.clone())),
+        };
+        let mut bound = boxed(Encoded::EMPTY);
+        let Bound { context, plan, lists, .. } = &mut *bound;
+        let encoding = Encoding { scatter: &mut context.scatter, lists, plan };
+        context.code = encode(encoding, convention, signature, shape)?;
+        context.lists = lists.as_ptr();
+        Ok(bound)
+    }
+
+    /// What the context points to belongs to it.
+    ///
+    /// # Safety
+    ///
+    /// The context is that of a `Bound` with such a function, and alive.
+    #[inline(always)]
+    pub(super) unsafe fn of<'b>(context: *mut VMOpaqueContext) -> (&'b Plan, &'b F) {
+        // SAFETY: our own condition; it begins with its context, and is never written to.
+        let Bound { plan, function, .. } = unsafe { &*context.cast::<Bound<F>>() };
+        (plan, function)
+    }
+}
+
+impl<'f> Owner<'f> {
+    fn new<F: Send + Sync + 'f>(bound: Box<Bound<F>>) -> Owner<'f> {
+        let bound: Box<Any<'f>> = bound;
+        Owner(NonNull::from(Box::leak(bound)))
+    }
+
+    /// A context for a function with its data.
     ///
     /// # Safety
     ///
     /// R8, and any thread may use the data.
-    pub(super) unsafe fn new(
-        convention: Convention,
-        signature: &Signature,
-        shape: Shape,
+    pub(super) unsafe fn raw(
+        source: Source<'_>,
         function: ArrayCall,
         data: *mut c_void,
-        closure: Option<Arc<dyn Send + Sync + 'f>>,
-    ) -> Result<Arc<Bound<'f>>, Error> {
-        let abi = convention.abi().ok_or(Error::UnsupportedTarget)?;
-        let Encoded { scatter, lists, entry, plan } = Scatter::encode(abi, signature.lend(), shape)
-            .map_err(|misfit| misfit.error(abi, signature.lend()))?;
-        // R6: the scatter and its entry. A vector keeps its memory when it moves.
-        let code = ported::code(convention, entry)?;
-        let planned = Planned { function, plan };
-        let function = if planned.plan.is_empty() { function } else { self::planned };
-        let context =
-            Context { magic: MAGIC, code, function, data, lists: lists.as_ptr(), scatter };
-        Ok(Arc::new(Bound { context, planned, _lists: lists, _closure: closure }))
-    }
-
-    /// What the function [`planned`] is to do.
-    ///
-    /// # Safety
-    ///
-    /// The context is one of ours, and alive.
-    pub(super) unsafe fn planned<'b>(context: *mut VMOpaqueContext) -> &'b Planned {
-        // SAFETY: our own condition; the context is the beginning of a `Bound`.
-        unsafe { &(*context.cast::<Bound<'f>>()).planned }
+    ) -> Result<Owner<'f>, Error> {
+        let is_vm = source.is_vm();
+        let mut bound = Bound::new(source, planned, function)?;
+        bound.context.data = data;
+        if is_vm || bound.plan.is_empty() {
+            bound.context.function = function;
+        }
+        Ok(Owner::new(bound))
     }
 
     /// A context for a closure, which unwinds into its caller or aborts.
     pub(super) fn closure<F>(
-        convention: Convention,
-        signature: &Signature,
-        shape: Shape,
+        source: Source<'_>,
         unwind: bool,
         function: F,
-    ) -> Result<Arc<Bound<'f>>, Error>
+    ) -> Result<Owner<'f>, Error>
     where
         F: Fn(*mut VMContext, &mut [ValRaw]) + Send + Sync + 'f,
     {
-        let abi = convention.abi().ok_or(Error::UnsupportedTarget)?;
-        let behind_narrow = behind_narrow(abi, signature.lend());
-        let closure = Arc::new(Closure { behind_narrow, function });
-        let data = Arc::as_ptr(&closure).cast_mut().cast();
+        // R8: such a closure is what they want.
         let call = if unwind { self::closure::<F, true> } else { self::closure::<F, false> };
-        // SAFETY: the data is what both functions want, lives as long as the
-        // context, and is Send and Sync.
-        unsafe { Bound::new(convention, signature, shape, call, data, Some(closure)) }
+        Bound::new(source, call, function).map(Owner::new)
     }
+}
 
+impl Any<'_> {
     pub(super) fn context(&self) -> *mut VMOpaqueContext {
         // The context is at the beginning; no code writes through its address.
         from_ref(self).cast_mut().cast()
     }
 
     pub(super) fn code(&self) -> *const c_void {
-        self.context.code
+        self.context.code.map_or(null(), |code| code as *const c_void)
     }
 }
 
@@ -188,7 +276,7 @@ impl<'f> Bound<'f> {
 ///
 /// # Safety
 ///
-/// E8 holds of the arguments, and the context's data is a [`Closure<F>`].
+/// E8 holds of the arguments, and the context is that of a `Bound` with such a closure.
 #[inline(always)]
 unsafe fn call<F>(
     callee: *mut VMOpaqueContext,
@@ -198,19 +286,15 @@ unsafe fn call<F>(
 ) where
     F: Fn(*mut VMContext, &mut [ValRaw]),
 {
-    // SAFETY: the callee context is ours, alive and never written to (R6).
-    let closure = unsafe { data(callee) }.cast::<Closure<F>>();
-    // SAFETY: it is a closure, kept by that context.
-    let closure = unsafe { &*closure };
-    for &offset in &closure.behind_narrow {
-        let above = slots.wrapping_byte_add(offset.into()).cast::<u32>();
-        // SAFETY: in the slots (E8), which are ours alone.
-        unsafe { above.write(0) };
-    }
+    // SAFETY: the callee context is ours and alive (R6).
+    let (plan, function) = unsafe { Bound::<F>::of(callee) };
+    // SAFETY: the slots are in the frame of the assembly, by E8 as the scatter says.
+    unsafe { prepare(plan, slots) };
     // SAFETY: so many slots, aligned and ours alone (E8). They are in the frame of the
     // assembly, where every byte has some value.
-    let slots = unsafe { slice::from_raw_parts_mut(slots, count) };
-    (closure.function)(caller, slots);
+    function(caller, unsafe { slice::from_raw_parts_mut(slots, count) });
+    // SAFETY: as above; the closure has left its result in the slots.
+    unsafe { finish(plan, slots) };
 }
 
 /// Rust aborts where a panic would leave an `extern "C"` function: at once, if it has
@@ -290,7 +374,7 @@ unsafe fn data(context: *mut VMOpaqueContext) -> *mut c_void {
 /// call finds what the closure itself has left half done; a poisoned `Mutex` tells it.
 #[derive(Clone)]
 pub struct HostFunc<'f> {
-    bound: Arc<Bound<'f>>,
+    bound: Arc<Owner<'f>>,
 }
 
 assert_impl_all!(HostFunc<'static>: Send, Sync, Unpin, Clone, UnwindSafe, RefUnwindSafe);
@@ -315,8 +399,9 @@ impl<'f> HostFunc<'f> {
     where
         F: Fn(*mut VMContext, &mut [ValRaw]) + Send + Sync + 'f,
     {
-        let bound = Bound::closure(Convention::Vm, signature, Shape::Bare, true, function)?;
-        Ok(HostFunc { bound })
+        let source = Source::Signature(Convention::Vm, signature, Shape::Bare);
+        let bound = Owner::closure(source, true, function)?;
+        Ok(HostFunc { bound: Arc::new(bound) })
     }
 
     /// A host function that calls a function directly, without a closure.
@@ -388,9 +473,10 @@ impl<'f> HostFunc<'f> {
         function: ArrayCall,
         data: *mut c_void,
     ) -> Result<HostFunc<'f>, Error> {
+        let source = Source::Signature(Convention::Vm, signature, shape);
         // SAFETY: our own conditions.
-        let bound = unsafe { Bound::new(Convention::Vm, signature, shape, function, data, None)? };
-        Ok(HostFunc { bound })
+        let bound = unsafe { Owner::raw(source, function, data)? };
+        Ok(HostFunc { bound: Arc::new(bound) })
     }
 
     /// What native code calls, in the VM convention.
@@ -447,14 +533,13 @@ mod ported {
     // Not inlined, as the symbols are hidden and a caller may be in another shared
     // object.
     #[inline(never)]
-    pub(super) fn code(convention: Convention, entry: Entry) -> Result<*const c_void, Error> {
-        let function: unsafe extern "C" fn() = match (convention, entry) {
+    pub(super) fn code(convention: Convention, entry: Entry) -> Result<Code, Error> {
+        Ok(Some(match (convention, entry) {
             (Convention::Vm, Entry::Small) => host_small,
             (Convention::Vm, Entry::Any) => host,
             (Convention::C, Entry::Small) => c_host_small,
             (Convention::C, Entry::Any) => c_host,
-        };
-        Ok(function as *const c_void)
+        }))
     }
 }
 
@@ -463,7 +548,7 @@ mod ported {
 mod ported {
     use super::*;
 
-    pub(super) fn code(_: Convention, _: crate::scatter::Entry) -> Result<*const c_void, Error> {
+    pub(super) fn code(_: Convention, _: crate::scatter::Entry) -> Result<Code, Error> {
         Err(Error::UnsupportedTarget)
     }
 }

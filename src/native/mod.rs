@@ -31,6 +31,7 @@ mod planned;
 mod pool;
 #[cfg(vmtrampoline_port)]
 mod prepared;
+mod prototype;
 mod slot;
 mod table;
 mod thread;
@@ -49,6 +50,7 @@ pub use callback::{Callback, LocalCallback};
 pub use host::{ArrayCall, HostFunc};
 pub use landing::{Destination, Landing, Outcome};
 pub use pool::Pool;
+pub use prototype::Prototype;
 pub use slot::Slot;
 pub use trampoline::{CTrampoline, Trampoline};
 pub use typed::{

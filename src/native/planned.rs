@@ -1,10 +1,11 @@
 //! Native code calls the host, and Rust has a part in it: what the assembly cannot do for
 //! a function of C, by the [plan](Plan) that its scatter has.
 //!
-//! The assembly calls [`planned`] in place of the function. It takes arguments from where
-//! the assembly has put them to their slots, calls the function, and takes the result to
-//! where the assembly loads the registers from that it comes back in, or to memory. Calls
-//! without a plan never come here.
+//! A closure is called between [`prepare`] and [`finish`]. So is a function that is called as
+//! it is, by [`planned`], which the assembly calls in its place. They take arguments from
+//! where the assembly has put them to their slots, and the result to where the assembly loads
+//! the registers from that it comes back in, or to memory. Functions without a plan never come
+//! here.
 //!
 //! Nothing here has a destructor, so the frame may be abandoned by unwinding or by
 //! longjmp.
@@ -16,12 +17,6 @@ use crate::{
     ValRaw,
     scatter::{Op, Plan, Step},
 };
-
-/// A function that wants a plan to be carried out.
-pub(super) struct Planned {
-    pub(super) function: ArrayCall,
-    pub(super) plan: Plan,
-}
 
 macro_rules! define {
     (@in $abi:literal) => {
@@ -36,19 +31,51 @@ macro_rules! define {
             slots: *mut ValRaw,
             count: usize,
         ) {
-            // SAFETY: the callee context is ours, alive and never written to (R6).
-            let Planned { function, plan } = unsafe { Bound::planned(callee) };
-            // SAFETY: by E8 registers and stack words are where the scatter says that the
-            // plan is made for.
-            unsafe { run(&plan.before, slots.cast()) };
+            // SAFETY: the callee context is ours and alive (R6); its function is this one only
+            // if it has such another.
+            let (plan, function) = unsafe { Bound::<ArrayCall>::of(callee) };
+            // SAFETY: our own conditions.
+            unsafe { prepare(plan, slots) };
             // SAFETY: our own conditions.
             unsafe { function(callee, caller, slots, count) };
-            // SAFETY: the function has left its result in the slots.
-            unsafe { run(&plan.after, slots.cast()) };
+            // SAFETY: our own conditions; the function has left its result in the slots.
+            unsafe { finish(plan, slots) };
         }
     };
 }
 in_convention! { define }
+
+/// Takes arguments to their slots.
+///
+/// # Safety
+///
+/// The slots are in a frame of the assembly, for whose scatter the plan is made: by E8
+/// registers and stack words are where it says. The caller follows its convention (R7).
+#[inline(always)]
+pub(super) unsafe fn prepare(plan: &Plan, slots: *mut ValRaw) {
+    for &offset in plan.narrow().as_flattened() {
+        let above = slots.wrapping_byte_add(offset.into()).cast::<u32>();
+        // SAFETY: in the slots, which are ours alone.
+        unsafe { above.write(0) };
+    }
+    if !plan.before().is_empty() {
+        // SAFETY: our own conditions.
+        unsafe { run(plan.before(), slots.cast()) };
+    }
+}
+
+/// Takes the result to where it comes back.
+///
+/// # Safety
+///
+/// As for [`prepare`], which has been called, and the result is in the slots.
+#[inline(always)]
+pub(super) unsafe fn finish(plan: &Plan, slots: *mut ValRaw) {
+    if !plan.after().is_empty() {
+        // SAFETY: our own conditions.
+        unsafe { run(plan.after(), slots.cast()) };
+    }
+}
 
 /// Takes these steps.
 ///
@@ -56,7 +83,8 @@ in_convention! { define }
 ///
 /// The slots are in a frame of the assembly, for whose scatter the steps are made, and the
 /// caller follows its convention (R7): an address that it passes is one of a value.
-#[inline(always)]
+// Not inlined, as each closure would have two of it.
+#[inline(never)]
 unsafe fn run(steps: &[Step], slots: *mut u8) {
     for &Step { op, from, to, size } in steps {
         let [from, to] = [from, to].map(|offset| slots.wrapping_add(offset.into()));

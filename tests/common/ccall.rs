@@ -14,7 +14,7 @@ use std::{
 };
 
 use vmtrampoline::{
-    Abi, CTrampoline, Callback, Error, HostFunc, Layout, Signature, Slot, VMContext,
+    Abi, CTrampoline, Callback, Error, HostFunc, Layout, Prototype, Signature, Slot, VMContext,
     VMOpaqueContext, ValRaw, private::Shape as Body,
 };
 
@@ -379,8 +379,7 @@ impl Functions {
     ) -> Result<(), String> {
         let (params, result) = types.split_at(self.signatures[index].params.len());
         let arguments = self.library.address::<[[u8; LARGEST]; MOST]>("arguments");
-        let mut judge =
-            Judge { kind, params: Vec::new(), slots: 0, result: Vec::new(), said: None };
+        let mut judge = Judge { params: Vec::new(), slots: 0, result: Vec::new(), said: None };
         for (i, param) in params.iter().enumerate() {
             let image = param.image(&mut random);
             let mut passed = image.clone();
@@ -424,6 +423,11 @@ impl Functions {
         let locked = || judge.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if kind == Called::Closure {
             let callback = Callback::new(signature, |slots| locked().call(slots));
+            caller(callback.map_err(refused)?.code());
+        } else if kind == Called::Prototype {
+            let prototype = Prototype::new(signature).map_err(refused)?;
+            let callback = prototype.callback(|slots| locked().call(slots));
+            drop(prototype);
             caller(callback.map_err(refused)?.code());
         } else {
             let (data, shape) = ((&raw const judge).cast_mut().cast(), kind.shape());
@@ -623,10 +627,13 @@ enum Called {
     /// A function, by the entry for everything.
     FunctionByAny,
     Closure,
+    /// A closure, by a prototype.
+    Prototype,
 }
 
 impl Called {
-    const ALL: [Called; 3] = [Called::Function, Called::FunctionByAny, Called::Closure];
+    const ALL: [Called; 4] =
+        [Called::Function, Called::FunctionByAny, Called::Closure, Called::Prototype];
 
     fn shape(self) -> Body {
         if self == Called::FunctionByAny { Body::Variable } else { Body::Bare }
@@ -644,7 +651,6 @@ struct Param {
 
 /// Judges what a callback is given, and returns a result.
 struct Judge {
-    kind: Called,
     params: Vec<Param>,
     slots: usize,
     result: Vec<u8>,
@@ -676,8 +682,7 @@ impl Judge {
             if (0..len).any(|at| counts[at] && is[at] != value[at]) {
                 return Err(format!("argument {i}: {is:02x?}, not {value:02x?}"));
             }
-            // The assembly leaves that to closures.
-            if *scalar && (len < 4 || self.kind == Called::Closure) {
+            if *scalar {
                 let above = &bytes[at + len..at + len.next_multiple_of(8)];
                 ensure!(above.iter().all(|byte| *byte == 0), "above argument {i}: {above:02x?}");
             }

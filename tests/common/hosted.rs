@@ -389,6 +389,10 @@ pub(crate) fn every_host_path(
     }
     for text in HOST_SIGNATURES.into_iter().chain([&*wide, &*many]) {
         for convention in [Convention::Vm, Convention::C] {
+            let (params, results) = text.split_at(text.find(" -> ").unwrap_or(text.len()));
+            // Rust has a part in narrow arguments of C.
+            let widened = params.replace("i32", "i64").replace("f32", "f64") + results;
+            let text = if convention == Convention::C { &widened } else { text };
             let signature = signature(convention, text);
             let Ok(layout) = Layout::new(&signature, abi(convention)) else { continue };
             for shape in Hosted::SHAPES {

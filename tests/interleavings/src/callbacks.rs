@@ -43,7 +43,7 @@ macro_rules! world {
                     block: AtomicPtr::new(null_mut()),
                     index: AtomicUsize::new(0),
                     thunks: AtomicUsize::new(thunks[0]),
-                    taken: AtomicUsize::new(0),
+                    excess: AtomicUsize::new(0),
                 };
                 let more = thunks[1..].iter().map(|count| &*Box::leak(Box::new(block(count))));
                 Arc::new($world { ring, more: more.collect() })
