@@ -1,6 +1,11 @@
 //! Assembles the port of the target, where there is one.
 
-use std::env;
+use std::{env, fs, path::Path};
+
+use preprocessor::preprocessed;
+
+#[path = "asm/preprocessor.rs"]
+mod preprocessor;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -8,7 +13,9 @@ fn main() {
     // of the package's files.
     println!("cargo::rerun-if-changed=asm");
     println!("cargo::rerun-if-env-changed=DOCS_RS");
-    println!("cargo::rustc-check-cfg=cfg(vmtrampoline_port, vmtrampoline_mmap)");
+    println!(
+        "cargo::rustc-check-cfg=cfg(vmtrampoline_port, vmtrampoline_mmap, vmtrampoline_rustc_assembles)"
+    );
 
     let cfg = |name: &str| env::var(format!("CARGO_CFG_{name}")).ok();
     let target = env::var("TARGET").expect("Cargo tells the target");
@@ -34,6 +41,15 @@ fn main() {
 
     // Symbols carry the version, so that two versions fit in one program.
     let prefix = env::var("CARGO_MANIFEST_LINKS").expect("Cargo.toml has `links`") + "_";
+    if cfg("TARGET_ENV").as_deref() == Some("msvc") {
+        // Microsoft's assembler has another language. `src/native/assembly.rs` includes the text.
+        println!("cargo::rustc-cfg=vmtrampoline_rustc_assembles");
+        let defined = [("SYMBOL_PREFIX", prefix.as_str()), ("_WIN32", "1"), ("__x86_64__", "1")];
+        let output = env::var_os("OUT_DIR").expect("Cargo says where output goes");
+        let written = fs::write(Path::new(&output).join("port.s"), preprocessed(file, &defined));
+        written.expect("the folder is the build script's");
+        return;
+    }
     let mut build = cc::Build::new();
     build.file(file).define("SYMBOL_PREFIX", prefix.as_str());
     // CFLAGS may ask for a language without line comments; this comes after them.
@@ -62,10 +78,8 @@ pub(crate) fn port(target: &str, cfg: impl Fn(&str) -> Option<String>) -> Option
         return None;
     }
     let is = |name: &str, value: &str| cfg(name).is_some_and(|is| is == value);
-    // Microsoft's assembler has another language. The tests may pretend that another
-    // system is Windows.
-    let gnu = is("TARGET_OS", "windows") && is("TARGET_ENV", "gnu");
-    let windows = gnu || cfg("VMTRAMPOLINE_WINDOWS").is_some();
+    // The tests may pretend that another system is Windows.
+    let windows = is("TARGET_OS", "windows") || cfg("VMTRAMPOLINE_WINDOWS").is_some();
     // On any other system than these the convention may be another: Windows', or one
     // that passes floats as integers. `Abi::host` asks the same.
     let wide = is("TARGET_POINTER_WIDTH", "64");

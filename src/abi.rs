@@ -285,6 +285,13 @@ impl Abi {
         ..Abi::X86_64_SYSV_C
     };
 
+    /// The same with MSVC's types: `long double` is `double`.
+    pub const X86_64_MSVC_C: Abi = Abi {
+        name: "x86_64-msvc-c",
+        c: CTypes { long_double: LongDouble::Double, ..Abi::X86_64_WINDOWS_C.c },
+        ..Abi::X86_64_WINDOWS_C
+    };
+
     /// Wasmtime's convention on Windows x64: vectors by value.
     pub const X86_64_WINDOWS_VM: Abi =
         vm!("x86_64-windows-vm", X86_64_WINDOWS_C, vector: Vector::Float);
@@ -424,6 +431,7 @@ impl Abi {
         Abi::X86_64_SYSV_C,
         Abi::X86_64_WINDOWS_VM,
         Abi::X86_64_WINDOWS_C,
+        Abi::X86_64_MSVC_C,
         Abi::AARCH64_VM,
         Abi::AARCH64_C,
         Abi::AARCH64_APPLE_VM,
@@ -447,7 +455,9 @@ impl Abi {
         let unix = cfg!(all(unix, target_pointer_width = "64", not(target_os = "cygwin")));
         let (vm, c): (&'static Abi, &'static Abi) =
             if cfg!(target_arch = "x86_64") && cfg!(any(windows, vmtrampoline_windows)) {
-                (&Abi::X86_64_WINDOWS_VM, &Abi::X86_64_WINDOWS_C)
+                let msvc = cfg!(target_env = "msvc");
+                let c = if msvc { &Abi::X86_64_MSVC_C } else { &Abi::X86_64_WINDOWS_C };
+                (&Abi::X86_64_WINDOWS_VM, c)
             } else if !unix {
                 return (None, None);
             } else if cfg!(target_arch = "x86_64") {

@@ -107,6 +107,16 @@ fn windows_examples() {
     // duplicated in the integer register."
     golden("({f32}, {f64}, {[u8; 3]}, {u8, u8})", "rcx, rdx, &r8, r9 | - | 32");
     golden("(f64, ...f64, i32, f64, f64)", "xmm0, xmm1 rdx, r8, xmm3 r9, sp+32 | - | 48");
+    // "The long double type is … the same size as double" with MSVC, and `long` has 32 bits.
+    golden("(longdouble, {longdouble}) -> longdouble", "&rdx, &r8 | *rcx | 32");
+    self::golden(
+        "x86_64-msvc-c",
+        "(longdouble, {longdouble}) -> longdouble",
+        "xmm0, rdx | xmm0 | 32",
+    );
+    for convention in ["x86_64-windows-c", "x86_64-msvc-c"] {
+        self::golden(convention, "({long, long}) -> {[ulong; 3]}", "rdx | *rcx | 32");
+    }
 }
 
 /// Procedure Call Standard for the Arm 64-bit Architecture, section 6.8.2, stages B and

@@ -17,6 +17,8 @@
 #![allow(unsafe_code)]
 
 mod allocation;
+#[cfg(vmtrampoline_rustc_assembles)]
+mod assembly;
 #[cfg(vmtrampoline_port)]
 mod blocks;
 mod callback;

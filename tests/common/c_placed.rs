@@ -110,7 +110,7 @@ pub(crate) fn apart(text: &str, convention: &str, shown: &str) -> Result<(), Str
     let mut registers = Vec::new();
     let mut stack = vec![false; area as usize];
     let reserved = match convention {
-        "x86_64-windows-c" => 32,
+        "x86_64-windows-c" | "x86_64-msvc-c" => 32,
         "s390x-c" => 160,
         _ => 0,
     };
@@ -152,7 +152,7 @@ pub(crate) fn apart(text: &str, convention: &str, shown: &str) -> Result<(), Str
             let times = &there[from as usize..to as usize];
             let once = times.iter().all(|times| *times == 1);
             // A variadic float is in two registers on Windows.
-            let twice = convention == "x86_64-windows-c" && times == [2; 8];
+            let twice = reserved == 32 && times == [2; 8];
             ensure!(
                 once || twice,
                 "bytes {from}..{to} of {argument} are somewhere {times:?} times"

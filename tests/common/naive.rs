@@ -25,10 +25,11 @@ pub(crate) struct Naive {
     pub(crate) return_area: u32,
 }
 
-/// The machine of a convention's name, and whether it is the VM convention.
+/// The machine of a convention's name, and whether it is the VM convention. With MSVC, only
+/// `long double` differs, which has a size of its own.
 pub(crate) fn machine(abi: &Abi) -> (&'static str, bool) {
     let (machine, convention) = abi.name().rsplit_once('-').expect("machine-convention");
-    (machine, convention == "vm")
+    (if machine == "x86_64-msvc" { "x86_64-windows" } else { machine }, convention == "vm")
 }
 
 /// Offset of the first stack slot: above Windows' shadow space, above what s390x

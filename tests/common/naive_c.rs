@@ -199,12 +199,12 @@ impl Parser<'_> {
 
     fn named(&self, name: &str) -> Type {
         let integer = |size| Type::scalar(Kind::Integer, size, size);
-        let windows = self.machine == "x86_64-windows";
+        let windows = matches!(self.machine, "x86_64-windows" | "x86_64-msvc");
         // The alignment of what has 16 bytes.
         let most = if self.machine == "s390x" { 8 } else { 16 };
         let long_double = match self.machine {
             "x86_64-sysv" | "x86_64-windows" => Type::scalar(Kind::X87, 16, 16),
-            "aarch64-apple" => Type::scalar(Kind::Float, 8, 8),
+            "x86_64-msvc" | "aarch64-apple" => Type::scalar(Kind::Float, 8, 8),
             _ => Type::scalar(Kind::Quad, 16, most),
         };
         match name {
@@ -442,8 +442,15 @@ impl Wrong {
 }
 
 /// The C conventions that the model knows.
-pub(crate) const CONVENTIONS: [&str; 6] =
-    ["x86_64-sysv-c", "x86_64-windows-c", "aarch64-c", "aarch64-apple-c", "riscv64-c", "s390x-c"];
+pub(crate) const CONVENTIONS: [&str; 7] = [
+    "x86_64-sysv-c",
+    "x86_64-windows-c",
+    "x86_64-msvc-c",
+    "aarch64-c",
+    "aarch64-apple-c",
+    "riscv64-c",
+    "s390x-c",
+];
 
 /// Where everything goes: `arguments | result | area`, with `al` behind the area.
 pub(crate) fn naive(text: &str, convention: &str, wrong: Option<Wrong>) -> String {
@@ -452,7 +459,7 @@ pub(crate) fn naive(text: &str, convention: &str, wrong: Option<Wrong>) -> Strin
     let is = |one| wrong == Some(one);
     let placed = match machine {
         "x86_64-sysv" => system_v(&signature, is),
-        "x86_64-windows" => windows(&signature, is),
+        "x86_64-windows" | "x86_64-msvc" => windows(&signature, is),
         "aarch64" => aapcs64(&signature, is),
         "aarch64-apple" => apple(&signature, is),
         "riscv64" => riscv(&signature, is),

@@ -37,7 +37,7 @@ def leaves(t, at=0):
     return [l for o, f in t.fields for l in leaves(f, at + o)]
 
 CONVS = {  # long double; size and alignment of it; i64/f64 alignment in structs; of i128, v128
-    'sysv':      dict(ld='f80', ldsize=16, ldalign=16, f128=1), 'win64': dict(ld='f80', ldsize=16, ldalign=16),
+    'sysv':      dict(ld='f80', ldsize=16, ldalign=16, f128=1), 'win64': dict(ld='f80', ldsize=16, ldalign=16), 'msvc': dict(ld='f64'),
     'aarch64':   dict(ld='f128'), 'apple': dict(ld='f64'), 'winarm64': dict(ld='f64'),
     'riscv64':   dict(ld='f128'), 'loongarch64': dict(ld='f128'),
     's390x':     dict(ld='f128', align16=8), 's390x-novx': dict(ld='f128', align16=8, valign=16),
@@ -374,7 +374,7 @@ def ppc64le(conv, ps, fixed, ret):
         args.append(out)
     return Layout(args, hidden, results, None, up(32 + (max(64, at) if mem or fixed is not None else 0), 16))
 
-RULES = {'sysv': sysv, 'win64': win64, 'aarch64': aarch64, 'apple': aarch64, 'winarm64': aarch64, 'riscv64': lp64d,
+RULES = {'sysv': sysv, 'win64': win64, 'msvc': win64, 'aarch64': aarch64, 'apple': aarch64, 'winarm64': aarch64, 'riscv64': lp64d,
          'loongarch64': lp64d, 's390x': s390x, 's390x-novx': s390x, 'i686': i686, 'i686-win': i686, 'armhf': armhf,
          'ppc64le': ppc64le}
 

@@ -15,15 +15,15 @@ from c_abi_model import homogeneous, parse, place
 random.seed(20261130)
 RANDOM = 250
 NAMES = {'sysv': 'x86_64-sysv-c', 'win64': 'x86_64-windows-c', 'aarch64': 'aarch64-c',
-         'apple': 'aarch64-apple-c', 'riscv64': 'riscv64-c', 's390x': 's390x-c'}
+         'apple': 'aarch64-apple-c', 'riscv64': 'riscv64-c', 's390x': 's390x-c', 'msvc': 'x86_64-msvc-c'}
 
 
 def model_text(text, conv):
     """The crate's text of a signature, in the model's grammar and words."""
-    windows = conv == 'win64'
+    windows = conv in ('win64', 'msvc')
     names = {
         'bool': 'u8', 'longdouble': 'ld', 'clongdouble': 'cld', 'funcref': 'ptr', 'externref': 'ptr',
-        'char': 'i8' if conv in ('sysv', 'win64', 'apple') else 'u8',
+        'char': 'i8' if conv in ('sysv', 'win64', 'msvc', 'apple') else 'u8',
         'long': 'i32' if windows else 'i64', 'ulong': 'u32' if windows else 'u64',
         'size_t': 'u64', 'ssize_t': 'i64',
         'wchar_t': 'u16' if windows else 'u32' if conv == 'aarch64' else 'i32',
