@@ -6,7 +6,8 @@
    ROW and THING are what the lines of the output begin with, THING first there. They then are
    all that runs, a thousand times by each library, in the function `repeat`: for counting
    instructions by `valgrind --tool=callgrind --toggle-collect=repeat`, with one library twice.
-   `direct` is a call that the compiler makes, without either library. */
+   `plan` is a call by ffi_call_plan_invoke, if both libraries have it; `direct` is a call that
+   the compiler makes, without either library. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -36,6 +37,9 @@ typedef struct {
     __typeof__(&ffi_closure_alloc) closure_alloc;
     __typeof__(&ffi_closure_free) closure_free;
     __typeof__(&ffi_prep_closure_loc) prep_closure_loc;
+    /* Null before libffi 3.7. */
+    __typeof__(&ffi_call_plan_alloc) plan_alloc;
+    __typeof__(&ffi_call_plan_invoke) plan_invoke;
 } library;
 
 static library load(const char *path) {
@@ -46,7 +50,8 @@ static library load(const char *path) {
     }
     return (library){ dlsym(handle, "ffi_prep_cif"), dlsym(handle, "ffi_call"),
                       dlsym(handle, "ffi_closure_alloc"), dlsym(handle, "ffi_closure_free"),
-                      dlsym(handle, "ffi_prep_closure_loc") };
+                      dlsym(handle, "ffi_prep_closure_loc"), dlsym(handle, "ffi_call_plan_alloc"),
+                      dlsym(handle, "ffi_call_plan_invoke") };
 }
 
 /* The types of either library are the same; these are of neither. */
@@ -96,10 +101,11 @@ static void closed(ffi_cif *cif, void *result, void **values, void *data) {
 
 static void *code;
 static ffi_cif cif;
+static ffi_call_plan *plan;
 
 /* Does one thing so often. */
-enum { CALL, PREP, CLOSURE, DIRECT, THINGS };
-static const char *const things[THINGS] = { "ffi_call", "ffi_prep_cif", "closure", "direct" };
+enum { CALL, PLAN, PREP, CLOSURE, DIRECT, THINGS };
+static const char *const things[THINGS] = { "ffi_call", "plan", "ffi_prep_cif", "closure", "direct" };
 
 __attribute__((noinline)) static void repeat(const library *by, int thing, int row, long times) {
     union { ffi_arg word; double number; triple words; point point; } result;
@@ -108,6 +114,10 @@ __attribute__((noinline)) static void repeat(const library *by, int thing, int r
     case CALL:
         for (long i = 0; i < times; i++)
             by->call(&cif, rows[row].function, &result, rows[row].values);
+        return;
+    case PLAN:
+        for (long i = 0; i < times; i++)
+            by->plan_invoke(plan, rows[row].function, &result, rows[row].values);
         return;
     case PREP:
         for (long i = 0; i < times; i++)
@@ -141,6 +151,8 @@ int main(int count, char **arguments) {
     for (int thing = 0; thing < THINGS; thing++) {
         if (count > 4 && strcmp(arguments[4], things[thing]))
             continue;
+        if (thing == PLAN && !(libraries[0].plan_alloc && libraries[1].plan_alloc))
+            continue;
         for (int row = 0; row < ROWS; row++) {
             double best[2] = { INFINITY, INFINITY };
             if (count > 3 && strcmp(arguments[3], rows[row].name))
@@ -153,6 +165,8 @@ int main(int count, char **arguments) {
                     void *closure = by->closure_alloc(sizeof(ffi_closure), &code);
                     if (!closure || by->prep_closure_loc(closure, &cif, closed, NULL, code))
                         abort();
+                    if (thing == PLAN)
+                        plan = by->plan_alloc(&cif);
                     if (thing == DIRECT)
                         code = rows[row].function;
                     long times = count > 3 ? 1000 : 100000;

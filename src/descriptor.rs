@@ -231,11 +231,13 @@ pub(crate) enum Entry {
     FloatPair,
     IntegerFloat,
     FloatInteger,
+    /// Nothing is to be prepared or stored, but something is hidden from the body.
+    Hidden,
 }
 
 impl Entry {
     /// How many there are.
-    pub(crate) const COUNT: usize = 11;
+    pub(crate) const COUNT: usize = 12;
 
     /// The body of this shape.
     const fn body(shape: Shape) -> Entry {
@@ -617,6 +619,7 @@ impl<'a, 'l> Writer<'a, 'l> {
         }
         match result {
             _ if ready && hidden == 0 => Entry::body(shape),
+            _ if ready => Entry::Hidden,
             RESULT_FLOAT => Entry::PreparedFloat,
             _ => Entry::Prepared,
         }

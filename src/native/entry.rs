@@ -92,7 +92,8 @@ mod ported {
         native::{
             landing::{Landing, Outcome},
             prepared::{
-                finished, float_integer, float_pair, integer_float, integer_pair, prepared,
+                beside_hidden, finished, float_integer, float_pair, integer_float, integer_pair,
+                prepared,
             },
         },
     };
@@ -249,6 +250,7 @@ mod ported {
         float_pair,
         integer_float,
         float_integer,
+        beside_hidden,
     ];
 
     /// Makes the call that `descriptor` describes.

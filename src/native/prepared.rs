@@ -144,6 +144,30 @@ pub(super) use {finished as integer_pair, finished as float_pair};
 )))]
 pub(super) use {finished as float_integer, finished as integer_float};
 
+/// Makes a call that needs no preparation, but has more in registers than the body itself loads.
+/// It leaves the result as the body does.
+///
+/// # Safety
+///
+/// R1 to R4; the descriptor's entry is this function.
+#[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
+pub(super) unsafe extern "C-unwind" fn beside_hidden(
+    callee: Word,
+    caller: Word,
+    target: *const VMFunctionBody,
+    slots: *mut ValRaw,
+    descriptor: *const Header,
+) -> Left {
+    // SAFETY: R1 has it that there is a header to read.
+    let body = ENTRIES[unsafe { (*descriptor).shape } as usize];
+    // SAFETY: our own conditions, and R4 of the body.
+    unsafe { hidden(callee, caller, target, slots, descriptor, body) }
+}
+
+// Elsewhere what is hidden is prepared, too.
+#[cfg(not(all(target_arch = "x86_64", not(vmtrampoline_windows))))]
+pub(super) use finished as beside_hidden;
+
 /// Writes a pair of registers to the slots.
 ///
 /// # Safety

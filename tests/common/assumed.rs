@@ -110,10 +110,13 @@ fn of_plans(plan: &[u16], bytes: &Bytes<'_>) -> Result<(), String> {
     ensure!(copies <= end, "copies begin behind the slots");
     let (steps, pieces) = plan.split_at(plan.len() - 3 * count);
     // A pair for which nothing is prepared has a function of its own. Words are the body's.
-    let ready = steps.is_empty();
+    let (ready, hidden) = (steps.is_empty(), bytes.word("D_HIDDEN") != 0);
     let (result, prepared) = (bytes.byte("D_RESULT"), Shape::ALL.len());
     let [integer, float] = ["RESULT_INTEGER", "RESULT_FLOAT"].map(constant);
     let must = match returns {
+        0 if ready && hidden => prepared + 7,
+        1 if ready && hidden && result == integer => prepared + 7,
+        2 if ready && hidden && result == float => prepared + 7,
         0 => prepared,
         1 if result == integer => prepared,
         2 if result == float => prepared + 1,

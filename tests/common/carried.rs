@@ -510,13 +510,15 @@ pub(crate) fn carried(
         }
         let (entry, pair) = (header.byte("D_ENTRY"), header.byte("D_RETURNS"));
         let result = header.byte("D_RESULT");
+        let left = ["RESULT_INTEGER", "RESULT_FLOAT"].map(constant).contains(&result);
         let must = match plan {
             None => shape,
             // A pair has a function of its own, if there is nothing else to do.
-            Some(([], [])) if header.word("D_HIDDEN") == 0 && pair > 6 => pair,
+            Some(([], [])) if pair > 6 => pair,
+            Some(_) if !(pair == 0 || left) => 6,
+            Some(([], [])) => 11,
             Some(_) if result == constant("RESULT_FLOAT") => 5,
-            Some(_) if pair == 0 || result == constant("RESULT_INTEGER") => 4,
-            Some(_) => 6,
+            Some(_) => 4,
         };
         ensure!(entry == must, "ENTRY is {entry}, not {must}");
         if let Some([to, size, _]) = prepared.memory {
