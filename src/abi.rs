@@ -20,7 +20,7 @@ use crate::ValType;
 
 /// A calling convention: a row of data that says where values go.
 ///
-/// Every convention exists on every host, so a program can make and print layouts of
+/// Every convention exists on every machine, so a program can make and print layouts of
 /// all of them.
 ///
 /// ```
