@@ -20,7 +20,7 @@ use crate::ValType;
 
 /// A calling convention: a row of data that says where values go.
 ///
-/// Every convention exists on every host, so a program can make and print layouts of
+/// Every convention exists on every machine, so a program can make and print layouts of
 /// all of them.
 ///
 /// ```
@@ -99,7 +99,7 @@ pub(crate) enum Aggregates {
     Wrapped,
 }
 
-/// What is different for the arguments in the variable part of a call.
+/// What is different for the variable part of a call.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Variadic {
     /// The convention has no variadic functions.
@@ -110,12 +110,11 @@ pub(crate) enum Variadic {
     Doubled,
     /// Nothing.
     AsNamed,
-    /// They are all on the stack.
+    /// All of it is on the stack.
     Stack,
-    /// They all go where integers go. A value that is aligned to 16 begins with an even
-    /// register.
+    /// All of it goes where integers go, in an even register if it is aligned to 16.
     Integers,
-    /// Vectors are on the stack.
+    /// Its vectors are on the stack.
     VectorsOnStack,
 }
 

@@ -350,7 +350,7 @@ pub(crate) struct Source<'a> {
     pub(crate) shape: Shape,
 }
 
-/// One of the two conventions of the host.
+/// One of the two conventions of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(hidden)]
 pub enum Convention {

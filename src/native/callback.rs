@@ -1,7 +1,7 @@
 //! Native code calls the host, as plain C.
 //!
-//! A C function pointer comes with no context. So each callback has a thunk, which finds
-//! the context in an entry of a table and goes on as a host function. A callback takes a
+//! A C function pointer has no context. So each callback has a thunk, which finds the
+//! context in an entry of a table and goes on as a host function. A callback takes a
 //! thunk when it is made and gives it back when it is dropped.
 
 use core::{
@@ -28,10 +28,10 @@ use crate::{
 /// A C function pointer made at run time: a signature and a closure or function
 /// that takes its arguments and leaves its results in value slots.
 ///
-/// It takes and returns every type of C; only variadic it cannot be. Values lie in the
-/// slots as for a [`CTrampoline`](crate::CTrampoline): each begins at a slot,
-/// [`argument`](Self::argument) says at which; a structure lies there as it lies in memory,
-/// however C passes it. A call allocates nothing and takes no lock.
+/// It takes and returns every type of C, but cannot be variadic. Values lie in the slots as
+/// for a [`CTrampoline`](crate::CTrampoline): each begins at a slot, and
+/// [`argument`](Self::argument) says at which. A structure lies there as it lies in memory,
+/// even where C passes its address. A call allocates nothing and takes no lock.
 ///
 /// A closure that may not leave its thread makes a [`LocalCallback`]. Many callbacks of one
 /// signature are made faster by its [`Prototype`](crate::Prototype).
@@ -72,29 +72,29 @@ use crate::{
 /// a time, beside a table of their own. No page is writable and executable, or becomes
 /// executable after it was writable, so systems that forbid that allow this.
 ///
-/// On Linux that takes `/proc/self/maps` and the file that holds the crate's code, unchanged.
-/// Where the system refuses, elsewhere, and without the feature `mmap` of this crate, which
-/// is on by default, [`Callback::CAPACITY`] is the limit, and
-/// [`Error::CallbacksExhausted`] says why. (The crate calls `mmap` and a few other functions of
-/// the C library; a program without one turns the feature off.)
+/// On Linux, the mapping needs `/proc/self/maps` and the unchanged file that holds the crate's
+/// code. It also needs the crate's feature `mmap`, which is on by default: the crate then
+/// calls `mmap` and a few other functions of the C library. On other systems, without the
+/// feature, and where the system refuses, [`Callback::CAPACITY`] is the limit, and
+/// [`Error::CallbacksExhausted`] says why.
 ///
-/// Making and dropping a callback takes no lock, and no system call but for the mapping. Code
-/// that is mapped stays mapped. Debuggers and unwinders do not know it; a thunk is four
-/// instructions, which call nothing.
+/// Making and dropping a callback takes no lock, and only the mapping makes system calls.
+/// Mapped code stays mapped. Debuggers and unwinders do not know it, but a thunk has only
+/// four instructions, which call nothing.
 ///
 /// # Safety
 ///
-/// Whoever calls the function pointer answers for this:
+/// The caller of the function pointer answers for this:
 ///
-/// - the callback has not been dropped before the call returns, nor has what its
-///   closure borrows. After that, a call faults until the pointer is another callback's;
-///   pointers are used in turn, so that is late. A closure that drops its own callback frees
-///   itself while it runs: instead it leaves the callback to who is called next, for example in a
-///   list that the interpreter empties before its next call;
-/// - the caller is compiled for a function of the callback's signature, in the C
-///   convention of this machine, not variadic;
-/// - if the callback unwinds, which those made by [`new`](Self::new) never do, all
-///   frames up to the one that catches it can be unwound through.
+/// - Until the call returns, the callback is alive, and so is what its closure borrows. A
+///   later call faults, until the pointer belongs to another callback. Pointers are used in
+///   turn, so that takes long.
+/// - The closure does not drop its own callback, as that would free the running closure. It
+///   can put the callback in a list, which the interpreter empties before its next call.
+/// - The caller is compiled for a function of the callback's signature, in the C convention
+///   of this machine, not variadic.
+/// - If the callback unwinds, all frames up to the one that catches can be unwound through.
+///   A callback made by [`new`](Self::new) never unwinds.
 pub struct Callback<'f> {
     // Dropped before what its entry points to.
     thunk: Thunk,
@@ -114,13 +114,13 @@ impl<'f> Callback<'f> {
     /// A callback that calls a closure with the value slots: those of the parameters or
     /// of the result, whichever are more.
     ///
-    /// The slots hold the parameters, a scalar of less than eight bytes zero-extended to
-    /// eight whatever C passes above it; all other bytes are unspecified. When the closure
-    /// returns, the result is taken from slot 0 on. The closure may be called from any
-    /// thread, and again while it runs.
+    /// The slots hold the parameters. A scalar of less than eight bytes is zero-extended to
+    /// eight, whatever C passes above it. All other bytes are unspecified. When the closure
+    /// returns, the result is taken from slot 0 on. Any thread may call the closure, also
+    /// while it runs.
     ///
-    /// A panic that leaves the closure aborts the process, with a message: C code
-    /// is in general not made to be unwound through.
+    /// A panic that leaves the closure aborts the process with a message, as most C code
+    /// cannot be unwound through.
     ///
     /// # Errors
     ///
@@ -136,12 +136,11 @@ impl<'f> Callback<'f> {
         Self::closure(bare(signature), false, function)
     }
 
-    /// A callback that a panic in its closure leaves: it goes on in the caller.
+    /// A callback whose panics unwind into the caller.
     ///
-    /// Only for callers that can be unwound through: Rust, to which the pointer is
-    /// an `extern "C-unwind" fn`, or C compiled with `-fexceptions`, which Rust has
-    /// called as such. From where nobody can unwind any further, the process
-    /// aborts.
+    /// It is for callers that can be unwound through: Rust, to which the pointer is an
+    /// `extern "C-unwind" fn`, or C that is compiled with `-fexceptions` and that Rust has
+    /// called as such a function. Where unwinding cannot go on, the process aborts.
     ///
     /// # Errors
     ///
@@ -251,7 +250,7 @@ impl<'f> Callback<'f> {
     }
 
     /// The index of the first slot of parameter `index`, for a callback of this signature.
-    /// If that is the number of parameters, it is that of the first slot behind all of them.
+    /// For the number of parameters, it is the first slot behind all of them.
     ///
     /// ```
     /// use vmtrampoline::{Callback, ValRaw};
@@ -317,11 +316,11 @@ impl fmt::Debug for Callback<'_> {
     }
 }
 
-/// A [`Callback`] whose closure belongs to the thread that makes it, and so may capture what
-/// may not leave a thread: an [`Rc`](alloc::rc::Rc), a machine of an interpreter.
+/// A [`Callback`] whose closure belongs to the thread that makes it. So the closure may
+/// capture what may not leave a thread, such as an [`Rc`](alloc::rc::Rc) or an interpreter.
 ///
-/// Native code must call the function pointer in this thread. A call in another one aborts the
-/// process, with a message.
+/// Native code must call the function pointer in this thread. A call in another thread aborts
+/// the process with a message.
 ///
 /// ```
 /// use std::{cell::RefCell, mem::transmute, rc::Rc};
@@ -343,10 +342,10 @@ impl fmt::Debug for Callback<'_> {
 ///
 /// # Safety
 ///
-/// The caller of the function pointer answers for what is said at
-/// [`Callback`](Callback#safety), and for this: after the thread has ended, it does not call
-/// the pointer again, even if the callback was leaked. The crate knows a thread by its thread pointer,
-/// which a later thread may have again.
+/// The caller of the function pointer answers for what [`Callback`](Callback#safety) says, and
+/// for this: it does not call the pointer after the thread has ended, even if the callback
+/// was leaked. The crate knows a thread by its thread pointer, which a later thread may have
+/// again.
 pub struct LocalCallback<'f> {
     callback: Callback<'f>,
     _thread: PhantomData<*mut ()>,

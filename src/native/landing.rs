@@ -1,8 +1,7 @@
 //! Calls that can be left at once: [`Landing`].
 //!
-//! `leavable` of the assembly makes the call, `leave` or a signal handler goes back to it.
-//! Between the two there are frames of this crate that are abandoned: none of them has a
-//! destructor.
+//! `leavable` of the assembly makes the call. `leave` or a signal handler goes back to it, and
+//! abandons the frames between. None of this crate's frames there has a destructor.
 
 use core::{
     cell::Cell,
@@ -15,13 +14,13 @@ use static_assertions::{assert_impl_all, assert_not_impl_any};
 
 use crate::Error;
 
-/// A place that a call can be left for: code deep below it is back at the call at once,
-/// without returning through what lies between.
+/// A place to which code deep below a call can go back at once, without returning through
+/// the frames between. The call is then *left*.
 ///
-/// That is what a trap, an error in a host function or an exit needs. The call is
-/// [`Trampoline::call_leavable`] or [`CTrampoline::call_leavable`]; the code below leaves it
+/// Traps, errors in host functions and exits need this. The call is made by
+/// [`Trampoline::call_leavable`] or [`CTrampoline::call_leavable`]. The code below leaves it
 /// by [`leave`](Self::leave), or a signal handler by [`destination`](Self::destination).
-/// Nothing is allocated, and no thread-local variable is used: the program hands the
+/// The crate allocates nothing and uses no thread-local variable: the program passes the
 /// landing's address down, for example in the callee context.
 ///
 /// [`Trampoline::call_leavable`]: crate::Trampoline::call_leavable
@@ -55,25 +54,23 @@ use crate::Error;
 /// # Ok::<(), vmtrampoline::Error>(())
 /// ```
 ///
-/// A landing serves one call at a time; a call inside it that can be left has a landing of
-/// its own. Leaving an outer one abandons the inner calls. Afterwards the landing serves the
-/// next call.
+/// A landing serves one call at a time, and then the next. An inner call that can be left
+/// has a landing of its own. Leaving an outer call abandons the inner calls.
 ///
 /// # Which frames may be abandoned
 ///
 /// All frames between the call and the code that leaves it vanish, as by `longjmp`: no
-/// destructor runs, no lock is given back, no memory is freed. They must be such that may:
+/// destructor runs, no lock is released, no memory is freed. These frames may be abandoned:
 ///
 /// - code that a compiler made for a runtime, without cleanup of its own;
-/// - functions of C that hold nothing: not `qsort`, which may have allocated memory, nor
-///   `printf`, which holds a lock;
+/// - C functions that hold nothing. `qsort` may hold memory, and `printf` holds a lock;
 /// - functions and closures of Rust without a value that has a destructor, or whose
 ///   destructor need not run;
 /// - frames of this crate: trampolines of every kind, function pointers, host functions and
 ///   callbacks hold nothing.
 ///
-/// Registers that a function need not keep are as any function may leave them. Control words of floating point are as they were at the call, and the direction
-/// flag and the x87 registers are clear.
+/// Registers that a function need not keep hold anything. The control words of floating point
+/// are as they were at the call. The direction flag and the x87 registers are clear.
 #[repr(C)]
 pub struct Landing {
     /// The stack pointer of the call that can be left, or null.
@@ -99,8 +96,8 @@ crate::descriptor::assert_layout!(Landing, 0, {
 pub enum Outcome {
     /// It returned, with its results in the slots.
     Returned,
-    /// It was left, with this word. The slots are as the parameters were, but those that the
-    /// call wrote to.
+    /// It was left, with this word. The slots hold the parameters, and what the call wrote
+    /// before it was left.
     Left(usize),
 }
 
@@ -127,9 +124,9 @@ impl Landing {
         Landing { sp: Cell::new(null_mut()), body: Cell::new(null()), word: Cell::new(0) }
     }
 
-    /// Whether a call is running that can be left by this.
+    /// Whether a call is running that this landing can leave.
     ///
-    /// After a panic has gone through the call it stays true, and the landing serves no
+    /// It stays true after a panic has gone through the call. The landing then serves no
     /// further call.
     #[inline]
     pub fn is_live(&self) -> bool {
@@ -138,15 +135,15 @@ impl Landing {
 
     /// Leaves the call: it gives [`Outcome::Left`] with this word.
     ///
-    /// Aborts with a message if no call is running that can be left by this.
+    /// Aborts with a message if no call is running that this landing can leave.
     ///
     /// # Safety
     ///
     /// - The call is running in this thread, and no panic has gone through it.
     /// - All frames between may be [abandoned](Self#which-frames-may-be-abandoned).
-    /// - The stack of the call is where it was, and if the machine keeps a shadow stack, it
-    ///   is the current one: code on another stack than the call (a coroutine of its own) may
-    ///   leave it only where there is none.
+    /// - The stack of the call is where it was.
+    /// - Where the machine keeps a shadow stack, the call and the code that leaves it are on
+    ///   the same stack. Elsewhere, a coroutine with a stack of its own may leave the call.
     pub unsafe fn leave(&self, word: usize) -> ! {
         if !self.is_live() {
             dead();
@@ -156,18 +153,19 @@ impl Landing {
         unsafe { ported::leave(self.sp.get()) }
     }
 
-    /// Where a signal handler lets the interrupted code go on to leave the call with this
-    /// word; `None` if no call is running that can be left by this.
+    /// Where a signal handler lets the interrupted code go on, to leave the call with this
+    /// word; `None` if no call is running that this landing can leave.
     ///
-    /// The handler writes both registers to the context that it was given and returns. So
+    /// The handler writes both registers to the context that it was given, and returns. So
     /// the kernel restores the signal mask and the alternate stack, as after any signal.
-    /// A handler of vectored exceptions on Windows writes `Rip` and `Rsp` and continues the
-    /// execution; that neither searches for handlers nor runs those of the frames between.
+    /// On Windows, a handler of vectored exceptions writes `Rip` and `Rsp` and continues the
+    /// execution. That neither searches for other handlers nor runs those of the frames
+    /// between.
     ///
-    /// Ask only when the call is to be left: the word is noted at once. Going there is
-    /// unsafe, under the conditions of [`leave`](Self::leave); of the frames between, the
-    /// interrupted one may be at any instruction, so a signal that comes at any time needs
-    /// frames that may be abandoned at any time.
+    /// Ask only to leave the call, as the landing notes the word at once. Going there is
+    /// unsafe, under the conditions of [`leave`](Self::leave). The interrupted frame may be at
+    /// any instruction. So a signal that comes at any time needs frames that may be abandoned
+    /// at any time.
     ///
     /// ```no_run
     /// # #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
