@@ -75,10 +75,13 @@ class Object:
         _, number, value, _ = self.symbols[relocations[at]]
         return number - 1, value + struct.unpack_from('<I', data, at)[0]
 
-    def entries(self):
+    def entries(self, sections=None):
+        """Those of functions in these sections, or of all functions."""
         for i, (name, data, _) in enumerate(self.sections):
             for at in range(0, len(data) if name.startswith('.pdata') else 0, 12):
                 section, begin = self.target(i, at)
+                if sections is not None and section not in sections:
+                    continue
                 _, end = self.target(i, at + 4)
                 information, offset = self.target(i, at + 8)
                 information = self.sections[information][1]

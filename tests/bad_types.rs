@@ -521,6 +521,15 @@ fn promotions() {
     }
 }
 
+/// Windows' `__vectorcall` is no name for what it is nearly.
+#[test]
+fn other_conventions_are_refused_by_name() {
+    for name in ["x86_64-vectorcall-c", "vectorcall", "__vectorcall", "x86_64-stdcall-c"] {
+        assert_eq!(Abi::from_name(name), None, "{name}");
+        assert!(format!("{name} (i32)").parse::<Signature>().is_err(), "{name}");
+    }
+}
+
 /// The VM convention passes WebAssembly's types, and pointers and `u64` as `i64`.
 #[test]
 fn the_vm_convention() {
