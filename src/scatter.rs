@@ -107,12 +107,16 @@ impl Plan {
         self.narrows == 0 && self.steps.is_empty()
     }
 
-    /// Offsets from slot 0 at which four bytes are to be cleared before the call, by four: the
-    /// last comes more than once.
+    /// Offsets from slot 0 at which four bytes are to be cleared before the call, by four so
+    /// that there is no loop over them: the last comes more than once.
     #[inline(always)]
     #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
     pub(crate) fn narrow(&self) -> &[[u16; 4]] {
-        &self.narrow[..self.narrows.div_ceil(4)]
+        match self.narrows {
+            0 => &[],
+            1..=4 => &self.narrow[..1],
+            _ => &self.narrow,
+        }
     }
 
     /// The steps before the call.

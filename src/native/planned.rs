@@ -53,10 +53,12 @@ in_convention! { define }
 /// registers and stack words are where it says. The caller follows its convention (R7).
 #[inline(always)]
 pub(super) unsafe fn prepare(plan: &Plan, slots: *mut ValRaw) {
-    for &offset in plan.narrow().as_flattened() {
-        let above = slots.wrapping_byte_add(offset.into()).cast::<u32>();
-        // SAFETY: in the slots, which are ours alone.
-        unsafe { above.write(0) };
+    for &group in plan.narrow() {
+        for offset in group {
+            let above = slots.wrapping_byte_add(offset.into()).cast::<u32>();
+            // SAFETY: in the slots, which are ours alone.
+            unsafe { above.write(0) };
+        }
     }
     if !plan.before().is_empty() {
         // SAFETY: our own conditions.
