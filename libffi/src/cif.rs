@@ -16,7 +16,7 @@ use std::{
     },
 };
 
-use vmtrampoline::{CTrampoline, Error, Layout, Signature, Type, ValRaw};
+use vmtrampoline::{CTrampoline, Error, Layout, Signature, Type, ValRaw, ValType};
 
 use crate::{
     Status,
@@ -70,7 +70,27 @@ impl Interface {
         let variadic = self.trampoline.signature();
         let signature = Signature::new(variadic.params(), variadic.results())?;
         let [there, here] = [Layout::new(&variadic, ABI)?, Layout::new(&signature, ABI)?];
-        if there.params() == here.params() { Ok(signature) } else { Err(Error::VariadicCallback) }
+        if there.params() != here.params() {
+            return Err(Error::VariadicCallback);
+        }
+        let whole: Vec<_> = signature.params().into_iter().map(whole).collect();
+        Signature::new(&whole, signature.results())
+    }
+}
+
+/// A scalar of eight bytes that goes where this one does, as a closure's function reads no more
+/// of it than there is. So the callback need not clear what is above.
+fn whole(ty: Type<'_>) -> Type<'_> {
+    use ValType::*;
+    // Apple packs the words of the stack.
+    if cfg!(target_vendor = "apple") {
+        return ty;
+    }
+    match ty.scalar() {
+        Some(I8 | U8 | I16 | U16 | I32 | U32) => I64.into(),
+        // Elsewhere a small float is in another part of its register, or has ones above it.
+        Some(F32) if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) => F64.into(),
+        _ => ty,
     }
 }
 
