@@ -44,7 +44,8 @@ fn main() {
     if cfg("TARGET_ENV").as_deref() == Some("msvc") {
         // Microsoft's assembler has another language. `src/native/assembly.rs` includes the text.
         println!("cargo::rustc-cfg=vmtrampoline_rustc_assembles");
-        let defined = [("SYMBOL_PREFIX", prefix.as_str()), ("_WIN32", "1"), ("__x86_64__", "1")];
+        let arch = if file == WINDOWS { "__x86_64__" } else { "__aarch64__" };
+        let defined = [("SYMBOL_PREFIX", prefix.as_str()), ("_WIN32", "1"), (arch, "1")];
         let output = env::var_os("OUT_DIR").expect("Cargo says where output goes");
         let written = fs::write(Path::new(&output).join("port.s"), preprocessed(file, &defined));
         written.expect("the folder is the build script's");
@@ -87,7 +88,7 @@ pub(crate) fn port(target: &str, cfg: impl Fn(&str) -> Option<String>) -> Option
     match cfg("TARGET_ARCH")?.as_str() {
         "x86_64" if windows => Some(WINDOWS),
         "x86_64" if unix => Some("asm/x86_64_sysv.S"),
-        "aarch64" if unix && is("TARGET_ENDIAN", "little") => Some("asm/aarch64.S"),
+        "aarch64" if (unix || windows) && is("TARGET_ENDIAN", "little") => Some("asm/aarch64.S"),
         // That it is LP64D, stable Rust does not say; NuttX may be LP64.
         "riscv64" if unix && !is("TARGET_OS", "nuttx") => Some("asm/riscv64.S"),
         "s390x" if unix => Some("asm/s390x.S"),

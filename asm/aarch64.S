@@ -1,4 +1,4 @@
-// 64-bit Arm, AAPCS64 and Apple's variant: enter native code. This says only
+// 64-bit Arm, AAPCS64 with Apple's variant and Windows': enter native code. This says only
 // what differs from the reference text, x86_64_sysv.S.
 //
 //     extern "C-unwind" fn(
@@ -43,7 +43,8 @@
 //     sp       | stack word 0             | <- 16-aligned: n is a multiple of 4
 //              +--------------------------+
 //
-// Unwinding: from `mov x29, sp` to `ldp x29, x30` the CFA is x29 + 16.
+// Unwinding: from `mov x29, sp` to `ldp x29, x30` the CFA is x29 + 16. Windows' unwinder knows
+// each instruction of prologues and epilogues, by .seh_ directives.
 //
 // Control-flow integrity: neutral to pointer authentication, as x30 is not signed
 // and is as it came when `short_cut` or `bare` jumps.
@@ -51,7 +52,7 @@
 // Reference: Procedure Call Standard for the Arm 64-bit Architecture 2024Q3:
 // 6.1.1, 6.1.2 (registers), 6.4.5 (stack), 6.4.6 (frame chain), 6.5 (subroutine
 // calls), 6.8.2 (parameter passing), 6.9 (result return). Apple: Writing ARM64 code
-// for Apple platforms.
+// for Apple platforms. Microsoft: Overview of ARM64 ABI conventions; ARM64 exception handling.
 
 #include "prelude.h"
 
@@ -157,25 +158,36 @@
 // The frame record; from here to END_FRAME the CFA is x29 + 16.
 .macro BEGIN_FRAME
     stp     x29, x30, [sp, #-16]!
-    .cfi_def_cfa_offset 16
-    .cfi_offset x29, -16
-    .cfi_offset x30, -8
+    cfi     def_cfa_offset 16
+    cfi     offset x29, -16
+    cfi     offset x30, -8
+    seh     save_fplr_x 16
     mov     x29, sp
-    .cfi_def_cfa_register x29
+    cfi     def_cfa_register x29
+    seh     set_fp
+    seh     endprologue
 .endm
 
 .macro END_FRAME
-    ldp     x29, x30, [sp], #16
-    .cfi_def_cfa sp, 0
-    .cfi_restore x29
-    .cfi_restore x30
+    seh     startepilogue
+    POP_FRAME
+    seh     endepilogue
     ret
+.endm
+
+.macro POP_FRAME
+    ldp     x29, x30, [sp], #16
+    cfi     def_cfa sp, 0
+    cfi     restore x29
+    cfi     restore x30
+    seh     save_fplr_x 16
 .endm
 
 //------------------------------------------------------------------- bare ----
 
     .p2align 4
 FUNCTION(bare)
+    seh     endprologue
     mov     x16, x2
     br      x16
 END_FUNCTION(bare)
@@ -186,6 +198,7 @@ END_FUNCTION(bare)
 
     .p2align 4
 FUNCTION(all_floats)
+    seh     endprologue
     SOME_FLOATS
     MORE_FLOATS
     ldrb    w10, [x4, #D_FLOATS]
@@ -209,6 +222,7 @@ END_FUNCTION(all_floats)
 
     .p2align 5
 FUNCTION(short_cut)
+    seh     endprologue
     ldrb    w10, [x4, #D_FLOATS]
     cmp     w10, #FLOATS_SOME
     b.hi    3f
@@ -220,12 +234,28 @@ FUNCTION(short_cut)
     b.hi    4f
     MORE_FLOATS
     b       1b
+#if defined(_WIN32)
+4:  b       SYMBOL(short_cut_floats)
+#else
 4:  mov     x15, x30
-    .cfi_register x30, x15
+    cfi     register x30, x15
     bl      SYMBOL(all_floats)
     mov     x30, x15
     b       2b
+#endif
 END_FUNCTION(short_cut)
+
+#if defined(_WIN32)
+// Windows' unwinder looks for x30 on the stack alone.
+FUNCTION(short_cut_floats)
+    BEGIN_FRAME
+    bl      SYMBOL(all_floats)
+    seh     startepilogue
+    POP_FRAME
+    seh     endepilogue
+    b       2b
+END_FUNCTION(short_cut_floats)
+#endif
 
 //------------------------------------------------------------------ fixed ----
 
@@ -251,10 +281,10 @@ FUNCTION(fixed)
     blr     x16
 
     add     sp, sp, #FIXED_SIZE
-    .cfi_remember_state
+    cfi     remember_state
     END_FRAME
 
-    .cfi_restore_state
+    cfi     restore_state
 4:  bl      SYMBOL(all_floats)
     b       3b
 END_FUNCTION(fixed)
@@ -338,10 +368,10 @@ FUNCTION(variable)
     subs    w9, w9, #1
     b.ne    7b
 8:  mov     sp, x29
-    .cfi_remember_state
+    cfi     remember_state
     END_FRAME
 
-    .cfi_restore_state
+    cfi     restore_state
 9:  str     q0, [x10]
     b       6b
 10: tst     w14, #SPILL_16
@@ -386,6 +416,7 @@ END_FUNCTION(variable)
 
     .p2align 4
 FUNCTION(hidden)
+    seh     endprologue
     ldrh    w9, [x4, #D_HIDDEN]
     mov     x16, x5
     ldr     x8, [x3, x9]
@@ -433,45 +464,45 @@ END_FUNCTION(vectors)
 
 // Where unwinders find the caller's registers, until RESTORED.
 .macro SAVED
-    .cfi_offset x19, -160
-    .cfi_offset x20, -152
-    .cfi_offset x21, -144
-    .cfi_offset x22, -136
-    .cfi_offset x23, -128
-    .cfi_offset x24, -120
-    .cfi_offset x25, -112
-    .cfi_offset x26, -104
-    .cfi_offset x27, -96
-    .cfi_offset x28, -88
-    .cfi_offset d8, -80
-    .cfi_offset d9, -72
-    .cfi_offset d10, -64
-    .cfi_offset d11, -56
-    .cfi_offset d12, -48
-    .cfi_offset d13, -40
-    .cfi_offset d14, -32
-    .cfi_offset d15, -24
+    cfi     offset x19, -160
+    cfi     offset x20, -152
+    cfi     offset x21, -144
+    cfi     offset x22, -136
+    cfi     offset x23, -128
+    cfi     offset x24, -120
+    cfi     offset x25, -112
+    cfi     offset x26, -104
+    cfi     offset x27, -96
+    cfi     offset x28, -88
+    cfi     offset d8, -80
+    cfi     offset d9, -72
+    cfi     offset d10, -64
+    cfi     offset d11, -56
+    cfi     offset d12, -48
+    cfi     offset d13, -40
+    cfi     offset d14, -32
+    cfi     offset d15, -24
 .endm
 
 .macro RESTORED
-    .cfi_restore x19
-    .cfi_restore x20
-    .cfi_restore x21
-    .cfi_restore x22
-    .cfi_restore x23
-    .cfi_restore x24
-    .cfi_restore x25
-    .cfi_restore x26
-    .cfi_restore x27
-    .cfi_restore x28
-    .cfi_restore d8
-    .cfi_restore d9
-    .cfi_restore d10
-    .cfi_restore d11
-    .cfi_restore d12
-    .cfi_restore d13
-    .cfi_restore d14
-    .cfi_restore d15
+    cfi     restore x19
+    cfi     restore x20
+    cfi     restore x21
+    cfi     restore x22
+    cfi     restore x23
+    cfi     restore x24
+    cfi     restore x25
+    cfi     restore x26
+    cfi     restore x27
+    cfi     restore x28
+    cfi     restore d8
+    cfi     restore d9
+    cfi     restore d10
+    cfi     restore d11
+    cfi     restore d12
+    cfi     restore d13
+    cfi     restore d14
+    cfi     restore d15
 .endm
 
 // The callee-saved registers: stp or ldp.
@@ -517,17 +548,43 @@ FUNCTION(leavable)
 END_FUNCTION(leavable)
 
 FUNCTION(leave)
+    seh     endprologue
     mov     sp, x0
+#if !defined(_WIN32)
 END_FUNCTION(leave)                      // goes on in `landed`
 
 FUNCTIONS(landed)
-    .cfi_def_cfa sp, LEAVABLE_SIZE + 16
-    .cfi_offset x29, -16
-    .cfi_offset x30, -8
+#else
+    b       SYMBOL(landed)
+END_FUNCTION(leave)
+
+// The system's unwinder tells by the number of instructions how much of a prologue has been
+// executed. That of `landed` never is: the frame is what `leavable` has made.
+FUNCTIONS(landed_frame)
+    stp     x29, x30, [sp, #-16]!
+    seh     save_fplr_x 16
+    sub     sp, sp, #LEAVABLE_SIZE
+    seh     stackalloc LEAVABLE_SIZE
+    KEPT    stp
+    seh     save_regp x19, SAVED_INTEGERS
+    seh     save_regp x21, SAVED_INTEGERS + 16
+    seh     save_regp x23, SAVED_INTEGERS + 32
+    seh     save_regp x25, SAVED_INTEGERS + 48
+    seh     save_regp x27, SAVED_INTEGERS + 64
+    seh     save_fregp d8, SAVED_FLOATS
+    seh     save_fregp d10, SAVED_FLOATS + 16
+    seh     save_fregp d12, SAVED_FLOATS + 32
+    seh     save_fregp d14, SAVED_FLOATS + 48
+    seh     endprologue
+ALIAS(landed)
+#endif
+    cfi     def_cfa sp, LEAVABLE_SIZE + 16
+    cfi     offset x29, -16
+    cfi     offset x30, -8
     SAVED
     hint    #38                          // bti jc, for every assembler
     add     x29, sp, #LEAVABLE_SIZE
-    .cfi_def_cfa x29, 16
+    cfi     def_cfa x29, 16
     ldr     x9, [SAVED_FPCR]
     msr     fpcr, x9
 
@@ -540,9 +597,13 @@ FUNCTIONS(landed)
     sysl    xzr, #3, c7, c7, #1          // gcspopm
     b       1b
 2:  KEPT    ldp
+    seh     startepilogue
     add     sp, sp, #LEAVABLE_SIZE
+    seh     stackalloc LEAVABLE_SIZE
     RESTORED
-    END_FRAME
+    POP_FRAME
+    seh     endepilogue
+    ret
 END_FUNCTION(landed)
 
 //------------------------------------------------------ function pointers ----
@@ -569,10 +630,10 @@ FUNCTION(storing_short_cut)
     LOAD_INTEGERS
     blr     x16
     STORE_RESULT
-    .cfi_remember_state
+    cfi     remember_state
     END_FRAME
 
-    .cfi_restore_state
+    cfi     restore_state
 2:  bl      SYMBOL(all_floats)
     b       1b
 END_FUNCTION(storing_short_cut)
@@ -600,11 +661,26 @@ ZEROED(pointer_table, (8 * POINTERS))
 #define LARGEST_PAGE        0x10000
 #endif
 
+// The end of a thunk of so many bytes. In COFF, assemblers have to know the length of a
+// function before they align anything.
+.macro FILL size
+#if defined(_WIN32)
+    .rept   \size / 4 - 5
+    nop
+    .endr
+#else
+    .balign \size
+#endif
+.endm
+
 #if defined(__ELF__)
     .section .text.pointer_thunks, "ax", %progbits
+#elif defined(_WIN32)
+    .section .text$pointer_thunks, "xr"
 #endif
     .balign THUNK_SIZE_AARCH64
 FUNCTIONS(pointer_thunks)
+    seh     endprologue
     .set    .Lentry, 0
     .rept   POINTERS
     LANDING_PAD
@@ -612,7 +688,7 @@ FUNCTIONS(pointer_thunks)
     ldr     x4, [x4, OFFSET_OF(SYMBOL(pointer_table)) + .Lentry]
     ldr     x16, [x4, #-CALL_BEFORE]
     br      x16
-    .balign THUNK_SIZE_AARCH64
+    FILL    THUNK_SIZE_AARCH64
     .set    .Lentry, .Lentry + 8
     .endr
 END_FUNCTION(pointer_thunks)
@@ -754,11 +830,11 @@ FUNCTION(host_small)
     ldrh    w10, [x9, #H_MORE]
     cbnz    w10, 6f
 5:  mov     sp, x29
-    .cfi_remember_state
+    cfi     remember_state
     END_FRAME
 
     // The other half of a vector, and the results of the return area.
-    .cfi_restore_state
+    cfi     restore_state
 6:  add     x11, sp, #8
     ld1     {v0.d}[1], [x11]
     ldrh    w11, [x9, #H_SPILLS]
@@ -806,19 +882,23 @@ ZEROED(callback_table, (8 * CALLBACKS))
     ldr     x16, [x16, OFFSET_OF(\table) + .Lentry]
     ldr     x17, [x16, #H_CODE]
     br      x17
-    .balign CALLBACK_SIZE_AARCH64
+    FILL    CALLBACK_SIZE_AARCH64
     .set    .Lentry, .Lentry + 8
     .endr
 .endm
 
 #if defined(__ELF__)
     .section .text.callback_thunks, "ax", %progbits
+#elif defined(_WIN32)
+    .section .text$callback_thunks, "xr"
 #endif
     .balign CALLBACK_SIZE_AARCH64
 FUNCTIONS(callback_thunks)
+    seh     endprologue
     CALLBACK_THUNKS CALLBACKS, SYMBOL(callback_table), 0
 END_FUNCTION(callback_thunks)
 
+#if !defined(_WIN32)
 // Thunks that are never called here. src/native/mapping.rs maps their pages again, with
 // a table behind them: that is how there are more callbacks.
 #if defined(__ELF__)
@@ -828,3 +908,4 @@ END_FUNCTION(callback_thunks)
 FUNCTIONS(callback_block)
     CALLBACK_THUNKS (BLOCK_SIZE / CALLBACK_SIZE_AARCH64), SYMBOL(callback_block), BLOCK_SIZE
 END_FUNCTION(callback_block)
+#endif

@@ -89,6 +89,9 @@
 .macro BEGIN_FUNCTION symbol
     BEGIN_FUNCTIONS \symbol
     LANDING_PAD
+#if defined(__aarch64__)
+    seh     nop
+#endif
 .endm
 
 .macro FINISH_FUNCTION symbol

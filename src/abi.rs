@@ -91,6 +91,9 @@ pub(crate) enum Aggregates {
         /// Whether a value that is aligned to 16 begins with an even register.
         even: bool,
     },
+    /// Windows on Arm, variadic: up to 16 bytes in integer registers, then on the stack, as if
+    /// the registers were the stack's first words; by reference.
+    Words,
     /// RISC-V: flattened, one or two floats, or a float and an integer, in a register
     /// each; otherwise up to 16 bytes in integer registers; otherwise by reference.
     Flattened,
@@ -110,6 +113,8 @@ pub(crate) enum Variadic {
     Doubled,
     /// Nothing.
     AsNamed,
+    /// The named part, too: all arguments go as in this row.
+    All(&'static Abi),
     /// All of it is on the stack.
     Stack,
     /// All of it goes where integers go, in an even register if it is aligned to 16.
@@ -349,6 +354,32 @@ impl Abi {
         stack: Stack { aligned_return_pointer: false, ..Abi::AARCH64_APPLE_C.stack }
     );
 
+    /// Plain C on 64-bit Arm Windows ("Overview of ARM64 ABI conventions"), for GNU's toolchain
+    /// and for MSVC: AAPCS64, but for variadic functions. Its VM convention is
+    /// [`AARCH64_VM`](Self::AARCH64_VM).
+    pub const AARCH64_WINDOWS_C: Abi = Abi {
+        name: "aarch64-windows-c",
+        variadic: Variadic::All(&Abi::AARCH64_WINDOWS_VARIADIC),
+        c: Abi::AARCH64_WINDOWS_VARIADIC.c,
+        ..Abi::AARCH64_C
+    };
+
+    /// Arguments of its variadic functions: no float registers.
+    const AARCH64_WINDOWS_VARIADIC: Abi = Abi {
+        float: &[],
+        vector: Vector::Aggregate,
+        float_overflow: FloatOverflow::Integer,
+        aggregates: Aggregates::Words,
+        c: CTypes {
+            long: 4,
+            char_signed: true,
+            wchar: ValType::U16,
+            long_double: LongDouble::Double,
+            ..Abi::AARCH64_C.c
+        },
+        ..Abi::AARCH64_C
+    };
+
     /// Plain C on 64-bit RISC-V: LP64D, RISC-V Calling Conventions, sections
     /// "Integer" and "Hardware Floating-Point Calling Convention". A float that
     /// finds no float register is passed like an integer.
@@ -437,6 +468,7 @@ impl Abi {
         Abi::AARCH64_C,
         Abi::AARCH64_APPLE_VM,
         Abi::AARCH64_APPLE_C,
+        Abi::AARCH64_WINDOWS_C,
         Abi::RISCV64_VM,
         Abi::RISCV64_C,
         Abi::S390X_VM,
@@ -454,30 +486,41 @@ impl Abi {
     const fn host() -> (Option<&'static Abi>, Option<&'static Abi>) {
         // As in build.rs.
         let unix = cfg!(all(unix, target_pointer_width = "64", not(target_os = "cygwin")));
-        let (vm, c): (&'static Abi, &'static Abi) =
-            if cfg!(target_arch = "x86_64") && cfg!(any(windows, vmtrampoline_windows)) {
-                let msvc = cfg!(target_env = "msvc");
-                let c = if msvc { &Abi::X86_64_MSVC_C } else { &Abi::X86_64_WINDOWS_C };
-                (&Abi::X86_64_WINDOWS_VM, c)
-            } else if !unix {
-                return (None, None);
-            } else if cfg!(target_arch = "x86_64") {
-                (&Abi::X86_64_SYSV_VM, &Abi::X86_64_SYSV_C)
-            } else if cfg!(all(
-                target_arch = "aarch64",
-                any(target_vendor = "apple", vmtrampoline_apple)
-            )) {
-                (&Abi::AARCH64_APPLE_VM, &Abi::AARCH64_APPLE_C)
-            } else if cfg!(all(target_arch = "aarch64", target_endian = "little")) {
-                (&Abi::AARCH64_VM, &Abi::AARCH64_C)
-            } else if cfg!(all(target_arch = "riscv64", not(target_os = "nuttx"))) {
-                (&Abi::RISCV64_VM, &Abi::RISCV64_C)
-            } else if cfg!(target_arch = "s390x") {
-                (&Abi::S390X_VM, &Abi::S390X_C)
-            } else {
-                return (None, None);
-            };
+        let (vm, c): (&'static Abi, &'static Abi) = if cfg!(target_arch = "x86_64")
+            && cfg!(any(windows, vmtrampoline_windows))
+        {
+            let msvc = cfg!(target_env = "msvc");
+            let c = if msvc { &Abi::X86_64_MSVC_C } else { &Abi::X86_64_WINDOWS_C };
+            (&Abi::X86_64_WINDOWS_VM, c)
+        } else if cfg!(target_arch = "aarch64") && cfg!(any(windows, vmtrampoline_arm_windows)) {
+            (&Abi::AARCH64_VM, &Abi::AARCH64_WINDOWS_C)
+        } else if !unix {
+            return (None, None);
+        } else if cfg!(target_arch = "x86_64") {
+            (&Abi::X86_64_SYSV_VM, &Abi::X86_64_SYSV_C)
+        } else if cfg!(all(
+            target_arch = "aarch64",
+            any(target_vendor = "apple", vmtrampoline_apple)
+        )) {
+            (&Abi::AARCH64_APPLE_VM, &Abi::AARCH64_APPLE_C)
+        } else if cfg!(all(target_arch = "aarch64", target_endian = "little")) {
+            (&Abi::AARCH64_VM, &Abi::AARCH64_C)
+        } else if cfg!(all(target_arch = "riscv64", not(target_os = "nuttx"))) {
+            (&Abi::RISCV64_VM, &Abi::RISCV64_C)
+        } else if cfg!(target_arch = "s390x") {
+            (&Abi::S390X_VM, &Abi::S390X_C)
+        } else {
+            return (None, None);
+        };
         (Some(vm), Some(c))
+    }
+
+    /// The row of the arguments of a function that is variadic or not.
+    pub(crate) const fn arguments(&self, variadic: bool) -> &Abi {
+        match self.variadic {
+            Variadic::All(abi) if variadic => abi,
+            _ => self,
+        }
     }
 
     /// The convention's name, such as `x86_64-sysv-vm`.

@@ -473,7 +473,7 @@ impl<'a, 'l> Writer<'a, 'l> {
             returns: Returns::Nothing,
         };
         Writer {
-            assigner: Assigner::new(source.abi),
+            assigner: Assigner::new(source.abi.arguments(source.signature.counts.named.is_some())),
             vector_words,
             source,
             header,

@@ -158,7 +158,7 @@ pub(crate) const MAX_BYTES: usize = 65520;
 
 /// The targets that have assembly, for the message and the documentation.
 pub(crate) const SUPPORTED_TARGETS: &str = "\
-x86-64, aarch64, riscv64 (LP64D) and s390x with Unix, x86-64 with Windows";
+x86-64, aarch64, riscv64 (LP64D) and s390x with Unix, x86-64 and aarch64 with Windows";
 
 impl fmt::Display for ValueIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

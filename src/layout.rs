@@ -347,6 +347,7 @@ impl<'a> Assigner<'a> {
             Aggregates::Homogeneous { even } => {
                 Ok(self.homogeneous(types, at, measured, named, even))
             }
+            Aggregates::Words => Ok(self.words(measured)),
             Aggregates::Flattened => Ok(self.flattened(types, at, measured, named)),
             Aggregates::Wrapped => Ok(self.wrapped(types, at, measured.size, named)),
         }
@@ -471,6 +472,28 @@ impl<'a> Assigner<'a> {
             (_, false) => (words, 8),
         };
         Pieces::one(size, self.stack_bytes(taken, align))
+    }
+
+    /// [`Aggregates::Words`]: Overview of ARM64 ABI conventions, "Addendum: Variadic functions".
+    const fn words(&mut self, Measure { size, natural, .. }: Measure) -> Pieces {
+        if size == 0 {
+            return Pieces::none();
+        }
+        if size > 16 {
+            return self.reference();
+        }
+        let (words, align) = (round_up(size, 8), if natural >= 16 { 16 } else { 8 });
+        if align == 16 && self.integers % 2 == 1 {
+            self.integers += 1;
+        }
+        match self.integers_left() {
+            0 => Pieces::one(size, self.stack_bytes(words, align)),
+            1 if words == 16 => {
+                let first = self.integers(8);
+                first.and(8, size - 8, self.stack_bytes(8, 8))
+            }
+            _ => self.integers(size),
+        }
     }
 
     /// [`Aggregates::Flattened`]: RISC-V calling conventions, "Hardware Floating-Point
@@ -775,7 +798,8 @@ pub(crate) const fn returned(
     // What fits in registers goes to the first ones of each class.
     let mut fresh = Assigner::new(abi);
     match abi.aggregates {
-        Aggregates::None => Err(Unfit::Type),
+        // The latter is of arguments alone.
+        Aggregates::None | Aggregates::Words => Err(Unfit::Type),
         // A complex `long double` is in two x87 registers, larger as it is.
         Aggregates::Eightbytes
             if matches!(scalar, Some(Scalar { kind: Kind::X87, parts: 2, .. })) =>
@@ -1015,7 +1039,7 @@ impl Layout {
             Placement { size, pieces: pieces.as_slice().iter().map(piece).collect(), by_reference }
         };
 
-        let mut assigner = Assigner::new(abi);
+        let mut assigner = Assigner::new(abi.arguments(lent.counts.named.is_some()));
         let mut packer = Packer::new(abi);
         let (mut results, mut memory) = (Vec::new(), false);
         let mut at = 0;

@@ -500,7 +500,8 @@ fn promotions() {
         }
         // `wchar_t` has 16 bits on Windows alone.
         let wide = layout("(i32, ...wchar_t)", abi);
-        let windows = ["x86_64-windows-c", "x86_64-msvc-c"].contains(&convention);
+        let windows =
+            ["x86_64-windows-c", "x86_64-msvc-c", "aarch64-windows-c"].contains(&convention);
         assert_eq!(wide.is_err(), windows, "{convention}: {wide:?}");
         for ty in [
             "i32",

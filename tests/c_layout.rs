@@ -191,6 +191,31 @@ fn apple_stack() {
     golden("(longdouble, {longdouble, f64}) -> longdouble", "v0, v1[0..8] v2[8..16] | v0 | 0");
 }
 
+/// Microsoft, "Overview of ARM64 ABI conventions": AAPCS64, and "Addendum: Variadic
+/// functions": "all composites are treated alike", "SIMD and floating-point registers aren't
+/// used", and "the first 64 bytes of the stack are loaded into x0-x7".
+#[test]
+fn windows_on_arm() {
+    let golden = |text: &str, expected: &str| golden("aarch64-windows-c", text, expected);
+    golden(
+        "(f64, {f32, f32}, longdouble) -> {f64, f64}",
+        "v0, v1[0..4] v2[4..8], v3 | v0[0..8] v1[8..16] | 0",
+    );
+    golden("(f64, ...f64, {f32, f32, f32}) -> f64", "x0, x1, x2[0..8] x3[8..12] | v0 | 0");
+    golden("(ptr, ...{f64, f64, f64}, longdouble, long)", "x0, &x1, x2, x3 | - | 0");
+    // A composite begins in the last register.
+    let seven = "i64, i64, i64, i64, i64, i64, i64";
+    let placed = "x0, x1, x2, x3, x4, x5, x6";
+    golden(
+        &format!("({seven}, ...{{i64, i32}}, f64)"),
+        &format!("{placed}, x7[0..8] sp+0[8..16], sp+8 | - | 16"),
+    );
+    // What is aligned to 16 does not.
+    golden(&format!("({seven}, ...i128, i64)"), &format!("{placed}, sp+0, sp+16 | - | 32"));
+    golden("(i32, ...v128) -> v128", "x0, x2[0..8] x3[8..16] | v0 | 0");
+    golden("(i32, ...{}, f64)", "x0, -, x1 | - | 0");
+}
+
 /// RISC-V ELF psABI, "Integer Calling Convention" and "Hardware Floating-point Calling
 /// Convention".
 #[test]

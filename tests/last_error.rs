@@ -170,7 +170,7 @@ fn calls_keep_the_last_error() {
     // SAFETY: the function has this signature.
     let mut call = || unsafe { trampoline.call(null_mut(), null_mut(), target, &mut slots) };
     assert!(survive(|| call().unwrap()));
-    // SAFETY: likewise.
+    // SAFETY: the function has this signature.
     assert!(survive(|| unsafe { pointer(null_mut(), null_mut(), target, slots.as_mut_ptr()) }));
 }
 

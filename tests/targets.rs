@@ -46,7 +46,13 @@ fn ports_are_built_on_stable_rust() {
     );
     have(
         Some("asm/aarch64.S"),
-        &["aarch64-unknown-linux-gnu", "aarch64-apple-darwin", "aarch64-apple-ios"],
+        &[
+            "aarch64-unknown-linux-gnu",
+            "aarch64-apple-darwin",
+            "aarch64-apple-ios",
+            "aarch64-pc-windows-msvc",
+            "aarch64-pc-windows-gnullvm",
+        ],
     );
     have(Some("asm/riscv64.S"), &["riscv64gc-unknown-linux-gnu", "riscv64gc-unknown-linux-musl"]);
     have(Some("asm/s390x.S"), &["s390x-unknown-linux-gnu"]);
@@ -63,8 +69,7 @@ fn other_conventions_have_no_port() {
         None,
         &[
             // Windows' convention.
-            "aarch64-pc-windows-msvc",
-            "aarch64-pc-windows-gnullvm",
+            "arm64ec-pc-windows-msvc",
             "x86_64-pc-cygwin",
             "x86_64-unknown-uefi",
             "aarch64-unknown-uefi",

@@ -16,7 +16,9 @@ pub(super) fn current() -> usize {
         asm!("mov {}, gs:[0]", out(reg) thread, options(nostack, preserves_flags, readonly));
         #[cfg(all(target_arch = "x86_64", windows))]
         asm!("mov {}, gs:[0x30]", out(reg) thread, options(nostack, preserves_flags, readonly));
-        #[cfg(all(target_arch = "aarch64", not(target_vendor = "apple")))]
+        #[cfg(all(target_arch = "aarch64", windows))]
+        asm!("mov {}, x18", out(reg) thread, options(nostack, preserves_flags, nomem));
+        #[cfg(all(target_arch = "aarch64", not(any(windows, target_vendor = "apple"))))]
         asm!("mrs {}, tpidr_el0", out(reg) thread, options(nostack, preserves_flags, nomem));
         // The lowest bits are the processor's number.
         #[cfg(all(target_arch = "aarch64", target_vendor = "apple"))]

@@ -57,7 +57,7 @@ static __attribute__((noinline)) void note(volatile unsigned char *p, unsigned s
 /// What C's types are called here, and what the compiler says of itself.
 fn prelude() -> String {
     // Where the tests pretend to be on Windows, the compiler's own types are not Windows'.
-    let (long, wchar) = match cfg!(vmtrampoline_windows) {
+    let (long, wchar) = match cfg!(any(vmtrampoline_windows, vmtrampoline_arm_windows)) {
         true => ("int", "unsigned short"),
         false => ("long", "__WCHAR_TYPE__"),
     };

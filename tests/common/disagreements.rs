@@ -34,6 +34,15 @@ pub(crate) fn excluded(functions: &Functions, index: usize) -> Option<&'static s
         "x86_64-sysv-c" if any(misaligned_in_array) => {
             Some("clang: an array of which only the first element is aligned")
         }
+        "aarch64-windows-c"
+            if functions.signatures[index].named.is_some()
+                && (any(|ty| ty.ty.has(&is_wide_or_vector)) || split(functions, index)) =>
+        {
+            Some("clang: variadic functions with 16 bytes in one piece, or in x7 and on the stack")
+        }
+        "aarch64-windows-c" if any(is_aligned_to_16) => {
+            Some("clang: a small structure that is itself aligned to 16")
+        }
         "riscv64-c" if any(|ty| ty.ty.has(&is_empty_union)) => {
             Some("clang: an empty union in a structure of floats")
         }
@@ -46,6 +55,27 @@ pub(crate) fn excluded(functions: &Functions, index: usize) -> Option<&'static s
 
 fn is_wide(ty: &CType) -> bool {
     matches!(ty, CType::Scalar(scalar) if matches!(scalar.name, "i128" | "u128"))
+}
+
+fn is_wide_or_vector(ty: &CType) -> bool {
+    is_wide(ty) || matches!(ty, CType::Scalar(scalar) if scalar.name == "v128")
+}
+
+/// Whether it has an alignment of its own, which is not that of its members.
+fn is_aligned_to_16(laid_out: &LaidOut) -> bool {
+    laid_out.size <= 16
+        && matches!(&laid_out.ty, CType::Record(r) if r.align.is_some_and(|align| align >= 16))
+}
+
+/// Whether an argument begins in a register and goes on on the stack.
+fn split(functions: &Functions, index: usize) -> bool {
+    let parsed = functions.signatures[index].to_string().parse::<Signature>();
+    let Some(layout) = parsed.ok().and_then(|parsed| Layout::new(&parsed, abi()).ok()) else {
+        return false; // which fails elsewhere
+    };
+    layout.params().iter().any(|placement| {
+        matches!(placement.pieces(), [_, Piece { location: Location::Stack(_), .. }])
+    })
 }
 
 fn is_empty_union(ty: &CType) -> bool {

@@ -26,10 +26,16 @@ pub(crate) struct Naive {
 }
 
 /// The machine of a convention's name, and whether it is the VM convention. With MSVC, only
-/// `long double` differs, which has a size of its own.
+/// `long double` differs, which has a size of its own; on Arm, Windows has other variadic
+/// functions and types.
 pub(crate) fn machine(abi: &Abi) -> (&'static str, bool) {
     let (machine, convention) = abi.name().rsplit_once('-').expect("machine-convention");
-    (if machine == "x86_64-msvc" { "x86_64-windows" } else { machine }, convention == "vm")
+    let machine = match machine {
+        "x86_64-msvc" => "x86_64-windows",
+        "aarch64-windows" => "aarch64",
+        machine => machine,
+    };
+    (machine, convention == "vm")
 }
 
 /// Offset of the first stack slot: above Windows' shadow space, above what s390x

@@ -199,12 +199,12 @@ impl Parser<'_> {
 
     fn named(&self, name: &str) -> Type {
         let integer = |size| Type::scalar(Kind::Integer, size, size);
-        let windows = matches!(self.machine, "x86_64-windows" | "x86_64-msvc");
+        let windows = matches!(self.machine, "x86_64-windows" | "x86_64-msvc" | "aarch64-windows");
         // The alignment of what has 16 bytes.
         let most = if self.machine == "s390x" { 8 } else { 16 };
         let long_double = match self.machine {
             "x86_64-sysv" | "x86_64-windows" => Type::scalar(Kind::X87, 16, 16),
-            "x86_64-msvc" | "aarch64-apple" => Type::scalar(Kind::Float, 8, 8),
+            "x86_64-msvc" | "aarch64-apple" | "aarch64-windows" => Type::scalar(Kind::Float, 8, 8),
             _ => Type::scalar(Kind::Quad, 16, most),
         };
         match name {
@@ -360,6 +360,12 @@ pub(crate) enum Wrong {
     AppleEven,
     /// Apple: variadic arguments go as named ones.
     AppleVariadicNamed,
+    /// Windows on Arm: variadic functions are like others.
+    ArmVariadicNamed,
+    /// Windows on Arm: the named part of a variadic function is like others.
+    ArmNamedFloats,
+    /// Windows on Arm: what does not fit in x7 is all on the stack.
+    ArmNoSplit,
     /// RISC-V: a pointer is an integer.
     PointerFlattens,
     /// RISC-V: a union is like a structure.
@@ -422,6 +428,9 @@ impl Wrong {
         (Wrong::SlotsOf8, "aarch64-apple-c"),
         (Wrong::AppleEven, "aarch64-apple-c"),
         (Wrong::AppleVariadicNamed, "aarch64-apple-c"),
+        (Wrong::ArmVariadicNamed, "aarch64-windows-c"),
+        (Wrong::ArmNamedFloats, "aarch64-windows-c"),
+        (Wrong::ArmNoSplit, "aarch64-windows-c"),
         (Wrong::PointerFlattens, "riscv64-c"),
         (Wrong::UnionFlattens, "riscv64-c"),
         (Wrong::FlattensSmall, "riscv64-c"),
@@ -442,12 +451,13 @@ impl Wrong {
 }
 
 /// The C conventions that the model knows.
-pub(crate) const CONVENTIONS: [&str; 7] = [
+pub(crate) const CONVENTIONS: [&str; 8] = [
     "x86_64-sysv-c",
     "x86_64-windows-c",
     "x86_64-msvc-c",
     "aarch64-c",
     "aarch64-apple-c",
+    "aarch64-windows-c",
     "riscv64-c",
     "s390x-c",
 ];
@@ -462,6 +472,7 @@ pub(crate) fn naive(text: &str, convention: &str, wrong: Option<Wrong>) -> Strin
         "x86_64-windows" | "x86_64-msvc" => windows(&signature, is),
         "aarch64" => aapcs64(&signature, is),
         "aarch64-apple" => apple(&signature, is),
+        "aarch64-windows" => windows_on_arm(&signature, is),
         "riscv64" => riscv(&signature, is),
         "s390x" => s390x(&signature, is),
         machine => panic!("no machine {machine}"),
@@ -931,6 +942,49 @@ fn apple(signature: &Signature, is: impl Fn(Wrong) -> bool) -> Placed {
         });
     }
     placed.area = stack.0.next_multiple_of(16);
+    placed
+}
+
+/// "Effectively, it's the same as … to allocate arguments to an imaginary stack, where the first
+/// 64 bytes of the stack are loaded into x0-x7, and any remaining stack arguments are placed
+/// normally."
+fn windows_on_arm(signature: &Signature, is: impl Fn(Wrong) -> bool) -> Placed {
+    if signature.named.is_none() || is(Wrong::ArmVariadicNamed) {
+        return aapcs64(signature, |_| false);
+    }
+    let mut placed = Placed::default();
+    aarch64_result(signature, &mut placed, 4);
+    let (mut imaginary, mut floats) = (Stack(0), 0);
+    for (i, ty) in signature.params.iter().enumerate() {
+        if is(Wrong::ArmNamedFloats)
+            && signature.is_named(i)
+            && ty.kind() == Some(Kind::Float)
+            && floats < 8
+        {
+            placed.arguments.push(whole(ty, format!("v{floats}")));
+            floats += 1;
+            continue;
+        }
+        let by_reference = ty.size > 16;
+        let size = if by_reference { 8 } else { ty.size.next_multiple_of(8) };
+        let align = if !by_reference && ty.natural >= 16 { 16 } else { 8 };
+        if size == 0 {
+            placed.arguments.push(Vec::new());
+            continue;
+        }
+        if is(Wrong::ArmNoSplit) && imaginary.0 == 56 && size == 16 {
+            imaginary.0 = 64;
+        }
+        let at = imaginary.take(size, align);
+        let at: u64 = at.strip_prefix("sp+").and_then(|at| at.parse().ok()).expect("an offset");
+        let place = |at| if at < 64 { format!("x{}", at / 8) } else { format!("sp+{}", at - 64) };
+        placed.arguments.push(match by_reference {
+            true => reference(place(at)),
+            false if at >= 64 => whole(ty, place(at)),
+            false => words(ty, (at..at + size).step_by(8).map(place)),
+        });
+    }
+    placed.area = imaginary.0.saturating_sub(64).next_multiple_of(16);
     placed
 }
 

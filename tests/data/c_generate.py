@@ -15,15 +15,16 @@ from c_abi_model import homogeneous, parse, place
 random.seed(20261130)
 RANDOM = 250
 NAMES = {'sysv': 'x86_64-sysv-c', 'win64': 'x86_64-windows-c', 'aarch64': 'aarch64-c',
-         'apple': 'aarch64-apple-c', 'riscv64': 'riscv64-c', 's390x': 's390x-c', 'msvc': 'x86_64-msvc-c'}
+         'apple': 'aarch64-apple-c', 'riscv64': 'riscv64-c', 's390x': 's390x-c', 'msvc': 'x86_64-msvc-c',
+         'winarm64': 'aarch64-windows-c'}
 
 
 def model_text(text, conv):
     """The crate's text of a signature, in the model's grammar and words."""
-    windows = conv in ('win64', 'msvc')
+    windows = conv in ('win64', 'msvc', 'winarm64')
     names = {
         'bool': 'u8', 'longdouble': 'ld', 'clongdouble': 'cld', 'funcref': 'ptr', 'externref': 'ptr',
-        'char': 'i8' if conv in ('sysv', 'win64', 'msvc', 'apple') else 'u8',
+        'char': 'i8' if conv in ('sysv', 'win64', 'msvc', 'apple', 'winarm64') else 'u8',
         'long': 'i32' if windows else 'i64', 'ulong': 'u32' if windows else 'u64',
         'size_t': 'u64', 'ssize_t': 'i64',
         'wchar_t': 'u16' if windows else 'u32' if conv == 'aarch64' else 'i32',
@@ -84,6 +85,10 @@ def line(conv, signature):
         # The compiler's callers and its va_arg contradict each other.
         if any((e := homogeneous(t)) and t.align >= 16 for t in params[named:]):
             return None
+    if conv == 'winarm64' and named is not None:
+        # So do they here.
+        if any(t.kind == 'vec' or t.name in ('i128', 'u128') for t in params):
+            return None
     placed = place(conv, text)
     arguments = ', '.join(pieces(p, t.size) for p, t in zip(placed.args, params)) or '-'
     came = f'*{placed.hidden}' if placed.hidden else pieces(placed.results, result.size)
@@ -93,7 +98,7 @@ def line(conv, signature):
 
 # ---------------------------------------------------------------- edges
 
-REGISTERS = {'sysv': (6, 8), 'aarch64': (8, 8), 'apple': (8, 8), 'riscv64': (8, 8), 's390x': (5, 4)}
+REGISTERS = {'sysv': (6, 8), 'aarch64': (8, 8), 'apple': (8, 8), 'winarm64': (8, 8), 'riscv64': (8, 8), 's390x': (5, 4)}
 
 
 def edges(conv):
