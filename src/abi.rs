@@ -273,9 +273,9 @@ impl Abi {
 
     /// Plain C on Windows x64 ("x64 calling convention"): registers go by
     /// position, and 32 bytes of shadow space precede the stack slots. `long double`
-    /// is that of the GNU toolchain. `__cdecl`, `__stdcall` and `__fastcall` mean nothing on 64
-    /// bits: all are this. `__vectorcall` is another convention, which no row describes and
-    /// [`from_name`](Self::from_name) refuses.
+    /// is that of the GNU toolchain. On 64 bits, `__cdecl`, `__stdcall` and `__fastcall` all mean
+    /// this convention. `__vectorcall` is another one, which has no row, so
+    /// [`from_name`](Self::from_name) does not find it.
     pub const X86_64_WINDOWS_C: Abi = Abi {
         name: "x86_64-windows-c",
         integer: &["rcx", "rdx", "r8", "r9"],

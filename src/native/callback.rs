@@ -33,8 +33,8 @@ use crate::{
 /// [`argument`](Self::argument) says at which. A structure lies there as it lies in memory,
 /// even where C passes its address. A call allocates nothing and takes no lock.
 ///
-/// A closure that may not leave its thread makes a [`LocalCallback`]. Many callbacks of one
-/// signature are made faster by its [`Prototype`](crate::Prototype).
+/// For a closure that may not leave its thread there is [`LocalCallback`]. A
+/// [`Prototype`](crate::Prototype) makes many callbacks of one signature faster.
 ///
 /// ```
 /// use std::ffi::c_void;
@@ -66,11 +66,12 @@ use crate::{
 ///
 /// # How many
 ///
-/// Each callback needs a piece of static code of its own. [`Callback::CAPACITY`] of them are
-/// in the program. On Linux, Android and Apple's systems, there are as many as memory holds:
-/// when most are in use, the crate maps the pages of this code once more, 64 KiB at
-/// a time, beside a table of their own. No page is writable and executable, or becomes
-/// executable after it was writable, so systems that forbid that allow this.
+/// Each callback needs a piece of static code of its own. The program has
+/// [`Callback::CAPACITY`] of them. On Linux, Android and Apple's systems, there may be as many
+/// callbacks as memory holds: when most of the code is in use, the crate maps its pages once
+/// more, 64 KiB at a time, beside a table of their own. No page is writable and executable,
+/// and none becomes executable after it was writable. So this works on systems that forbid
+/// that.
 ///
 /// On Linux, the mapping needs `/proc/self/maps` and the unchanged file that holds the crate's
 /// code. It also needs the crate's feature `mmap`, which is on by default: the crate then

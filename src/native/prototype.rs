@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{Error, Signature, ValRaw};
 
-/// A signature of C, worked out for callbacks: where many of them have the same one, this
-/// makes each in half the time.
+/// Makes callbacks of one signature. It works out the signature once, so each callback takes
+/// half the time.
 ///
 /// ```
 /// use std::mem::transmute;
@@ -31,7 +31,7 @@ use crate::{Error, Signature, ValRaw};
 /// # Ok::<(), vmtrampoline::Error>(())
 /// ```
 ///
-/// Its callbacks do not borrow it.
+/// The callbacks do not borrow it.
 #[derive(Clone)]
 pub struct Prototype {
     encoded: Encoded,
