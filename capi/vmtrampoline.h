@@ -10,9 +10,9 @@
  *         puts(vmt_error());
  *     assert(slots[0].f64 == 1024);
  *
- * Objects are opaque and never change, so threads may share them. A call allocates nothing
- * and takes no lock. Free each object once; what was made of it stays. Freeing NULL does
- * nothing.
+ * Objects are opaque. None but a vmt_landing ever changes, so threads may share them. A call
+ * allocates nothing and takes no lock. Free each object once; what was made of it stays.
+ * Freeing NULL does nothing.
  *
  * Names that begin with vmt_vm_, vmt_pool_ and vmt_host_ are for the VM convention, that of
  * Wasmtime 0.38 to 8.0.1: two contexts precede the parameters, and a function has any number
@@ -62,6 +62,7 @@ enum vmt_code {
     VMT_ERROR_POOL_EXHAUSTED = 21,        /* no function pointer is left */
     VMT_ERROR_CALLBACKS_EXHAUSTED = 22,   /* no callback is left */
     VMT_ERROR_TOO_FEW_SLOTS = 23,         /* for a call, or for a value */
+    VMT_ERROR_LANDING_IN_USE = 24,        /* another call uses it */
     VMT_ERROR_OTHER = 99
 };
 
@@ -278,6 +279,42 @@ int vmt_vm_call(const vmt_vm_trampoline *trampoline, void *callee, void *caller,
 void vmt_trampoline_free(vmt_trampoline *trampoline);
 void vmt_vm_trampoline_free(vmt_vm_trampoline *trampoline);
 
+/* ---- Calls that can be left ---- */
+
+/* A place that a call can be left for: code deep below the call is back at it at once. All
+ * frames between vanish as by longjmp. A frame that holds a lock or memory, or that has a
+ * destructor, must not be between. A trampoline, callback or host function may be.
+ *
+ * A landing changes: it serves one call at a time, and belongs to the thread of that call. A
+ * call inside it that can be left has a landing of its own. */
+typedef struct vmt_landing vmt_landing;
+
+vmt_landing *vmt_landing_new(void);
+
+/* How a call ended. */
+enum vmt_outcome { VMT_RETURNED = 1, VMT_LEFT = 2 };
+
+/* As vmt_call and vmt_vm_call. The result is 0 or an enum vmt_outcome. If the call was left,
+ * `word`, which may be NULL, gets the word of vmt_leave, and the slots hold what they held at
+ * that moment. */
+int vmt_call_leavable(const vmt_trampoline *trampoline, vmt_target target, void *slots,
+                      size_t count, vmt_landing *landing, size_t *word);
+int vmt_vm_call_leavable(const vmt_vm_trampoline *trampoline, void *callee, void *caller,
+                         vmt_target target, void *slots, size_t count, vmt_landing *landing,
+                         size_t *word);
+
+/* Leaves the call of this thread that uses the landing. It does not return. If no call uses
+ * the landing, the process aborts with a message. */
+void vmt_leave(vmt_landing *landing, size_t word);
+
+/* For a signal handler: where the code that it has interrupted goes on to leave the call. The
+ * handler writes both to the context that the kernel gave it, and returns. If no call uses
+ * the landing, the result is 0, else 1. Ask only if the call is to be left. */
+int vmt_landing_destination(vmt_landing *landing, size_t word, uintptr_t *pc, uintptr_t *sp);
+
+/* Not during a call that uses it. */
+void vmt_landing_free(vmt_landing *landing);
+
 /* ---- Function pointers that make calls ---- */
 
 /* Calls the target as vmt_vm_call does, with slots of 16 bytes, without a check and without
@@ -312,6 +349,12 @@ typedef struct vmt_callback vmt_callback;
 typedef void (*vmt_function)(void *data, vmt_slot *slots, size_t count);
 
 vmt_callback *vmt_callback_new(const vmt_signature *signature, vmt_function function, void *data);
+
+/* A callback of the thread that makes it. A call in another thread aborts the process with a
+ * message, and does not reach the function. After the thread has ended, no thread may call
+ * it. */
+vmt_callback *vmt_callback_new_local(const vmt_signature *signature, vmt_function function,
+                                     void *data);
 
 /* The index of the first slot of a parameter. For the number of parameters, it is the first
  * slot behind all of them. */

@@ -6,8 +6,8 @@ use std::{
 };
 
 use trampoline::{
-    CTrampoline, Error, Pool, Signature, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext,
-    VMTrampolineUnwind, ValRaw,
+    CTrampoline, Error, Landing, Outcome, Pool, Signature, Trampoline, VMContext, VMFunctionBody,
+    VMOpaqueContext, VMTrampolineUnwind, ValRaw,
 };
 
 use crate::{
@@ -88,136 +88,164 @@ fn callable<T>(target: *const T, slots: *mut c_void, given: usize, needed: usize
     }
 }
 
-/// Where parameter `index` begins.
+/// How a call ended that could be left; the word goes to `word`, if that is not null.
 ///
 /// # Safety
 ///
 /// See [`crate`].
-unsafe fn argument<E, S>(
-    trampoline: *const Made<E, S>,
-    index: usize,
-    begins: impl Fn(&BySize<E, S>) -> usize,
-) -> usize {
-    // SAFETY: our own conditions.
-    let Some(Made { by_size, params }) = (unsafe { get(trampoline) }) else { return NONE };
-    if index > *params {
-        return fail(no_such("parameter", index, *params), NONE);
+unsafe fn ended(outcome: Outcome, word: *mut usize) -> c_int {
+    let Outcome::Left(with) = outcome else { return 1 };
+    if !word.is_null() {
+        // SAFETY: our own conditions.
+        unsafe { word.write(with) };
     }
-    begins(by_size)
+    2
 }
 
-#[unsafe(no_mangle)]
-unsafe extern "C" fn vmt_trampoline_new(
-    signature: *const CSignature,
-    slot_size: usize,
-) -> *mut AnyC {
-    // SAFETY: our own conditions.
-    unsafe { trampoline(signature, slot_size, CTrampoline::for_slots, CTrampoline::new) }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn vmt_trampoline_signature(trampoline: *const AnyC) -> *mut CSignature {
-    // SAFETY: our own conditions.
-    let Some(made) = (unsafe { get(trampoline) }) else { return null_mut() };
-    let signature = either!(&made.by_size, trampoline => trampoline.signature());
-    give(Ok::<CSignature, Error>(signature.into()))
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn vmt_trampoline_slots(trampoline: *const AnyC) -> usize {
-    // SAFETY: our own conditions.
-    let trampoline = unsafe { get(trampoline) };
-    trampoline.map_or(NONE, |made| either!(&made.by_size, trampoline => trampoline.slots()))
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn vmt_trampoline_argument(trampoline: *const AnyC, index: usize) -> usize {
-    // SAFETY: our own conditions.
-    unsafe { argument(trampoline, index, |any| either!(any, made => made.argument(index))) }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn vmt_call(
-    trampoline: *const AnyC,
-    target: *const c_void,
-    slots: *mut c_void,
-    count: usize,
-) -> c_int {
-    // SAFETY: our own conditions.
-    let Some(Made { by_size, .. }) = (unsafe { get(trampoline) }) else { return 0 };
-    either!(by_size, trampoline => {
-        if !callable(target, slots, count, trampoline.slots()) {
-            return 0;
+/// The functions of one convention, whose calls take these contexts, too.
+macro_rules! functions {
+    ($any:ident: $trampoline:ident, $target:ty, ($($context:ident: $context_type:ty),*);
+        $new:ident, $signature:ident, $slots:ident, $argument:ident, $call:ident,
+        $call_leavable:ident, $free:ident) => {
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $new(signature: *const CSignature, slot_size: usize) -> *mut $any {
+            // SAFETY: our own conditions.
+            unsafe { trampoline(signature, slot_size, $trampoline::for_slots, $trampoline::new) }
         }
-        // SAFETY: C answers for the target and says that there are as many slots of this
-        // trampoline's size, which are enough.
-        unsafe { trampoline.call_unchecked(target, slots.cast()) }
-    });
-    1
-}
 
-#[unsafe(no_mangle)]
-unsafe extern "C" fn vmt_trampoline_free(trampoline: *mut AnyC) {
-    // SAFETY: our own conditions.
-    unsafe { free(trampoline) }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn vmt_vm_trampoline_new(
-    signature: *const CSignature,
-    slot_size: usize,
-) -> *mut AnyVm {
-    // SAFETY: our own conditions.
-    unsafe { trampoline(signature, slot_size, Trampoline::for_slots, Trampoline::new) }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn vmt_vm_trampoline_signature(trampoline: *const AnyVm) -> *mut CSignature {
-    // SAFETY: our own conditions.
-    let Some(made) = (unsafe { get(trampoline) }) else { return null_mut() };
-    let signature = either!(&made.by_size, trampoline => trampoline.signature());
-    give(Ok::<CSignature, Error>(signature.into()))
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn vmt_vm_trampoline_slots(trampoline: *const AnyVm) -> usize {
-    // SAFETY: our own conditions.
-    let trampoline = unsafe { get(trampoline) };
-    trampoline.map_or(NONE, |made| either!(&made.by_size, trampoline => trampoline.slots()))
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn vmt_vm_trampoline_argument(trampoline: *const AnyVm, index: usize) -> usize {
-    // SAFETY: our own conditions.
-    unsafe { argument(trampoline, index, |any| either!(any, made => made.argument(index))) }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn vmt_vm_call(
-    trampoline: *const AnyVm,
-    callee: *mut VMOpaqueContext,
-    caller: *mut VMContext,
-    target: *const VMFunctionBody,
-    slots: *mut c_void,
-    count: usize,
-) -> c_int {
-    // SAFETY: our own conditions.
-    let Some(Made { by_size, .. }) = (unsafe { get(trampoline) }) else { return 0 };
-    either!(by_size, trampoline => {
-        if !callable(target, slots, count, trampoline.slots()) {
-            return 0;
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $signature(trampoline: *const $any) -> *mut CSignature {
+            // SAFETY: our own conditions.
+            let Some(made) = (unsafe { get(trampoline) }) else { return null_mut() };
+            let signature = either!(&made.by_size, trampoline => trampoline.signature());
+            give(Ok::<CSignature, Error>(signature.into()))
         }
-        // SAFETY: C answers for the target and says that there are as many slots of this
-        // trampoline's size, which are enough.
-        unsafe { trampoline.call_unchecked(callee, caller, target, slots.cast()) }
-    });
-    1
+
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $slots(trampoline: *const $any) -> usize {
+            // SAFETY: our own conditions.
+            let made = unsafe { get(trampoline) };
+            made.map_or(NONE, |made| either!(&made.by_size, trampoline => trampoline.slots()))
+        }
+
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $argument(trampoline: *const $any, index: usize) -> usize {
+            // SAFETY: our own conditions.
+            let Some(Made { by_size, params }) = (unsafe { get(trampoline) }) else { return NONE };
+            if index > *params {
+                return fail(no_such("parameter", index, *params), NONE);
+            }
+            either!(by_size, trampoline => trampoline.argument(index))
+        }
+
+        #[unsafe(no_mangle)]
+        unsafe extern "C-unwind" fn $call(
+            trampoline: *const $any,
+            $($context: $context_type,)*
+            target: $target,
+            slots: *mut c_void,
+            count: usize,
+        ) -> c_int {
+            // SAFETY: our own conditions.
+            let Some(Made { by_size, .. }) = (unsafe { get(trampoline) }) else { return 0 };
+            either!(by_size, trampoline => {
+                if !callable(target, slots, count, trampoline.slots()) {
+                    return 0;
+                }
+                // SAFETY: C answers for the target and says that there are as many slots of
+                // this trampoline's size, which are enough.
+                unsafe { trampoline.call_unchecked($($context,)* target, slots.cast()) }
+            });
+            1
+        }
+
+        #[unsafe(no_mangle)]
+        unsafe extern "C-unwind" fn $call_leavable(
+            trampoline: *const $any,
+            $($context: $context_type,)*
+            target: $target,
+            slots: *mut c_void,
+            count: usize,
+            landing: *const Landing,
+            word: *mut usize,
+        ) -> c_int {
+            // SAFETY: our own conditions.
+            let Some(Made { by_size, .. }) = (unsafe { get(trampoline) }) else { return 0 };
+            // SAFETY: our own conditions.
+            let Some(landing) = (unsafe { get(landing) }) else { return 0 };
+            either!(by_size, trampoline => {
+                if !callable(target, slots, count, trampoline.slots()) {
+                    return 0;
+                }
+                if landing.is_live() {
+                    return fail(Error::LandingInUse, 0);
+                }
+                let slots = slots.cast();
+                // SAFETY: as for the call above, and no call uses the landing.
+                let outcome = unsafe {
+                    trampoline.call_leavable_unchecked($($context,)* target, slots, landing)
+                };
+                // SAFETY: our own conditions.
+                unsafe { ended(outcome, word) }
+            })
+        }
+
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $free(trampoline: *mut $any) {
+            // SAFETY: our own conditions.
+            unsafe { free(trampoline) }
+        }
+    };
+}
+
+functions! {
+    AnyC: CTrampoline, *const c_void, ();
+    vmt_trampoline_new, vmt_trampoline_signature, vmt_trampoline_slots, vmt_trampoline_argument,
+    vmt_call, vmt_call_leavable, vmt_trampoline_free
+}
+
+functions! {
+    AnyVm: Trampoline, *const VMFunctionBody,
+        (callee: *mut VMOpaqueContext, caller: *mut VMContext);
+    vmt_vm_trampoline_new, vmt_vm_trampoline_signature, vmt_vm_trampoline_slots,
+    vmt_vm_trampoline_argument, vmt_vm_call, vmt_vm_call_leavable, vmt_vm_trampoline_free
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn vmt_vm_trampoline_free(trampoline: *mut AnyVm) {
+extern "C" fn vmt_landing_new() -> *mut Landing {
+    give(Ok::<Landing, Error>(Landing::new()))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmt_landing_free(landing: *mut Landing) {
     // SAFETY: our own conditions.
-    unsafe { free(trampoline) }
+    unsafe { free(landing) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn vmt_leave(landing: *const Landing, word: usize) -> ! {
+    // SAFETY: our own conditions.
+    let landing = unsafe { landing.as_ref() };
+    // Null is as good as a landing that no call uses.
+    let none = Landing::new();
+    // SAFETY: if a call uses it, C says that this is its thread, and that the frames between
+    // may be abandoned. Otherwise this aborts.
+    unsafe { landing.unwrap_or(&none).leave(word) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmt_landing_destination(
+    landing: *const Landing,
+    word: usize,
+    pc: *mut usize,
+    sp: *mut usize,
+) -> c_int {
+    // SAFETY: our own conditions. This is for signal handlers, which note no error.
+    let landing = unsafe { landing.as_ref() };
+    let Some(to) = landing.and_then(|landing| landing.destination(word)) else { return 0 };
+    // SAFETY: our own conditions.
+    unsafe { (pc.write(to.pc), sp.write(to.sp)) };
+    1
 }
 
 /// The pool that C means.

@@ -55,6 +55,7 @@ pub(crate) enum Code {
     PoolExhausted = 21,
     CallbacksExhausted = 22,
     TooFewSlots = 23,
+    LandingInUse = 24,
     Other = 99,
 }
 
@@ -100,6 +101,7 @@ fn code(error: &Error) -> (Code, usize) {
         Error::PoolExhausted { .. } => (Code::PoolExhausted, NONE),
         Error::CallbacksExhausted { .. } => (Code::CallbacksExhausted, NONE),
         Error::TooFewSlots { .. } => (Code::TooFewSlots, NONE),
+        Error::LandingInUse => (Code::LandingInUse, NONE),
         _ => (Code::Other, NONE),
     }
 }

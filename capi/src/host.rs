@@ -5,7 +5,9 @@ use std::{
     ptr::{null, null_mut},
 };
 
-use trampoline::{Callback, HostFunc, VMContext, VMFunctionBody, VMOpaqueContext, ValRaw};
+use trampoline::{
+    Callback, Error, HostFunc, LocalCallback, VMContext, VMFunctionBody, VMOpaqueContext, ValRaw,
+};
 
 use crate::{
     NONE,
@@ -32,7 +34,10 @@ unsafe impl<F> Send for Bound<F> {}
 unsafe impl<F> Sync for Bound<F> {}
 
 /// `vmt_callback`.
-type CCallback = Callback<'static>;
+enum CCallback {
+    Of(Callback<'static>),
+    OfThread(LocalCallback<'static>),
+}
 
 /// `vmt_host`.
 type CHost = HostFunc<'static>;
@@ -53,6 +58,23 @@ unsafe fn bound<'a, F>(
     Some((signature, Bound { function, data }))
 }
 
+impl CSignature {
+    /// A callback of this signature.
+    fn callback(&self, bound: Bound<Function>, local: bool) -> Result<CCallback, Error> {
+        let prototype = self.prototype()?;
+        let call = move |slots: &mut [ValRaw]| {
+            let Bound { function, data } = &bound;
+            // SAFETY: C answers for the function, and these are the slots of its signature.
+            unsafe { function(*data, slots.as_mut_ptr(), slots.len()) }
+        };
+        if local {
+            prototype.local_callback_unwind(call).map(CCallback::OfThread)
+        } else {
+            prototype.callback_unwind(call).map(CCallback::Of)
+        }
+    }
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vmt_callback_new(
     signature: *const CSignature,
@@ -63,11 +85,20 @@ unsafe extern "C" fn vmt_callback_new(
     let Some((signature, bound)) = (unsafe { bound(signature, function, data) }) else {
         return null_mut();
     };
-    give(Callback::new_unwind(&signature.signature, move |slots| {
-        let Bound { function, data } = &bound;
-        // SAFETY: C answers for the function, and these are the slots of its signature.
-        unsafe { function(*data, slots.as_mut_ptr(), slots.len()) }
-    }))
+    give(signature.callback(bound, false))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmt_callback_new_local(
+    signature: *const CSignature,
+    function: Option<Function>,
+    data: *mut c_void,
+) -> *mut CCallback {
+    // SAFETY: our own conditions.
+    let Some((signature, bound)) = (unsafe { bound(signature, function, data) }) else {
+        return null_mut();
+    };
+    give(signature.callback(bound, true))
 }
 
 #[unsafe(no_mangle)]
@@ -84,7 +115,11 @@ unsafe extern "C" fn vmt_callback_argument(signature: *const CSignature, index: 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vmt_callback_code(callback: *const CCallback) -> *const c_void {
     // SAFETY: our own conditions.
-    unsafe { get(callback) }.map_or(null(), Callback::code)
+    match unsafe { get(callback) } {
+        Some(CCallback::Of(callback)) => callback.code(),
+        Some(CCallback::OfThread(callback)) => callback.code(),
+        None => null(),
+    }
 }
 
 #[unsafe(no_mangle)]

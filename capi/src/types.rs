@@ -9,7 +9,7 @@ use std::{
     sync::OnceLock,
 };
 
-use trampoline::{Abi, Error, Layout, Signature, Type, ValType};
+use trampoline::{Abi, Error, Layout, Prototype, Signature, Type, ValType};
 
 use crate::{
     NONE,
@@ -85,15 +85,22 @@ impl CType {
 pub(crate) struct CSignature {
     pub(crate) signature: Signature,
     types: OnceLock<[Vec<CType>; 2]>,
+    prototype: OnceLock<Result<Prototype, Error>>,
 }
 
 impl From<Signature> for CSignature {
     fn from(signature: Signature) -> CSignature {
-        CSignature { signature, types: OnceLock::new() }
+        CSignature { signature, types: OnceLock::new(), prototype: OnceLock::new() }
     }
 }
 
 impl CSignature {
+    /// What its callbacks share, which the first of them works out.
+    pub(crate) fn prototype(&self) -> Result<&Prototype, Error> {
+        let prototype = self.prototype.get_or_init(|| Prototype::new(&self.signature));
+        prototype.as_ref().map_err(Clone::clone)
+    }
+
     /// The types of parameters and of results, for C to borrow.
     fn types(&self) -> &[Vec<CType>; 2] {
         self.types.get_or_init(|| {

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     env, fs,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::OnceLock,
@@ -156,6 +157,22 @@ fn static_library() {
         assert!(needs.contains("[libc.so") && !needs.contains("libvmtrampoline"), "{needs}");
         let needs = runs(language, Whole);
         assert!(!needs.contains("NEEDED"), "{needs}");
+    }
+}
+
+/// What cannot go on says why, and aborts.
+#[test]
+fn aborts() {
+    let program = compile("aborts", C, Shared);
+    for (rule, says) in [
+        ("elsewhere", "in a thread that it does not belong to"),
+        ("dead", "no call is running that could be left by this landing"),
+        ("none", "no call is running that could be left by this landing"),
+    ] {
+        let output = Command::new(&program).arg(rule).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.signal(), Some(6), "{rule}: {said}");
+        assert!(said.contains(says), "{rule}: {said}");
     }
 }
 

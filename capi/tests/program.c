@@ -1,12 +1,16 @@
 /* Uses everything in vmtrampoline.h, and says what it got. tests/c.rs compiles it as C and
  * as C++, runs it (under valgrind too) and compares what it prints. */
-#define _POSIX_C_SOURCE 200809L
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "vmtrampoline.h"
@@ -39,6 +43,7 @@ static const char *code_name(void)
     CODE(POOL_EXHAUSTED)
     CODE(CALLBACKS_EXHAUSTED)
     CODE(TOO_FEW_SLOTS)
+    CODE(LANDING_IN_USE)
     CODE(OTHER)
 #undef CODE
     }
@@ -619,6 +624,146 @@ static void leaving(void)
     vmt_trampoline_free(trampoline);
 }
 
+/* The landing of the call that is running. */
+static vmt_landing *landing;
+
+static void is_left(void)
+{
+    vmt_leave(landing, 42);
+}
+
+static int32_t unless_negative(int32_t number)
+{
+    if (number < 0)
+        is_left();
+    return number + 1;
+}
+
+static void leaving_callback(void *data, vmt_slot *slots, size_t count)
+{
+    (void)count;
+    vmt_leave((vmt_landing *)data, (size_t)slots[0].u64);
+}
+
+static void leaving_host(void *data, void *caller, vmt_slot *slots, size_t count)
+{
+    (void)caller;
+    leaving_callback(data, slots, count);
+}
+
+static void calls_with_ten(vmt_target code)
+{
+    ((void (*)(int32_t))code)(10);
+}
+
+/* Has the kernel go on where the call is left. */
+static void trap(int signal, siginfo_t *info, void *context)
+{
+    ucontext_t *interrupted = (ucontext_t *)context;
+    uintptr_t pc, sp;
+    (void)info;
+    if (!vmt_landing_destination(landing, (size_t)signal, &pc, &sp))
+        abort();
+#if defined __x86_64__
+    interrupted->uc_mcontext.gregs[REG_RIP] = (greg_t)pc;
+    interrupted->uc_mcontext.gregs[REG_RSP] = (greg_t)sp;
+#elif defined __aarch64__
+    interrupted->uc_mcontext.pc = pc;
+    interrupted->uc_mcontext.sp = sp;
+#else
+#error "where the registers are"
+#endif
+}
+
+static void traps(void)
+{
+    __builtin_trap();
+}
+
+/* A call that uses the landing of the one around it. */
+static void uses_it_too(void)
+{
+    vmt_trampoline *inner = make("()", 8);
+    say("in use", vmt_call_leavable(inner, is_left, NULL, 0, landing, NULL));
+    vmt_trampoline_free(inner);
+}
+
+static void calls_that_are_left(size_t slot_size)
+{
+    vmt_trampoline *trampoline = make("(i32) -> i32", slot_size), *outer = make("(ptr)", slot_size);
+    vmt_trampoline *nothing = make("()", slot_size);
+    vmt_signature *signature = parse("(i32)");
+    vmt_vm_trampoline *vm = vmt_vm_trampoline_new(signature, slot_size);
+    vmt_callback *callback;
+    vmt_host *host;
+    struct sigaction action, before;
+    uint64_t slots[2];
+    uintptr_t pc, sp;
+    size_t word = 0;
+    int i;
+    landing = vmt_landing_new();
+    callback = vmt_callback_new(signature, leaving_callback, landing);
+    host = vmt_host_new(signature, leaving_host, landing);
+    for (i = 1; i >= -1; i -= 2) {
+        slots[0] = (uint32_t)i;
+        printf("leavable: %d, ", vmt_call_leavable(trampoline, (vmt_target)unless_negative, slots,
+                                                   1, landing, &word));
+        printf("%d, %d\n", (int)word, (int)(int32_t)slots[0]);
+    }
+    slots[0] = (uintptr_t)vmt_callback_code(callback);
+    printf("by a callback: %d, ", vmt_call_leavable(outer, (vmt_target)calls_with_ten, slots, 1,
+                                                    landing, &word));
+    printf("%d\n", (int)word);
+    slots[0] = 11;
+    printf("by a host: %d, ",
+           vmt_vm_call_leavable(vm, vmt_host_context(host), NULL, vmt_host_code(host), slots, 1,
+                                landing, &word));
+    printf("%d\n", (int)word);
+    printf("without a word: %d\n", vmt_call_leavable(nothing, is_left, NULL, 0, landing, NULL));
+
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = trap;
+    action.sa_flags = SA_SIGINFO;
+    sigaction(SIGILL, &action, &before);
+    for (i = 0; i < 2; i++) {
+        word = 0;
+        printf("by a trap: %d, ", vmt_call_leavable(nothing, traps, NULL, 0, landing, &word));
+        printf("%d\n", word == SIGILL);
+    }
+    sigaction(SIGILL, &before, NULL);
+
+    printf("%d\n", vmt_call_leavable(nothing, uses_it_too, NULL, 0, landing, NULL));
+    say("few", vmt_call_leavable(trampoline, is_left, slots, 0, landing, NULL));
+    say("few", vmt_vm_call_leavable(vm, NULL, NULL, is_left, slots, 0, landing, NULL));
+    say("no target", vmt_call_leavable(nothing, NULL, NULL, 0, landing, NULL));
+    printf("no call: %d\n", vmt_landing_destination(landing, 1, &pc, &sp));
+    vmt_landing_free(landing);
+    vmt_callback_free(callback);
+    vmt_host_free(host);
+    vmt_trampoline_free(trampoline);
+    vmt_trampoline_free(outer);
+    vmt_trampoline_free(nothing);
+    vmt_vm_trampoline_free(vm);
+    vmt_signature_free(signature);
+}
+
+/* A callback of this thread, and another one of its signature. */
+static void local_callback(void)
+{
+    vmt_signature *signature = parse("(ptr, ptr) -> int");
+    struct order ascending = { 1, 0 };
+    int list[] = { 3, 1, 2 };
+    vmt_callback *callback = vmt_callback_new_local(signature, by_order, &ascending);
+    vmt_callback *other = vmt_callback_new_local(signature, by_order, &ascending);
+    int (*compare)(const void *, const void *);
+    vmt_signature_free(signature);
+    vmt_callback_free(other);
+    compare = (int (*)(const void *, const void *))vmt_callback_code(callback);
+    qsort(list, 3, sizeof *list, compare);
+    printf("local: %d %d %d, %d\n", list[0], list[1], list[2], ascending.calls > 1);
+    vmt_callback_free(callback);
+}
+
 /* How a thread ends within calls: target calls exiter, which calls this. */
 static void (*ending)(void);
 static int cleaned;
@@ -869,6 +1014,7 @@ static void conventions(void)
     say("slots of 12", vmt_trampoline_new(signature, 12) != NULL);
     say("slots of 0", vmt_vm_trampoline_new(signature, 0) != NULL);
     say("no function", vmt_callback_new(signature, NULL, NULL) != NULL);
+    say("no function", vmt_callback_new_local(signature, NULL, NULL) != NULL);
     say("no function", vmt_host_new(signature, NULL, NULL) != NULL);
     say("layout", vmt_signature_layout(signature, "aarch64-vm", text, 1) != VMT_NONE);
     say("layout", vmt_signature_layout(signature, "pdp11", text, 1) != VMT_NONE);
@@ -879,6 +1025,7 @@ static void conventions(void)
 
     signature = parse("(ptr, ...int)");
     say("variadic callback", vmt_callback_new(signature, by_order, NULL) != NULL);
+    say("variadic callback", vmt_callback_new_local(signature, by_order, NULL) != NULL);
     vmt_signature_free(signature);
 
     signature = parse("({[i64; 9000]})");
@@ -975,8 +1122,12 @@ static void nothing(void)
     wrong += vmt_vm_trampoline_argument(NULL, 0) != VMT_NONE;
     wrong += vmt_call(NULL, (vmt_target)leave, &slot, 1) != 0;
     wrong += vmt_vm_call(NULL, NULL, NULL, (vmt_target)leave, &slot, 1) != 0;
+    wrong += vmt_call_leavable(NULL, (vmt_target)leave, &slot, 1, NULL, NULL) != 0;
+    wrong += vmt_vm_call_leavable(NULL, NULL, NULL, (vmt_target)leave, &slot, 1, NULL, NULL) != 0;
+    wrong += vmt_landing_destination(NULL, 0, NULL, NULL) != 0;
     wrong += vmt_vm_trampoline_pointer(NULL, NULL) != NULL;
     wrong += vmt_callback_new(NULL, by_order, NULL) != NULL;
+    wrong += vmt_callback_new_local(NULL, by_order, NULL) != NULL;
     wrong += vmt_callback_argument(NULL, 0) != VMT_NONE;
     wrong += vmt_callback_code(NULL) != NULL;
     wrong += vmt_host_new(NULL, both, NULL) != NULL;
@@ -987,6 +1138,7 @@ static void nothing(void)
     vmt_signature_free(NULL);
     vmt_trampoline_free(NULL);
     vmt_vm_trampoline_free(NULL);
+    vmt_landing_free(NULL);
     vmt_pool_free(NULL);
     vmt_callback_free(NULL);
     vmt_host_free(NULL);
@@ -995,10 +1147,34 @@ static void nothing(void)
 }
 #endif
 
-/* For the test of the testers. */
+static void *calls_elsewhere(void *callback)
+{
+    ((void (*)(void))vmt_callback_code((vmt_callback *)callback))();
+    return NULL;
+}
+
+static void ignores(void *data, vmt_slot *slots, size_t count)
+{
+    (void)data;
+    (void)slots;
+    (void)count;
+}
+
+/* What aborts; and for the test of the testers. */
 static void break_a_rule(const char *rule)
 {
-    if (strcmp(rule, "leak") == 0) {
+    if (strcmp(rule, "elsewhere") == 0) {
+        pthread_t id;
+        vmt_signature *signature = parse("()");
+        vmt_callback *callback = vmt_callback_new_local(signature, ignores, NULL);
+        calls_elsewhere(callback);
+        pthread_create(&id, NULL, calls_elsewhere, callback);
+        pthread_join(id, NULL);
+    } else if (strcmp(rule, "dead") == 0) {
+        vmt_leave(vmt_landing_new(), 1);
+    } else if (strcmp(rule, "none") == 0) {
+        vmt_leave(NULL, 1);
+    } else if (strcmp(rule, "leak") == 0) {
         vmt_signature_parse("()");
     } else if (strcmp(rule, "twice") == 0) {
         vmt_signature *signature = vmt_signature_parse("()");
@@ -1039,6 +1215,9 @@ int main(int argc, char **argv)
     structure_callback();
     hosts();
     leaving();
+    calls_that_are_left(8);
+    calls_that_are_left(16);
+    local_callback();
     ends_of_threads();
     last_destructors();
 #ifdef __cplusplus

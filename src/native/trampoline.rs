@@ -295,11 +295,30 @@ impl<S: Slot> Trampoline<S> {
     ) -> Result<Outcome, Error> {
         self.held.check(slots.len())?;
         landing.check()?;
+        let slots = slots.as_mut_ptr();
+        // SAFETY: our own conditions; there are slots enough, and no call uses the landing.
+        Ok(unsafe { self.call_leavable_unchecked(callee, caller, target, slots, landing) })
+    }
+
+    /// [`call_leavable`](Self::call_leavable) without a check of the slots and the landing.
+    ///
+    /// # Safety
+    ///
+    /// As for [`call_unchecked`](Self::call_unchecked), and no call uses the landing: it is not
+    /// [live](Landing::is_live).
+    #[inline]
+    pub unsafe fn call_leavable_unchecked(
+        &self,
+        callee: *mut VMOpaqueContext,
+        caller: *mut VMContext,
+        target: *const VMFunctionBody,
+        slots: *mut S,
+        landing: &Landing,
+    ) -> Outcome {
         let (callee, caller) = (Word::new(callee.cast()), Word::new(caller.cast()));
-        let slots = slots.as_mut_ptr().cast();
-        let call = ArrayCall { callee, caller, target: target.cast(), slots };
-        // SAFETY: R2 and R3 as for `call`; no call uses the landing.
-        Ok(unsafe { enter_leavable(self.held.get(), call, landing) })
+        let call = ArrayCall { callee, caller, target: target.cast(), slots: slots.cast() };
+        // SAFETY: R2 and R3 as for `call_unchecked`; no call uses the landing.
+        unsafe { enter_leavable(self.held.get(), call, landing) }
     }
 }
 
@@ -474,11 +493,27 @@ impl<S: Slot> CTrampoline<S> {
     ) -> Result<Outcome, Error> {
         self.held.check(slots.len())?;
         landing.check()?;
+        // SAFETY: our own conditions; there are slots enough, and no call uses the landing.
+        Ok(unsafe { self.call_leavable_unchecked(target, slots.as_mut_ptr(), landing) })
+    }
+
+    /// [`call_leavable`](Self::call_leavable) without a check of the slots and the landing.
+    ///
+    /// # Safety
+    ///
+    /// As for [`call_unchecked`](Self::call_unchecked), and no call uses the landing: it is not
+    /// [live](Landing::is_live).
+    #[inline]
+    pub unsafe fn call_leavable_unchecked(
+        &self,
+        target: *const c_void,
+        slots: *mut S,
+        landing: &Landing,
+    ) -> Outcome {
         let descriptor = self.held.get();
-        // SAFETY: there are as many slots as R2 asks for; what is in them is our own
-        // condition.
-        let call = unsafe { c_call(&descriptor.header, target, slots.as_mut_ptr().cast()) };
-        // SAFETY: R2 and R3 as for `call`; no call uses the landing.
-        Ok(unsafe { enter_leavable(descriptor, call, landing) })
+        // SAFETY: R2 (slots) and what is in them are this function's own conditions.
+        let call = unsafe { c_call(&descriptor.header, target, slots.cast()) };
+        // SAFETY: R2 and R3 as for `call_unchecked`; no call uses the landing.
+        unsafe { enter_leavable(descriptor, call, landing) }
     }
 }
