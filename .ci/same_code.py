@@ -8,12 +8,13 @@ refers to something is compared by what it refers to; what an assembler puts bet
 align them is not compared. Says what differs; the last line counts.
 """
 import sys
+sys.dont_write_bytecode = True
 from unwind_data import Object
 
 
 def code(path, wanted=None):
-    """By a function's name and its section's: for each entry of unwind data there, where it is, its bytes but
-    those that refer to something, what they refer to, and what the unwind data says."""
+    """By a function's name: where it is, its bytes but those that refer to something, what they refer to, and
+    what the unwind data says."""
     it, found = Object(path), {}
     functions = {(section - 1, value): name for name, section, value, kind in it.symbols.values()
                  if section > 0 and kind == 0x20 and (wanted is None or name in wanted)}
