@@ -3,15 +3,16 @@
 
 use std::{ffi::c_void, hint::black_box, ptr::null_mut};
 
-use libffi::{low, raw};
+use libffi::low;
 use oracle::{cranelift::HostStub, wasm};
 use vmtrampoline::{
     ArrayCall, Callback, HostFunc, Signature, VMContext, VMOpaqueContext, ValRaw, ValType,
 };
 
 use crate::{
+    callbacks::Closure,
     clock::{Lane, race},
-    methods::ffi_type,
+    making::Interface,
     records::{record, record_race},
 };
 
@@ -136,7 +137,8 @@ fn one(
     let callback = unsafe { Callback::from_raw(&c_signature, c_function, null_mut()) };
     let callback = callback.expect("a port");
     let stub = HostStub::new(signature, function);
-    let libffi = LibffiClosure::new(&c_signature, by_libffi);
+    let mut interface = Interface::new(&c_signature);
+    let libffi = Closure::new(&mut interface, by_libffi);
 
     let lane = |name, code, context| Lane::new(name, caller(code, context));
     let mut lanes = [
@@ -155,41 +157,6 @@ fn one(
         record("host allocations", &row, lane.name, lane.allocations(CALLS) as f64);
     }
     record_race("host", &row, &race(&mut lanes, ROUNDS, CALLS));
-}
-
-/// A closure of libffi.
-struct LibffiClosure {
-    closure: *mut low::ffi_closure,
-    code: low::CodePtr,
-    _cif: Box<low::ffi_cif>,
-    _types: Box<[*mut low::ffi_type]>,
-}
-
-impl LibffiClosure {
-    fn new(signature: &Signature, function: low::Callback<(), u64>) -> LibffiClosure {
-        let types = wasm::params(signature).into_iter().map(ffi_type);
-        let mut types: Box<[_]> = types.collect::<Option<_>>().expect("scalar types");
-        let result = wasm::results(signature).first().map(|ty| ffi_type(*ty).expect("a scalar"));
-        let result = result.unwrap_or(&raw mut low::types::void);
-        let mut cif = Box::<low::ffi_cif>::default();
-        let (closure, code) = low::closure_alloc();
-        // SAFETY: types and interface outlive the closure; the function reads such
-        // arguments, and writes the eight bytes that a result has.
-        unsafe {
-            let abi = raw::ffi_abi_FFI_DEFAULT_ABI;
-            low::prep_cif(&mut *cif, abi, types.len(), result, types.as_mut_ptr())
-                .expect("scalar types");
-            low::prep_closure(closure, &mut *cif, function, &(), code).expect("a closure");
-        }
-        LibffiClosure { closure, code, _cif: cif, _types: types }
-    }
-}
-
-impl Drop for LibffiClosure {
-    fn drop(&mut self) {
-        // SAFETY: our own, and no longer called.
-        unsafe { low::closure_free(self.closure) };
-    }
 }
 
 /// What native code passes or gets back.

@@ -5,6 +5,7 @@
 //! of parts it runs these and prints their tables.
 
 mod allocations;
+mod callbacks;
 mod callees;
 mod clock;
 mod cold;
@@ -36,10 +37,11 @@ const PROCESSES: usize = 7;
 
 type Part = (&'static str, fn());
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("single", single::run),
     ("mixed", || mixed::run(fresh_seed())),
     ("host", host::run),
+    ("callbacks", callbacks::run),
     ("structures", structures::run),
     ("leaving", leaving::run),
     ("growth", growth::run),

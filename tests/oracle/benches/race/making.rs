@@ -1,13 +1,16 @@
-//! Making a trampoline from a signature known at run time.
+//! Making a trampoline or a callback from a signature known at run time.
 
 use std::hint::black_box;
 
 use libffi::{low, raw};
 use oracle::cranelift::Compiled;
-use vmtrampoline::{CTrampoline, Signature, Trampoline, Type, trampoline};
+use vmtrampoline::{
+    CTrampoline, Callback, Prototype, Signature, Trampoline, Type, ValRaw, trampoline,
+};
 
 use crate::{
     allocations,
+    callbacks::Closure,
     clock::{Lane, race},
     methods::ffi_type,
     records::{record, record_race},
@@ -62,20 +65,47 @@ pub fn run() {
         record_race("making for C", text, &race(&mut lanes, ROUNDS, CALLS));
         record("making for C", text, "allocations", allocations::during(new) as f64);
     }
+    for text in SIGNATURES.into_iter().chain(STRUCTURES) {
+        let signature: Signature = text.parse().expect("a signature");
+        let mut interface = Interface::new(&signature);
+        let prototype = Prototype::new(&signature).expect("a port");
+        let closure = |slots: &mut [ValRaw]| _ = black_box(slots);
+        let new = || drop(black_box(Callback::new(black_box(&signature), closure)));
+        let mut lanes = [
+            Lane::new("Callback::new", |calls| (0..calls).for_each(|_| new())),
+            Lane::new("Prototype::callback", |calls| {
+                (0..calls).for_each(|_| drop(black_box(prototype.callback(closure))));
+            }),
+            Lane::new("libffi closure", |calls| {
+                (0..calls).for_each(|_| drop(black_box(Closure::new(&mut interface, ignore))));
+            }),
+        ];
+        record_race("making callbacks", text, &race(&mut lanes, ROUNDS, CALLS));
+        record("making callbacks", text, "allocations", allocations::during(new) as f64);
+    }
     // A constant, so nothing is left to be done when this runs.
     let constant = || drop(black_box(trampoline!((i32, i32) -> i32)));
     record("making", "trampoline!", "allocations", allocations::during(constant) as f64);
 }
 
+/// A function of libffi's closures, which is never called.
+unsafe extern "C" fn ignore(
+    _: &low::ffi_cif,
+    _: &mut u64,
+    _: *const *const std::ffi::c_void,
+    _: &(),
+) {
+}
+
 /// What libffi knows of a C function.
-struct Interface {
+pub struct Interface {
     cif: low::ffi_cif,
     params: Vec<*mut low::ffi_type>,
     result: *mut low::ffi_type,
 }
 
 impl Interface {
-    fn new(signature: &Signature) -> Interface {
+    pub fn new(signature: &Signature) -> Interface {
         let mut interface = Interface {
             cif: low::ffi_cif::default(),
             params: signature.params().iter().map(described).collect(),
@@ -83,6 +113,11 @@ impl Interface {
         };
         interface.prepare();
         interface
+    }
+
+    /// For closures, none of which may outlive the interface.
+    pub fn cif(&mut self) -> *mut low::ffi_cif {
+        &mut self.cif
     }
 
     /// Has libffi do anew what it does for a function, sizes of structures included.

@@ -181,7 +181,7 @@ pub fn ffi_type(ty: ValType) -> Option<*mut low::ffi_type> {
         ValType::I64 => Some(&raw mut low::types::sint64),
         ValType::F32 => Some(&raw mut low::types::float),
         ValType::F64 => Some(&raw mut low::types::double),
-        ValType::FuncRef | ValType::ExternRef => Some(&raw mut low::types::pointer),
+        ValType::FuncRef | ValType::ExternRef | ValType::Ptr => Some(&raw mut low::types::pointer),
         _ => None,
     }
 }

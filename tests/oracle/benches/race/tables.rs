@@ -40,6 +40,9 @@ pub fn all(records: &Records) -> String {
     );
     let host = [&HOST_METHODS[..], &["HostFunc / Cranelift"]].concat();
     add("Native code calls the host: ns per call", "host", &host, 2);
+    let callbacks = ["direct", "Callback", "libffi closure", "libffi closure / Callback"];
+    add("C calls back with structures: ns per call", "callbacks with structures", &callbacks, 2);
+    add("`qsort` of a million elements: ns per element", "qsort", &callbacks, 0);
     add(
         "Structures by value, freshly written: ns per call",
         "structures",
@@ -105,6 +108,19 @@ pub fn all(records: &Records) -> String {
             "a box alone",
             "ffi_prep_cif",
             "CTrampoline::new / ffi_prep_cif",
+        ],
+        0,
+    );
+    add(
+        "Making a callback and dropping it: ns",
+        "making callbacks",
+        &[
+            "Callback::new",
+            "allocations",
+            "Prototype::callback",
+            "libffi closure",
+            "Callback::new / libffi closure",
+            "Prototype::callback / libffi closure",
         ],
         0,
     );

@@ -119,13 +119,33 @@ pub fn verdicts(records: &Records) -> String {
         most <= 1.5,
         format!("≤ +{most:.1} ns"),
     );
-    let times = ratios("libffi closure", "HostFunc");
-    let least = times.iter().copied().fold(f64::INFINITY, f64::min);
-    verdict(
-        "P6 a libffi closure takes ≥ 4 times as long: geometric mean",
-        mean(&times) >= 4.0,
-        format!("{:.1} times, least {least:.1}", mean(&times)),
-    );
+    for (what, table, limit) in
+        [("scalars", "host", 5.0), ("structures", "callbacks with structures", 3.0)]
+    {
+        let ratio = |row| records.ratio(table, row, "libffi closure", "Callback");
+        let times: Vec<f64> = records.rows(table).filter_map(ratio).collect();
+        let least = times.iter().copied().fold(f64::INFINITY, f64::min);
+        verdict(
+            &format!("P6 {what}: a libffi closure takes ≥ {limit} times as long as a callback"),
+            least >= limit,
+            format!("{:.1} times, least {least:.1}", mean(&times)),
+        );
+    }
+    let making = |lane: &str| {
+        let rows = records.rows("making callbacks");
+        let ratios: Vec<f64> = rows
+            .filter_map(|row| records.ratio("making callbacks", row, lane, "libffi closure"))
+            .collect();
+        (mean(&ratios), ratios.into_iter().fold(0.0, f64::max))
+    };
+    for lane in ["Callback::new", "Prototype::callback"] {
+        let (mean, worst) = making(lane);
+        verdict(
+            &format!("P6 making a callback by `{lane}`, to a libffi closure: each < 1"),
+            worst < 1.0,
+            format!("{mean:.2}, worst {worst:.2}"),
+        );
+    }
 
     let size = |what| records.get("size", what, "bytes").expect("measured");
     let (code, descriptor) = (size("machine code"), size("descriptor"));
