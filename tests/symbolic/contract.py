@@ -88,7 +88,7 @@ class Cut:
 class Contract:
     """Accesses to the own frame, and the registers that are kept."""
     cuts, returned = (), None
-    function = None     # where it begins, if not at the one that is proved
+    begins = None   # where it begins, if not at the one that is proved
 
     def __init__(self, port):
         self.port, self.sp = port, port.sp

@@ -17,7 +17,7 @@ DEEPER = 48     # bits of how much deeper the shadow stack is
 
 class Leavable(Contract):
     """E12: `leavable`, of a body that returns."""
-    function = 'leavable'
+    begins = 'leavable'
 
     def __init__(self, port):
         super().__init__(port)
@@ -86,15 +86,15 @@ class Leavable(Contract):
 class Left(Leavable):
     """E13: from `leave` or `landed` on, with the stack pointer of the landing place in this register."""
 
-    def __init__(self, port, function, register, way):
+    def __init__(self, port, begins, register, way):
         super().__init__(port)
-        self.function, self.register, self.way = function, register, way
+        self.begins, self.register, self.way = begins, register, way
         self.deeper = z3.ZeroExt(64 - DEEPER, z3.BitVec('deeper', DEEPER))
         self.cuts = [ShadowWords(self)]
 
     def begin(self, state):
         call = Leavable(self.port)
-        Machine(state.machine.code, call).run(call.function)
+        Machine(state.machine.code, call).run(call.begins)
         state.claim(len(call.calls) == self.port.ways, 'as many ways to the call')
         before = call.calls[self.way]
         self.kept, self.words, self.frame, self.known = call.kept, call.words, before.memory, before.path

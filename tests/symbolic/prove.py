@@ -90,7 +90,7 @@ def prove(port, text, name, case, assumed=True):
         for contract, distance in cases(port, name)[case]:
             machine = Machine(code, contract)
             machine.solver.add(assumed)
-            machine.run(contract.function or name, distance)
+            machine.run(contract.begins or name, distance)
             paths, claims = paths + machine.paths, claims + machine.claims
     except Unproved as unproved:
         return unproved
