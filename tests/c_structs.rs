@@ -163,6 +163,79 @@ fn callbacks_read_and_write_no_more() {
     }
 }
 
+/// What is called in the place of a callback: each calls that, whose arguments are all in
+/// registers, and loses a register of its result.
+#[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
+mod liars {
+    use std::{ffi::c_void, ptr::null_mut, sync::atomic::AtomicPtr};
+
+    pub(crate) type Liar = fn(*const c_void) -> *const c_void;
+
+    /// The callback's own code.
+    pub(crate) static HONEST: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+
+    macro_rules! liars {
+        ($($name:ident $code:literal;)*) => {$(
+            pub(crate) fn $name(code: *const std::ffi::c_void) -> *const std::ffi::c_void {
+                mod assembly {
+                    unsafe extern "C" {
+                        #[link_name = concat!("vmtrampoline_loses_", stringify!($name))]
+                        pub(crate) fn liar();
+                    }
+                    std::arch::global_asm!(
+                        "{liar}:",
+                        "sub rsp, 8",
+                        "call [rip + {honest}]",
+                        $code,
+                        "add rsp, 8",
+                        "ret",
+                        liar = sym liar,
+                        honest = sym super::HONEST,
+                    );
+                }
+                HONEST.store(code.cast_mut(), std::sync::atomic::Ordering::Relaxed);
+                assembly::liar as *const std::ffi::c_void
+            }
+        )*};
+    }
+    liars! {
+        nothing "nop";
+        rax "not rax";
+        rdx "not rdx";
+        xmm0 "pxor xmm0, xmm0";
+        xmm1 "pxor xmm1, xmm1";
+        st0 "fchs";
+    }
+}
+
+/// A callback that loses a register of its result is noticed by its caller.
+#[test]
+#[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
+fn lost_result_registers_are_noticed() {
+    use liars::{Liar, nothing, rax, rdx, st0, xmm0, xmm1};
+    let cases: [(&str, &[Liar]); 10] = [
+        ("(i64) -> {i64, i64}", &[rax, rdx]),
+        ("(i64) -> {f64, f64}", &[xmm0, xmm1]),
+        ("(i64) -> {i64, f64}", &[rax, xmm0]),
+        ("(i64) -> {f64, i64}", &[xmm0, rax]),
+        ("(i64) -> {i64, i32}", &[rax, rdx]),
+        ("(i64) -> {f32, f32, f32}", &[xmm0, xmm1]),
+        ("(i64) -> longdouble", &[st0]),
+        ("(i64) -> clongdouble", &[st0]),
+        ("(i64) -> v128", &[xmm0]),
+        ("(i64) -> u8", &[rax]),
+    ];
+    let signatures = cases.iter().map(|(text, _)| CSignature::from(*text)).collect();
+    let functions = Functions::compile("result-registers", signatures);
+    for (index, (text, liars)) in cases.iter().enumerate() {
+        functions.check_caller_of(index, text, nothing).expect(text);
+        for &liar in *liars {
+            let error = functions.check_caller_of(index, text, liar).expect_err(text);
+            assert!(error.contains("result"), "{text}: {error}");
+        }
+    }
+}
+
 /// Compiles the first text of each pair and calls it by the second. Returns the pairs whose
 /// difference no check noticed.
 fn unnoticed(name: &str, pairs: &[(String, String)]) -> Vec<(String, String)> {

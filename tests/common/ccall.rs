@@ -351,6 +351,16 @@ impl Functions {
     /// Has the caller of function `index` call callbacks of another text, whose types have
     /// the same sizes, unless it is variadic.
     pub(crate) fn check_caller(&self, index: usize, text: &str) -> Result<usize, String> {
+        self.check_caller_of(index, text, |code| code)
+    }
+
+    /// The same, of what is called in the place of a callback's code.
+    pub(crate) fn check_caller_of(
+        &self,
+        index: usize,
+        text: &str,
+        in_place_of: fn(*const c_void) -> *const c_void,
+    ) -> Result<usize, String> {
         let signature = text.parse().map_err(|error| format!("no signature: {error}"))?;
         if self.signatures[index].named.is_some() {
             let made = Callback::new(&signature, |_| {}).unwrap_err();
@@ -361,7 +371,7 @@ impl Functions {
         for (i, kind) in Called::ALL.into_iter().enumerate() {
             let random = Random((index * 16 + i) as u64);
             named_if_it_crashes(&format!("{signature}, {kind:?}"), || {
-                self.judge_caller(index, &signature, &types, kind, random)
+                self.judge_caller(index, &signature, &types, (kind, in_place_of), random)
             })
             .map_err(|error| format!("{kind:?}: {error}"))?;
         }
@@ -374,7 +384,7 @@ impl Functions {
         index: usize,
         signature: &Signature,
         types: &[LaidOut],
-        kind: Called,
+        (kind, in_place_of): (Called, fn(*const c_void) -> *const c_void),
         mut random: Random,
     ) -> Result<(), String> {
         let (params, result) = types.split_at(self.signatures[index].params.len());
@@ -423,17 +433,17 @@ impl Functions {
         let locked = || judge.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if kind == Called::Closure {
             let callback = Callback::new(signature, |slots| locked().call(slots));
-            caller(callback.map_err(refused)?.code());
+            caller(in_place_of(callback.map_err(refused)?.code()));
         } else if kind == Called::Prototype {
             let prototype = Prototype::new(signature).map_err(refused)?;
             let callback = prototype.callback(|slots| locked().call(slots));
             drop(prototype);
-            caller(callback.map_err(refused)?.code());
+            caller(in_place_of(callback.map_err(refused)?.code()));
         } else {
             let (data, shape) = ((&raw const judge).cast_mut().cast(), kind.shape());
             // SAFETY: `judged` fits every signature, and this is its data.
             let callback = unsafe { Callback::with_shape(signature, shape, judged, data) };
-            caller(callback.map_err(refused)?.code());
+            caller(in_place_of(callback.map_err(refused)?.code()));
         }
         match &locked().said {
             None => return Err("not called".into()),
