@@ -19,8 +19,8 @@ use common::{
     thrown::{throw, thrown},
 };
 use vmtrampoline::{
-    CTrampoline, Callback, Error, HostFunc, Landing, LocalCallback, Outcome, Signature, Trampoline,
-    VMContext, VMOpaqueContext, ValRaw, c_trampoline, trampoline,
+    CTrampoline, Callback, Error, HostFunc, Landing, Outcome, Signature, Trampoline, VMContext,
+    VMOpaqueContext, ValRaw, c_trampoline, trampoline,
 };
 
 /// By every body, whether the call returns or is left: results, and what must be kept.
@@ -411,6 +411,8 @@ fn leaving_a_dead_landing_aborts() {
 #[cfg(all(unix, not(vmtrampoline_windows)))]
 mod between {
     use std::{cell::RefCell, ffi::c_int};
+
+    use vmtrampoline::LocalCallback;
 
     use super::{common::cleanup::has_destructors, *};
 
