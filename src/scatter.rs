@@ -110,7 +110,7 @@ impl Plan {
     /// Offsets from slot 0 at which four bytes are to be cleared before the call, by four so
     /// that there is no loop over them: the last comes more than once.
     #[inline(always)]
-    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // not called there
     pub(crate) fn narrow(&self) -> &[[u16; 4]] {
         match self.narrows {
             0 => &[],
@@ -121,14 +121,14 @@ impl Plan {
 
     /// The steps before the call.
     #[inline(always)]
-    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // not called there
     pub(crate) fn before(&self) -> &[Step] {
         &self.steps[..self.before]
     }
 
     /// The steps after it.
     #[inline(always)]
-    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // not called there
     pub(crate) fn after(&self) -> &[Step] {
         &self.steps[self.before..]
     }

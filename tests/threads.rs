@@ -60,7 +60,7 @@ fn in_threads<F: Fn(usize) + Sync>(function: F) {
         thread
     });
     for thread in threads {
-        // SAFETY: a thread of ours that nobody else waits for.
+        // SAFETY: a thread of ours that only we wait for.
         assert_eq!(unsafe { libc::pthread_join(thread, null_mut()) }, 0);
     }
 }

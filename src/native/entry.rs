@@ -17,7 +17,7 @@ pub(crate) type Word = MaybeUninit<*mut c_void>;
 /// The arguments of an array call. Plain C has no contexts; there, what is called
 /// so are the first two integer arguments.
 #[derive(Clone, Copy)]
-#[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nobody calls there
+#[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // not called there
 pub(crate) struct ArrayCall {
     pub(crate) callee: Word,
     pub(crate) caller: Word,

@@ -125,8 +125,8 @@ mod ported {
 
     impl Drop for Draft {
         fn drop(&mut self) {
-            // SAFETY: `new` has allocated it with this layout, and nobody else
-            // knows of it.
+            // SAFETY: `new` has allocated it with this layout, and no other
+            // code knows of it.
             unsafe { dealloc(self.memory.as_ptr().cast(), self.layout) };
         }
     }
@@ -164,8 +164,8 @@ mod ported {
     // object.
     #[inline(never)]
     pub(crate) fn thunk(pool: &Pool, descriptor: &Descriptor) -> Result<*const c_void, Error> {
-        // R5: the entry is set before its index is known to anyone. Who finds the
-        // index has acquired the entry and what it points to, and so has whoever is
+        // R5: the entry is set before its index is known. A thread that finds the
+        // index has acquired the entry and what it points to, and so has one that is
         // properly handed the pointer.
         index(pool, descriptor).map(|index| (&raw const THUNKS[index]).cast())
     }

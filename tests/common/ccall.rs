@@ -25,7 +25,7 @@ use super::{
     placed::ensure,
 };
 
-/// What slots hold besides values. Extending an integer gives no such byte.
+/// What slots hold where there is no value. Extending an integer gives no such byte.
 const POISON: u8 = 0xa5;
 
 /// No function has more parameters.
@@ -542,7 +542,7 @@ impl Functions {
             image = word;
         }
         let results = self.library.address::<[u8; LARGEST]>("results");
-        // SAFETY: this is what the text declares, and nobody else uses it now.
+        // SAFETY: this is what the text declares, and no other code uses it now.
         unsafe { (&mut *results)[..image.len()].copy_from_slice(&image) };
 
         // Arguments in slots.

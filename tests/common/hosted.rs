@@ -368,7 +368,7 @@ pub(crate) fn every_host_path(
 ) {
     let integers = Layout::new(&"(i64, i64, i64, i64, i64)".parse().unwrap(), abi(Convention::C));
     let integers = integers.unwrap();
-    // On the stack, where parameters are read that nobody has passed.
+    // On the stack, where parameters are read that were not passed.
     let mut area = [0u128; 400];
     let wide = wide();
     let many = format!("({})", ["i64"; 300].join(", "));

@@ -269,7 +269,7 @@ impl Outcome {
                     })
                     .collect();
                 outcome.frames = frames.len();
-                // How deep a recursion goes before the stack ends is nobody's promise.
+                // How deep a recursion goes before the stack ends is not promised.
                 frames.dedup();
                 for (name, index, offset) in frames {
                     write!(outcome.text, ", in {name} ({index}) at {offset:?}").unwrap();

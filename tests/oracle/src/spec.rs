@@ -30,7 +30,7 @@ use crate::{
     traps::Traps,
 };
 
-/// What scripts import, besides functions that print.
+/// What scripts import, apart from functions that print.
 const SPECTEST: &str = r#"(module
     (global (export "global_i32") i32 (i32.const 666))
     (global (export "global_i64") i64 (i64.const 666))
@@ -126,7 +126,7 @@ struct World {
     printed: Arc<Mutex<Vec<String>>>,
     /// Must outlive the store.
     _imports: Vec<Import>,
-    /// Likewise.
+    /// The same.
     gate: Gate,
 }
 

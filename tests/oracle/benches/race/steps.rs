@@ -29,7 +29,7 @@ pub fn during(f: impl FnOnce()) -> Steps {
         sa_mask: unsafe { std::mem::zeroed() },
         sa_restorer: None,
     };
-    // SAFETY: the handler only counts, and nobody else uses this signal.
+    // SAFETY: the handler only counts, and no other code uses this signal.
     unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, &raw mut action) };
     let counters = [&INSTRUCTIONS, &ATOMICS, &SYSTEM_CALLS];
     counters.iter().for_each(|counter| counter.store(0, Relaxed));

@@ -8,7 +8,7 @@ use crate::records::Records;
 pub const METHODS: [&str; 7] =
     ["direct", "call_unchecked", "call", "pointer", "Cranelift", "Wasmtime", "libffi"];
 
-/// Likewise, in the other direction.
+/// The same in the other direction.
 pub const HOST_METHODS: [&str; 6] =
     ["direct", "HostFunc", "HostFunc, closure", "Cranelift", "Callback", "libffi closure"];
 
