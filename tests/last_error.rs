@@ -125,9 +125,11 @@ thread_local! {
 
 native! {
     fn fails_and_leaves(_: i32) -> i32 {
+        // Before the errors: a look-up of a thread's data may clear Windows' own.
+        let landing = LANDING.get();
         fail();
         // SAFETY: the test calls this under that landing.
-        unsafe { (*LANDING.get()).leave(1) }
+        unsafe { (*landing).leave(1) }
     }
 }
 
