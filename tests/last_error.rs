@@ -9,7 +9,13 @@
 
 mod common;
 
-use std::{cell::Cell, ffi::c_void, mem::transmute, ptr::null_mut};
+use std::{
+    cell::Cell,
+    ffi::c_void,
+    mem::transmute,
+    ptr::null_mut,
+    sync::atomic::{AtomicPtr, Ordering::Relaxed},
+};
 
 use common::native;
 use vmtrampoline::{
@@ -119,17 +125,14 @@ native! {
     }
 }
 
-thread_local! {
-    static LANDING: Cell<*const Landing> = const { Cell::new(null_mut()) };
-}
+/// One test alone uses it. It is not a thread's own, as Windows' look-up of such clears the error.
+static LANDING: AtomicPtr<Landing> = AtomicPtr::new(null_mut());
 
 native! {
     fn fails_and_leaves(_: i32) -> i32 {
-        // Before the errors: a look-up of a thread's data may clear Windows' own.
-        let landing = LANDING.get();
         fail();
         // SAFETY: the test calls this under that landing.
-        unsafe { (*landing).leave(1) }
+        unsafe { (*LANDING.load(Relaxed)).leave(1) }
     }
 }
 
@@ -151,7 +154,7 @@ fn calls_keep_the_last_error() {
     assert!(survive(|| unsafe { trampoline.call(target, &mut slots) }.unwrap()));
 
     let landing = Landing::new();
-    LANDING.set(&landing);
+    LANDING.store((&raw const landing).cast_mut(), Relaxed);
     for (target, outcome) in
         [(target, Outcome::Returned), (fails_and_leaves as *const c_void, Outcome::Left(1))]
     {
