@@ -8,8 +8,8 @@ use crate::records::record;
 /// What all symbols of the assembly begin with; Rust's own are mangled.
 const PREFIX: &str = "vmtrampoline_";
 
-/// What the pools of function pointers are called: no bodies.
-const POOLS: [&str; 2] = ["_thunks", "_table"];
+/// What the pools of function pointers and callbacks are called: no bodies.
+const POOLS: [&str; 3] = ["_thunks", "_table", "_block"];
 
 pub fn run() {
     let program = std::env::current_exe().expect("the path of this program");
