@@ -15,7 +15,9 @@ use crate::{
     error::{MAX_BYTES, ValueIndex},
     frame::draw,
     signature::SignatureRef,
-    types::{Head, Leaf, Leaves, Measure, Operand, after, has_union, head, measure, unwrapped},
+    types::{
+        Head, Leaf, Leaves, Measure, Operand, after, has_union, head, is_lone, measure, unwrapped,
+    },
     valtype::{Kind, Scalar},
 };
 
@@ -738,10 +740,13 @@ const fn homogeneous_element(types: &[u16], at: usize, size: u32, abi: &Abi) -> 
 /// The leaves that go to registers of their own class on RISC-V: a float, two floats, or
 /// a float and an integer that is no pointer.
 const fn flat(types: &[u16], at: usize, abi: &Abi) -> Option<[Option<Leaf>; 2]> {
-    if has_union(types, at) {
+    // No union, but compilers take a structure for the one scalar that fills it, even beside an
+    // empty union.
+    let lone = has_union(types, at);
+    if lone && !is_lone(types, at) {
         return None;
     }
-    let (mut found, mut count, mut floats) = ([None; 2], 0, 0);
+    let (mut found, mut count, mut floats, mut end) = ([None; 2], 0, 0, 0);
     let mut leaves = Leaves::new(types, at, abi);
     while let Some(leaf) = leaves.next() {
         match leaf.kind {
@@ -754,8 +759,10 @@ const fn flat(types: &[u16], at: usize, abi: &Abi) -> Option<[Option<Leaf>; 2]> 
         }
         found[count] = Some(leaf);
         count += 1;
+        end = leaf.offset + leaf.size;
     }
-    if floats > 0 { Some(found) } else { None }
+    let filled = !lone || end == measure(types, at, abi).size;
+    if floats > 0 && filled { Some(found) } else { None }
 }
 
 /// Where the result of a C function comes back.

@@ -291,6 +291,26 @@ pub(crate) const fn has_union(words: &[u16], at: usize) -> bool {
     false
 }
 
+/// Whether there is one scalar at `at`, and else only structures, unions without members and
+/// arrays of one.
+pub(crate) const fn is_lone(words: &[u16], at: usize) -> bool {
+    let end = after(words, at);
+    let (mut at, mut scalars) = (at, 0);
+    while at < end {
+        match head(words, at) {
+            Head::Scalar(_) => {
+                scalars += 1;
+                at += 1;
+            }
+            Head::Array { count: 1 } => at += 2,
+            Head::Array { .. } => return false,
+            Head::Fields { union: true, end, .. } if end != at + 2 => return false,
+            Head::Fields { .. } => at += 2,
+        }
+    }
+    scalars == 1
+}
+
 /// The index of the type that structures of one member wrap at `at`, at any depth.
 pub(crate) const fn unwrapped(words: &[u16], mut at: usize) -> usize {
     while let Head::Fields { union: false, end, .. } = head(words, at) {

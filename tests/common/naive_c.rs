@@ -76,6 +76,22 @@ impl Type {
         all
     }
 
+    /// Whether it is a structure that one scalar or complex number fills, beside members without
+    /// members of their own.
+    fn is_lone(&self) -> bool {
+        fn all(ty: &Type) -> Vec<&Type> {
+            match ty.form {
+                Form::Scalar(_) | Form::Complex => vec![ty],
+                _ => ty.members.iter().flat_map(|(_, member)| all(member)).collect(),
+            }
+        }
+        let full_union = |ty: &Type| ty.form == Form::Union && !ty.members.is_empty();
+        fn any(ty: &Type, is: &impl Fn(&Type) -> bool) -> bool {
+            is(ty) || ty.members.iter().any(|(_, member)| any(member, is))
+        }
+        matches!(all(self)[..], [one] if one.size == self.size) && !any(self, &full_union)
+    }
+
     /// Whether there is a union anywhere in it.
     fn has_union(&self) -> bool {
         self.form == Form::Union || self.members.iter().any(|(_, member)| member.has_union())
@@ -1008,7 +1024,7 @@ impl Riscv {
     /// By the hardware floating-point calling convention: one float, two, or one and
     /// an integer, once all structures and arrays are opened.
     fn flattened(&mut self, ty: &Type, is: impl Fn(Wrong) -> bool) -> Option<Vec<Piece>> {
-        if ty.has_union() && !is(Wrong::UnionFlattens) {
+        if ty.has_union() && !ty.is_lone() && !is(Wrong::UnionFlattens) {
             return None;
         }
         if ty.size > 16 && is(Wrong::FlattensSmall) {
