@@ -291,24 +291,39 @@ pub(crate) const fn has_union(words: &[u16], at: usize) -> bool {
     false
 }
 
-/// Whether there is one scalar at `at`, and else only structures, unions without members and
-/// arrays of one.
+/// Whether there is one scalar at `at`, in no union and in no array but of one.
 pub(crate) const fn is_lone(words: &[u16], at: usize) -> bool {
-    let end = after(words, at);
-    let (mut at, mut scalars) = (at, 0);
+    let (end, mut at) = (after(words, at), at);
+    if scalars(words, at) != 1 {
+        return false;
+    }
+    while at < end {
+        let several = match head(words, at) {
+            Head::Array { count } => count != 1,
+            Head::Fields { union, .. } => union,
+            Head::Scalar(_) => return true,
+        };
+        if several && scalars(words, at) != 0 {
+            return false;
+        }
+        at += 2;
+    }
+    false
+}
+
+/// How many scalars are written at `at`, those of an array once.
+const fn scalars(words: &[u16], at: usize) -> usize {
+    let (end, mut at, mut count) = (after(words, at), at, 0);
     while at < end {
         match head(words, at) {
             Head::Scalar(_) => {
-                scalars += 1;
+                count += 1;
                 at += 1;
             }
-            Head::Array { count: 1 } => at += 2,
-            Head::Array { .. } => return false,
-            Head::Fields { union: true, end, .. } if end != at + 2 => return false,
-            Head::Fields { .. } => at += 2,
+            _ => at += 2,
         }
     }
-    scalars == 1
+    count
 }
 
 /// The index of the type that structures of one member wrap at `at`, at any depth.

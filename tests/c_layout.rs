@@ -239,6 +239,15 @@ fn riscv_rules() {
     golden("({f64, ptr})", "a0[0..8] a1[8..16] | - | 0");
     golden("({f32, f32, f32})", "a0[0..8] a1[8..12] | - | 0");
     golden("(union {f32}, union {f64})", "a0, a1 | - | 0");
+    // As gcc and clang have it: an empty union beside the one float or complex number that fills
+    // the structure does not count. Beside two floats, gcc counts it.
+    golden("({union {}, f32}, {union {union {}}, {f64}})", "fa0, fa1 | - | 0");
+    golden(
+        "({union {}, c32}) -> {union {}, [c32; 1]}",
+        "fa0[0..4] fa1[4..8] | fa0[0..4] fa1[4..8] | 0",
+    );
+    golden("({union {}, f32, f32}, {{union {}, f32}, f32})", "a0, a1 | - | 0");
+    golden("(align(8) {union {}, f32}, {union {}, [f32; 2]})", "a0, a1 | - | 0");
     // "Scalars that are 2×XLEN bits wide are passed in a pair of argument registers …
     // If exactly one register is available, the low-order XLEN bits are passed in the
     // register and the high-order XLEN bits are passed on the stack."

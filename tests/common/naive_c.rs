@@ -76,8 +76,7 @@ impl Type {
         all
     }
 
-    /// Whether it is a structure that one scalar or complex number fills, beside members without
-    /// members of their own.
+    /// Whether it is a structure that one scalar or complex number fills, beside empty members.
     fn is_lone(&self) -> bool {
         fn all(ty: &Type) -> Vec<&Type> {
             match ty.form {
@@ -85,7 +84,7 @@ impl Type {
                 _ => ty.members.iter().flat_map(|(_, member)| all(member)).collect(),
             }
         }
-        let full_union = |ty: &Type| ty.form == Form::Union && !ty.members.is_empty();
+        let full_union = |ty: &Type| ty.form == Form::Union && !ty.scalars().is_empty();
         fn any(ty: &Type, is: &impl Fn(&Type) -> bool) -> bool {
             is(ty) || ty.members.iter().any(|(_, member)| any(member, is))
         }

@@ -232,7 +232,7 @@ def flatten(t):
     def no_union(u): return u.kind != 'union' and all(no_union(f) for _, f in u.fields)
     # But one scalar that fills the struct, beside empty unions, is what compilers take the struct for.
     def values(u): return [u] if u.scalar or u.kind == 'cplx' else [v for _, f in u.fields for v in values(f)]
-    def empty_unions(u): return (u.kind != 'union' or not u.fields) and all(empty_unions(f) for _, f in u.fields)
+    def empty_unions(u): return (u.kind != 'union' or not leaves(u)) and all(empty_unions(f) for _, f in u.fields)
     lone = empty_unions(t) and len(values(t)) == 1 and values(t)[0].size == t.size
     ls = leaves(t)
     if (no_union(t) or lone) and len(ls) in (1, 2) and any(l.kind == 'flt' for _, l in ls) and \
