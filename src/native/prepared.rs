@@ -5,7 +5,8 @@
 //! They prepare scratch slots by the [steps](plan) of the plan, and call the body that the
 //! layout asks for. `prepared` leaves the result as the body does; `finished` calls the body
 //! as a function that returns in whatever registers the target does, and writes the pieces
-//! of the result to the slots. Calls without a plan never come here.
+//! of the result to the slots. Where the plan has no steps, there are shorter ones: for results
+//! that fill two registers, and [`beside_hidden`]. Calls without a plan never come here.
 //!
 //! Nothing here has a destructor, so the frame may be abandoned by unwinding or by
 //! longjmp.
