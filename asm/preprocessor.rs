@@ -1,5 +1,5 @@
 //! As much of C's preprocessor as the files in this folder need. With MSVC there is no assembler
-//! that knows C's: there the build script writes the text that rustc assembles. `.ci/same_code.py`
+//! that knows C's: there the build script writes the text that rustc assembles. `ci/same_code.py`
 //! compares the machine code with what a C compiler makes of the same files.
 //!
 //! A line is a directive or text. Conditions are made of `defined(…)`, `!`, `&&` and `||`.

@@ -125,7 +125,7 @@ fn a_thousand_values() {
     }
 }
 
-/// These are also the calls that .ci/step.py steps through.
+/// These are also the calls that ci/step.py steps through.
 #[test]
 fn every_path_is_a_call() {
     let ground = Ground::new();
@@ -176,7 +176,7 @@ fn leave_once() {
     assert_eq!(outcome, Ok(Outcome::Left(1)));
 }
 
-/// The calls whose instructions .ci/instructions counts: those of the signatures that the
+/// The calls whose instructions ci/instructions counts: those of the signatures that the
 /// environment names.
 #[test]
 fn counted() {

@@ -1,7 +1,7 @@
 //! What threads share, used by several at once.
 //!
 //! The threads are made by libc and meet at a counter, so that ThreadSanitizer
-//! (`.ci/audit`) sees every access there is: the standard library as it comes is not
+//! (`ci/audit`) sees every access there is: the standard library as it comes is not
 //! made for it.
 
 #![cfg(all(vmtrampoline_port, unix, not(vmtrampoline_windows)))]

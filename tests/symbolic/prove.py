@@ -3,7 +3,7 @@ broken on purpose; asm/README.md says what that means.
 
     prove.py [--port NAME] [--mutants N] [--only PATTERN] [--verbose]
 
-Prints a table of the functions. With --mutants, tries every Nth mutant of .ci/mutants
+Prints a table of the functions. With --mutants, tries every Nth mutant of ci/mutants
 that breaks an instruction of theirs: none may be proved, but those that are listed as
 equivalent.
 """
@@ -65,7 +65,7 @@ def cases(port, name):
 
 def mutants_module():
     sys.dont_write_bytecode = True
-    loader = importlib.machinery.SourceFileLoader('mutants', str(ROOT / '.ci/mutants'))
+    loader = importlib.machinery.SourceFileLoader('mutants', str(ROOT / 'ci/mutants'))
     module = types.ModuleType('mutants')
     module.__file__ = loader.path
     loader.exec_module(module)

@@ -1,7 +1,7 @@
 """For gdb: steps through the bodies, and unwinds at every instruction.
 
-    gdb -batch -x .ci/step.py --args PROGRAM ARGUMENTS...
-    gdb-multiarch -batch -ex 'target remote :PORT' -x .ci/step.py PROGRAM
+    gdb -batch -x ci/step.py --args PROGRAM ARGUMENTS...
+    gdb-multiarch -batch -ex 'target remote :PORT' -x ci/step.py PROGRAM
 
 PROGRAM is the test `call`, its arguments `--exact every_path_is_a_call`.
 Wherever the program enters a body, this notes the caller's pc, stack pointer and

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the unwind data of a COFF object for x86-64, by the rules of the system's unwinder.
 
-    .ci/unwind_data.py FILE.o
+    ci/unwind_data.py FILE.o
 
 Reference: Microsoft, x64 exception handling; x64 prolog and epilog. The unwinder knows what a
 prologue has pushed by the offsets in its unwind codes, and it knows an epilogue by its

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the unwind data of a COFF object for 64-bit Arm, by the rules of the system's unwinder.
 
-    .ci/unwind_data_arm.py FILE.o
+    ci/unwind_data_arm.py FILE.o
 
 Reference: Microsoft, ARM64 exception handling. There is an unwind code for each instruction of a
 prologue and of an epilogue, so the unwinder knows by the address how much of either has been

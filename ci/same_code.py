@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares objects for Windows that two assemblers have made of the same text.
 
-    .ci/same_code.py FILE.o OTHER.o
+    ci/same_code.py FILE.o OTHER.o
 
 Every function and all unwind data of the first must be in the second, which may have more. What
 refers to something is compared by what it refers to; what an assembler puts between functions to

@@ -1,5 +1,5 @@
 /* What a program for MSVC is linked with, beside import libraries: its start, and what it needs
-   of Microsoft's static libraries, which are not to be had here. For .ci/port, by clang. */
+   of Microsoft's static libraries, which are not to be had here. For ci/port, by clang. */
 
 #pragma comment(lib, "kernel32")
 #pragma comment(lib, "vcruntime140")
