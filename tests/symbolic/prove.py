@@ -3,7 +3,7 @@ broken on purpose; asm/README.md says what that means.
 
     prove.py [--port NAME] [--mutants N] [--only PATTERN] [--verbose]
 
-Prints a table of the functions. With --mutants, tries every Nth mutant of ci/mutants
+Prints a table of the functions. With --mutants, tries every Nth mutant of ci/mutator.py
 that breaks an instruction of theirs: none may be proved, but those that are listed as
 equivalent.
 """
@@ -11,14 +11,12 @@ import argparse
 import collections
 import concurrent.futures
 import fnmatch
-import importlib.machinery
 import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import time
-import types
 from pathlib import Path
 
 from contract import ROOT
@@ -31,6 +29,9 @@ from ports import PORTS
 from thunks import Thunk
 from variable import VARIABLE
 from vex import Code
+
+sys.path.append(str(ROOT / 'ci'))
+import mutator
 
 BODIES = {**VARIABLE, **ENTER}
 # A part of others: the one that refutes its mutants.
@@ -61,15 +62,6 @@ def cases(port, name):
         return {'': [(Left(port, 'leave', port.callee, way), 0) for way in range(port.ways)]}
     *row, count, size = port.thunks[name]
     return {f'{count} of them': ((Thunk(port, *row, index), index * size) for index in range(count))}
-
-
-def mutants_module():
-    sys.dont_write_bytecode = True
-    loader = importlib.machinery.SourceFileLoader('mutants', str(ROOT / 'ci/mutants'))
-    module = types.ModuleType('mutants')
-    module.__file__ = loader.path
-    loader.exec_module(module)
-    return module
 
 
 def linked(port, text):
@@ -125,17 +117,17 @@ def vacuous(port, text):
     return not isinstance(prove(port, text, 'bare', 'slots of 16', assumed=False), Unproved)
 
 
-def control(pool, module, bench, options):
+def control(pool, statements, options):
     """Whether no mutant of the sample is proved that is not known to be equivalent."""
     todo = []
-    for mutant in module.mutants(bench.statements):
+    for mutant in mutator.mutants(statements):
         name = mutant.name.split(':')[0].split()[0]
         directive = any(word in mutant.name for word in ('.cfi_', '.hidden', 'LANDING_PAD', 'hint #38'))
         if name in [*names(options.port), *CALLERS] and fnmatch.fnmatchcase(name, options.only) and not directive:
             todo.append((mutant, CALLERS.get(name, name)))
     todo = todo[options.mutants // 2::options.mutants]
-    texts = [bench.source(mutant) for mutant, _ in todo]
-    counts, patterns = collections.Counter(), module.equivalents()
+    texts = [mutator.source(statements, mutant) for mutant, _ in todo]
+    counts = collections.Counter()
     results = pool.map(refute, [options.port] * len(todo), texts, [name for _, name in todo])
     for (mutant, _), why in zip(todo, results):
         if options.verbose:
@@ -144,7 +136,7 @@ def control(pool, module, bench, options):
             counts[why] += 1
         elif why:
             counts['refuted' if isinstance(why, Refuted) else 'not understood'] += 1
-        elif any(fnmatch.fnmatchcase(mutant.name, pattern) for pattern in patterns):
+        elif mutator.equivalent(mutant.name):
             counts['equivalent'] += 1
         else:
             counts['proved'] += 1
@@ -160,18 +152,16 @@ def main():
     parser.add_argument('--only', default='*')
     parser.add_argument('--verbose', action='store_true')
     options = parser.parse_args()
-    module, port = mutants_module(), PORTS[options.port]
-    os.environ.setdefault(f"CC_{port.triple.replace('-', '_')}", port.cc)
+    port = PORTS[options.port]
+    statements = mutator.read(port.cc, port.file)
+    text = mutator.source(statements)
     # Terms of z3 do not survive a fork.
     context = multiprocessing.get_context('spawn')
-    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool, \
-            tempfile.TemporaryDirectory() as folder:
-        bench = module.Bench(ROOT / port.file, port.triple, Path(folder), False)
-        text = bench.source(None)
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool:
         wanted = [name for name in names(options.port) if fnmatch.fnmatchcase(name, options.only)]
         good = table(pool, options.port, text, wanted) and not vacuous(options.port, text)
         if options.mutants:
-            good &= control(pool, module, bench, options)
+            good &= control(pool, statements, options)
     sys.exit(not good)
 
 
