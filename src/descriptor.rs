@@ -167,13 +167,17 @@ const_assert_eq!(offset_of!(Descriptor<[u16; 1]>, lists), constant("D_LISTS"));
 const_assert_eq!(size_of::<Header>(), 64);
 assert_impl_all!(Descriptor: Send, Sync);
 
-const FLOATS_SOME: u8 = constant("FLOATS_SOME") as u8;
+pub(crate) const FLOATS_SOME: u8 = constant("FLOATS_SOME") as u8;
 const FLOATS_ALL: u8 = constant("FLOATS_ALL") as u8;
+/// Whether a body that leaves result 0 in its register may leave a vector there, too: Rust has
+/// a type that comes back so. Elsewhere `variable` stores it.
+const LEAVES_VECTORS: bool =
+    cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(vmtrampoline_windows)));
 const FLOATS_VECTORS: u8 = constant("FLOATS_VECTORS") as u8;
-const RESULT_NONE: u8 = constant("RESULT_NONE") as u8;
-const RESULT_INTEGER: u8 = constant("RESULT_INTEGER") as u8;
+pub(crate) const RESULT_NONE: u8 = constant("RESULT_NONE") as u8;
+pub(crate) const RESULT_INTEGER: u8 = constant("RESULT_INTEGER") as u8;
 pub(crate) const RESULT_FLOAT: u8 = constant("RESULT_FLOAT") as u8;
-const RESULT_VECTOR: u8 = constant("RESULT_VECTOR") as u8;
+pub(crate) const RESULT_VECTOR: u8 = constant("RESULT_VECTOR") as u8;
 const RESULT_X87: u8 = constant("RESULT_X87") as u8;
 const RESULT_X87_PAIR: u8 = constant("RESULT_X87_PAIR") as u8;
 pub(crate) const SPILL_4: u16 = constant("SPILL_4") as u16;
@@ -219,6 +223,8 @@ pub(crate) enum Entry {
     ShortCut,
     Fixed,
     Variable,
+    /// The body, after which Rust stores a vector.
+    Vector,
     /// Rust prepares the call. The body stores the result, or leaves it in an integer
     /// register.
     Prepared,
@@ -237,7 +243,7 @@ pub(crate) enum Entry {
 
 impl Entry {
     /// How many there are.
-    pub(crate) const COUNT: usize = 12;
+    pub(crate) const COUNT: usize = 13;
 
     /// The body of this shape.
     const fn body(shape: Shape) -> Entry {
@@ -578,7 +584,8 @@ impl<'a, 'l> Writer<'a, 'l> {
         }
         self.header.slots = slots as u16;
 
-        let shortest = self.header.shortest();
+        let planned = self.steps > 0 || self.header.hidden != 0;
+        let shortest = self.header.shortest(planned);
         self.header.shape = if shortest.at_least(shape) {
             shortest
         } else if slots == 0 {
@@ -614,10 +621,11 @@ impl<'a, 'l> Writer<'a, 'l> {
     const fn entry(&self) -> Entry {
         let Header { result, returns, shape, hidden, .. } = self.header;
         let ready = self.steps == 0;
-        if !matches!(returns, Returns::Nothing) && !self.header.leaves_result() {
+        if !matches!(returns, Returns::Nothing) && !self.header.returns_word() {
             return if ready { returns.entry() } else { Entry::Finished };
         }
         match result {
+            RESULT_VECTOR if !shape.at_least(Shape::Variable) => Entry::Vector,
             _ if ready && hidden == 0 => Entry::body(shape),
             _ if ready => Entry::Hidden,
             RESULT_FLOAT => Entry::PreparedFloat,
@@ -1012,10 +1020,11 @@ const fn floats(before: u8, register: usize, size: u32) -> u8 {
 }
 
 impl Header {
-    /// The shortest shape that can make this call.
-    const fn shortest(&self) -> Shape {
+    /// The shortest shape that can make this call, of which Rust does a part if it is planned.
+    const fn shortest(&self, planned: bool) -> Shape {
         let words = self.stack_words as usize;
-        if self.spills > 0 || self.result == RESULT_VECTOR || words > FIXED_WORDS {
+        let vector = self.result == RESULT_VECTOR && (planned || !LEAVES_VECTORS);
+        if self.spills > 0 || vector || words > FIXED_WORDS {
             Shape::Variable
         } else if words > 0 {
             Shape::Fixed
@@ -1028,10 +1037,10 @@ impl Header {
         }
     }
 
-    /// Whether the bodies leave result 0 in its register.
+    /// Whether result 0 is a scalar of up to eight bytes, which all bodies leave in its
+    /// register.
     #[inline(always)]
-    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nothing is called there
-    pub(crate) const fn leaves_result(&self) -> bool {
+    pub(crate) const fn returns_word(&self) -> bool {
         self.result & (RESULT_INTEGER | RESULT_FLOAT) != 0
     }
 }

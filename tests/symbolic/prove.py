@@ -22,7 +22,7 @@ import types
 from pathlib import Path
 
 from contract import ROOT
-from enter import ENTER, X87, Vectors
+from enter import ENTER, STORING, X87, Vectors
 from host import HOST, Host
 from leave import Leavable, Left
 from machine import Machine
@@ -32,7 +32,7 @@ from thunks import Thunk
 from variable import VARIABLE
 from vex import Code
 
-BODIES = {**VARIABLE, **ENTER}
+BODIES = {**VARIABLE, **ENTER, **STORING}
 # A part of others: the one that refutes its mutants.
 CALLERS = {'all_floats': 'short_cut', 'landed': 'leavable'}
 
@@ -40,7 +40,7 @@ CALLERS = {'all_floats': 'short_cut', 'landed': 'leavable'}
 def names(port):
     """The functions that are proved."""
     others = ['x87', *HOST] if port == 'x86_64' else ['vectors']
-    return [*BODIES, *others, 'leavable', 'leave', *PORTS[port].thunks]
+    return [*VARIABLE, *ENTER, *PORTS[port].storing, *others, 'leavable', 'leave', *PORTS[port].thunks]
 
 
 def cases(port, name):
