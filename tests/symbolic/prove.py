@@ -4,14 +4,13 @@ broken on purpose; asm/README.md says what that means.
     prove.py [--port NAME] [--mutants N] [--only PATTERN] [--verbose]
 
 Prints a table of the functions. Drops each directive for unwinders, and with --mutants
-tries every Nth mutant of ci/mutants that breaks an instruction of theirs: none may be
+tries every Nth mutant of ci/mutator.py that breaks an instruction of theirs: none may be
 proved, but those that are listed as equivalent.
 """
 import argparse
 import collections
 import concurrent.futures
 import fnmatch
-import importlib.machinery
 import multiprocessing
 import os
 import re
@@ -19,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import types
 from pathlib import Path
 
 from contract import ROOT
@@ -32,6 +30,9 @@ from ports import PORTS
 from thunks import Thunk
 from variable import VARIABLE
 from vex import Code
+
+sys.path.append(str(ROOT / 'ci'))
+import mutator
 
 BODIES = {**VARIABLE, **ENTER, **STORING}
 # A part of others: the one that refutes its mutants.
@@ -62,15 +63,6 @@ def cases(port, name):
         return {'': [(Left(port, 'leave', port.callee, way), 0) for way in range(port.ways)]}
     *row, count, size = port.thunks[name]
     return {f'{count} of them': ((Thunk(port, *row, index), index * size) for index in range(count))}
-
-
-def mutants_module():
-    sys.dont_write_bytecode = True
-    loader = importlib.machinery.SourceFileLoader('mutants', str(ROOT / 'ci/mutants'))
-    module = types.ModuleType('mutants')
-    module.__file__ = loader.path
-    loader.exec_module(module)
-    return module
 
 
 def linked(port, text):
@@ -127,22 +119,21 @@ def table(pool, port, text, names, directives):
     return proved, missed
 
 
-def directives(module, bench, wanted):
+def directives(statements, wanted):
     """Mutants of the unwinding directives of each function, in order."""
     found = collections.defaultdict(list)
-    for mutant in module.mutants(bench.statements):
+    for mutant in mutator.mutants(statements):
         name = mutant.name.split(':')[0].split()[0]
         if re.search(r': \.cfi_(?!startproc|endproc)', mutant.name) and CALLERS.get(name, name) in wanted:
             found[name].append(mutant.name)
     return found
 
 
-def unwound(module, directives, missed, options):
+def unwound(directives, missed, options):
     """Whether no directive can be dropped, but those that are known for it."""
     names = [name for some in directives.values() for name in some]
     dropped = [name for name in names if name not in missed]
-    bad = [name for name in dropped
-           if not any(fnmatch.fnmatchcase(name, pattern) for pattern in module.equivalents())]
+    bad = [name for name in dropped if not mutator.equivalent(name)]
     for name in names if options.verbose else bad:
         print(f'{name}\n    {missed.get(name, "PROVED")}', flush=True)
     print(f'{len(names)} directives for unwinders: without them {len(missed)} refuted, {len(dropped) - len(bad)} equivalent')
@@ -154,17 +145,17 @@ def vacuous(port, text):
     return not isinstance(prove(port, text, 'bare', 'slots of 16', assumed=False), Unproved)
 
 
-def control(pool, module, bench, options):
+def control(pool, statements, options):
     """Whether no mutant of the sample is proved that is not known to be equivalent."""
     todo = []
-    for mutant in module.mutants(bench.statements):
+    for mutant in mutator.mutants(statements):
         name = mutant.name.split(':')[0].split()[0]
         directive = any(word in mutant.name for word in ('.cfi_', '.hidden', 'LANDING_PAD', 'hint #38'))
         if name in [*names(options.port), *CALLERS] and fnmatch.fnmatchcase(name, options.only) and not directive:
             todo.append((mutant, CALLERS.get(name, name)))
     todo = todo[options.mutants // 2::options.mutants]
-    texts = [bench.source(mutant) for mutant, _ in todo]
-    counts, patterns = collections.Counter(), module.equivalents()
+    texts = [mutator.source(statements, mutant) for mutant, _ in todo]
+    counts = collections.Counter()
     results = pool.map(refute, [options.port] * len(todo), texts, [name for _, name in todo])
     for (mutant, _), why in zip(todo, results):
         if options.verbose:
@@ -173,7 +164,7 @@ def control(pool, module, bench, options):
             counts[why] += 1
         elif why:
             counts['refuted' if isinstance(why, Refuted) else 'not understood'] += 1
-        elif any(fnmatch.fnmatchcase(mutant.name, pattern) for pattern in patterns):
+        elif mutator.equivalent(mutant.name):
             counts['equivalent'] += 1
         else:
             counts['proved'] += 1
@@ -189,20 +180,18 @@ def main():
     parser.add_argument('--only', default='*')
     parser.add_argument('--verbose', action='store_true')
     options = parser.parse_args()
-    module, port = mutants_module(), PORTS[options.port]
-    os.environ.setdefault(f"CC_{port.triple.replace('-', '_')}", port.cc)
+    port = PORTS[options.port]
+    statements = mutator.read(port.cc, port.file)
+    text = mutator.source(statements)
     # Terms of z3 do not survive a fork.
     context = multiprocessing.get_context('spawn')
-    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool, \
-            tempfile.TemporaryDirectory() as folder:
-        bench = module.Bench(ROOT / port.file, port.triple, Path(folder), False)
-        text = bench.source(None)
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool:
         wanted = [name for name in names(options.port) if fnmatch.fnmatchcase(name, options.only)]
-        own = directives(module, bench, wanted)
+        own = directives(statements, wanted)
         good, missed = table(pool, options.port, text, wanted, own)
-        good &= unwound(module, own, missed, options) and not vacuous(options.port, text)
+        good &= unwound(own, missed, options) and not vacuous(options.port, text)
         if options.mutants:
-            good &= control(pool, module, bench, options)
+            good &= control(pool, statements, options)
     sys.exit(not good)
 
 

@@ -101,10 +101,10 @@ class Unwinding:
         self.claims, others = self.claims + len(claims), self.machine.claims
         key = [self.rules.row(pc), live, len(state.memory['stack'].log), *(state[name] for name in self.watched)]
         before, state.unwound = state.unwound, key
-        if before and all(a.eq(b) if z3.is_expr(a) else a == b for a, b in zip(key, before)):
-            return      # claimed before, when less was known
-        for what, condition in claims:
-            state.claim(condition, f'E6: {what}')
+        # Else it is claimed already, when less was known.
+        if not before or any(not a.eq(b) if z3.is_expr(a) else a != b for a, b in zip(key, before)):
+            for what, condition in claims:
+                state.claim(condition, f'E6: {what}')
         self.machine.claims = others
         for name in [name for name, less in self.less.items() if self.differs(less, frames)]:
             self.try_without(name, state, pc, live)
