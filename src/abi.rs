@@ -54,7 +54,7 @@ pub(crate) enum Vector {
     /// The float registers.
     Float,
     /// Registers of their own. Arguments take them in this order of indices.
-    Own { registers: &'static [&'static str], order: &'static [usize] },
+    Own { registers: &'static [&'static str], order: &'static [u32] },
     /// A vector goes where a structure of its size goes.
     Aggregate,
     /// The convention cannot pass vectors.
@@ -180,6 +180,13 @@ pub(crate) struct Stack {
     pub(crate) packed: bool,
     /// The area's size is a multiple of this.
     pub(crate) area_align: u32,
+}
+
+impl Stack {
+    /// How many stack words so many bytes are, which fill them.
+    pub(crate) const fn words(&self, bytes: u32) -> u32 {
+        bytes >> self.slot.trailing_zeros() // a power of two
+    }
 }
 
 /// Where results come back.

@@ -23,13 +23,14 @@ use static_assertions::{assert_impl_all, const_assert_eq};
 
 use crate::{
     Abi, Error, Signature,
-    abi::{Extension, ReturnPointer, Variadic, Vector},
-    error::{MAX_BYTES, ValueIndex},
-    layout::{Assigner, Misfit, Packer, Piece, Pieces, Place, Returned, check, returned, round_up},
-    signature::{Counts, SignatureRef},
+    abi::{Extension, Vector},
+    error::MAX_BYTES,
+    layout::{Misfit, Piece, Pieces, Place, check},
+    signature::{Counts, Scalars, SignatureRef},
     text,
-    types::{Head, Measure, Operand, after, head, measure, unwrapped},
+    types::{Head, Measure, Operand, after, head, unwrapped},
     valtype::{Kind, Scalar, ValType},
+    walk::{First, Param, Returned, Walk, first_slot},
 };
 
 /// `asm/descriptor.h`, as the assembler reads it.
@@ -393,22 +394,27 @@ impl<'a> Source<'a> {
         Source { abi, signature, stride: 16, shape: Shape::Bare }
     }
 
-    /// The header, and how many entries the lists have. That is a multiple of four, so that no
-    /// byte is unused. Writes the lists to `lists`, which hold zeros, as far as they reach.
-    pub(crate) const fn encode(&self, lists: &mut [u16]) -> Result<(Header, usize), Misfit> {
-        if let Err(misfit) = check(self.signature, self.abi) {
-            return Err(misfit);
-        }
-        let mut writer = Writer::new(self, lists);
-        let mut len = attempt!(writer.write());
-        if writer.steps > 0 {
+    /// Writes the descriptor: its header, and its lists to `lists`, which hold zeros, as far as
+    /// they reach. Returns how many entries the lists have. That is a multiple of four, so that no
+    /// byte is unused.
+    pub(crate) const fn encode(
+        &self,
+        header: &mut Header,
+        lists: &mut [u16],
+    ) -> Result<usize, Misfit> {
+        attempt!(check(&self.signature, self.abi));
+        let mut known = None;
+        loop {
+            let mut writer = Writer::new(self, known, header, lists);
+            let len = attempt!(writer.write());
+            if writer.steps == 0 || known.is_some() {
+                return Ok(len);
+            }
             // Only now is it known where the steps lie, behind the stack words, and what
             // they prepare, behind the values.
-            let known = Some(Known { words: writer.header.stack_words, values: writer.values });
-            writer = Writer { known, ..Writer::new(self, writer.lists) };
-            len = attempt!(writer.write());
+            let (words, values) = (writer.header.stack_words, writer.walk.slots());
+            known = Some(Known { words, values });
         }
-        Ok((writer.header, len))
     }
 }
 
@@ -423,9 +429,9 @@ struct Known {
 
 /// Writes a descriptor in one walk over a signature, or in two if there are steps.
 struct Writer<'a, 'l> {
-    source: &'a Source<'a>,
-    assigner: Assigner<'a>,
-    header: Header,
+    abi: &'a Abi,
+    walk: Walk<'a>,
+    header: &'l mut Header,
     lists: &'l mut [u16],
     /// `None` in the first walk, which writes no steps.
     known: Option<Known>,
@@ -435,8 +441,6 @@ struct Writer<'a, 'l> {
     steps: usize,
     /// The pieces of a result that Rust stores, unless it is a pair.
     pieces: Option<Pieces>,
-    /// Byte offset in the slots behind the values so far.
-    values: u32,
     /// Bytes of the prepared words so far, behind the values.
     prepared: u32,
     /// Bytes for copies so far.
@@ -449,39 +453,31 @@ struct Writer<'a, 'l> {
 }
 
 impl<'a, 'l> Writer<'a, 'l> {
-    const fn new(source: &'a Source<'a>, lists: &'l mut [u16]) -> Self {
+    #[inline(always)]
+    const fn new(
+        source: &'a Source<'a>,
+        known: Option<Known>,
+        header: &'l mut Header,
+        lists: &'l mut [u16],
+    ) -> Self {
         let vector_words = vector_words(source);
-        let header = Header {
-            integer: [0; 8],
-            float: [0; 8],
-            result_mask: 0,
-            stack_words: 0,
+        *header = Header {
             spills: source.signature.counts.results.saturating_sub(1) as u16,
-            return_area: 0,
-            return_word: 0,
-            slots: 0,
-            hidden: 0,
-            signature: 0,
-            copies: 0,
-            return_register: 0,
             floats: if vector_words > 0 { FLOATS_VECTORS } else { 0 },
-            result: RESULT_NONE,
             shape: source.shape,
             stride: source.stride as u8,
             contexts: source.abi.contexts as u8,
-            entry: Entry::Bare,
-            returns: Returns::Nothing,
+            ..Header::EMPTY
         };
         Writer {
-            assigner: Assigner::new(source.abi.arguments(source.signature.counts.named.is_some())),
-            vector_words,
-            source,
+            abi: source.abi,
+            walk: Walk::new(source.abi, &source.signature, source.stride),
             header,
             lists,
-            known: None,
+            known,
+            vector_words,
             steps: 0,
             pieces: None,
-            values: 0,
             prepared: 0,
             copies: 0,
             reach: 0,
@@ -491,53 +487,30 @@ impl<'a, 'l> Writer<'a, 'l> {
 
     /// Returns how many entries the lists have.
     const fn write(&mut self) -> Result<usize, Misfit> {
-        let Source { abi, signature, stride, shape } = *self.source;
-        let SignatureRef { params, results, counts } = signature;
-
-        // The result of a C function, of which the return pointer may come first.
-        let mut results_end = 0;
-        if !results.is_empty() {
-            results_end = attempt!(self.first_result());
-        }
-
-        let (mut i, mut at, mut slot) = (0, 0, 0);
-        while at < params.len() {
-            let operand = Operand::new(params, at, abi);
-            let named = match counts.named {
-                Some(named) => i < named,
-                None => true,
-            };
-            match operand.scalar {
-                // Most are words, which need no list of pieces.
-                Some(scalar) if scalar.is_word() && named => {
-                    let place = self.assigner.named_word(scalar.kind, scalar.size);
-                    self.word_argument(scalar, slot, place);
-                    slot += stride as u32;
-                }
-                _ => {
-                    match self.assigner.operand(params, operand, named) {
-                        Ok(pieces) => self.argument(operand, slot, pieces),
-                        Err(unfit) => return Err(Misfit::Unfit(unfit, ValueIndex::Param(i))),
-                    }
-                    match self.slots_end(slot, operand) {
-                        Some(end) => slot = end,
-                        None => return Err(Misfit::Slot(ValueIndex::Param(i))),
-                    }
-                }
+        if let Some(scalar) = self.walk.first_word() {
+            self.word_result(scalar);
+        } else if let Some(First { operand, returned }) = attempt!(self.walk.first()) {
+            match returned {
+                Returned::Memory(pointer) => self.memory(operand.measure, pointer),
+                Returned::Registers => self.in_registers(),
             }
-            at = operand.measure.end;
-            i += 1;
         }
-
+        loop {
+            if let Some((scalar, slot, place)) = self.walk.param_word() {
+                self.word_argument(scalar, slot, place);
+            } else if let Some(param) = attempt!(self.walk.param()) {
+                self.argument(param);
+            } else {
+                break;
+            }
+        }
         let mut return_word = None;
-        if counts.results > 1 {
-            match self.assigner.return_pointer() {
-                Place::Stack(offset) => return_word = Some(offset),
-                Place::Integer(register) => self.header.return_register = 1 << register,
-                _ => {}
-            }
+        match self.walk.pointer() {
+            Some(Place::Stack(offset)) => return_word = Some(offset),
+            Some(Place::Integer(register)) => self.header.return_register = 1 << register,
+            _ => {}
         }
-        let area = self.assigner.area();
+        let area = self.walk.argument_area();
         if area > MAX_BYTES as u32 {
             return Err(Misfit::Area);
         }
@@ -545,58 +518,62 @@ impl<'a, 'l> Writer<'a, 'l> {
             Some(offset) => offset as u16,
             None => area as u16,
         };
-        let words = stack_words(&self.assigner, self.vector_words);
+        // Whole groups. No code reads what fills up the last one.
+        let stack = &self.abi.stack;
+        let words = stack.words(area - stack.start).next_multiple_of(GROUP as u32) as usize;
+        let words = self.vector_words + words;
         self.header.stack_words = words as u16;
-        if counts.results > 1 {
-            results_end = attempt!(self.spills(words));
+        let mut spill = words;
+        while let Some((operand, offset)) = attempt!(self.walk.more()) {
+            self.put(spill, spilled(offset, operand));
+            spill += 1;
         }
-        self.values = if slot > results_end { slot } else { results_end };
+        self.header.return_area = self.walk.return_area() as u16;
 
-        if counts.named.is_some() && matches!(abi.variadic, Variadic::Counted) {
+        if let Some(count) = self.walk.vector_registers() {
             // A word, so that it is not 0 if `al` is.
-            self.header.hidden = 0x100 | self.assigner.float_registers() as u16;
+            self.header.hidden = 0x100 | count as u16;
         }
 
         // Where one register carries a vector, 16 bytes are loaded for all.
         if self.header.floats == FLOATS_VECTORS && self.vector_words == 0 {
-            i = 0;
-            while i < abi.float.len() {
+            let mut i = 0;
+            while i < self.abi.float.len() {
                 self.reads((self.header.float[i] & !NARROW) as u32, 16);
                 i += 1;
             }
         }
 
         // What the call needs of the slots.
-        let fixed = self.values + self.prepared;
+        let fixed = self.walk.slots() + self.prepared;
         let mut end = fixed.saturating_add(self.copies);
         if self.reach > end {
             end = self.reach;
         }
-        let slots = end.div_ceil(stride as u32);
+        let slots = if self.header.stride == 8 { end.div_ceil(8) } else { end.div_ceil(16) };
         if end > MAX_BYTES as u32 {
             return Err(Misfit::Area);
         }
         self.header.slots = slots as u16;
 
         let shortest = self.header.shortest();
-        self.header.shape = if shortest.at_least(shape) {
-            shortest
+        if shortest.at_least(self.header.shape) {
+            self.header.shape = shortest;
         } else if slots == 0 {
             // The shapes between read slot 0, and there is none.
-            Shape::Variable
-        } else {
-            shape
-        };
+            self.header.shape = Shape::Variable;
+        }
 
         // The plan, whose steps are written already.
         self.header.entry = self.entry();
-        let mut start = words + self.header.spills as usize;
+        let mut start = spill;
         if self.header.entry.is_planned() {
             self.header.copies = fixed as u16;
             start += self.steps;
             start += self.write_pieces(start);
         }
         self.header.signature = start as u16;
+        let SignatureRef { params, results, counts } = *self.walk.signature;
         let named = match counts.named {
             Some(named) => named as u16,
             None => NOT_VARIADIC,
@@ -612,7 +589,7 @@ impl<'a, 'l> Writer<'a, 'l> {
 
     /// The function that makes the call.
     const fn entry(&self) -> Entry {
-        let Header { result, returns, shape, hidden, .. } = self.header;
+        let Header { result, returns, shape, hidden, .. } = *self.header;
         let ready = self.steps == 0;
         if !matches!(returns, Returns::Nothing) && !self.header.leaves_result() {
             return if ready { returns.entry() } else { Entry::Finished };
@@ -645,21 +622,6 @@ impl<'a, 'l> Writer<'a, 'l> {
         }
         self.put(at, count as u16);
         at + 1 - start
-    }
-
-    /// Where the slots of a value that begins here end; `None` if it does not fit its slot.
-    const fn slots_end(&self, slot: u32, Operand { measure, .. }: Operand) -> Option<u32> {
-        let stride = self.source.stride as u32;
-        if measure.size <= 8 {
-            Some(slot + if measure.size == 0 { 0 } else { stride })
-        } else if self.source.abi.contexts == 0 {
-            Some(slot + round_up(measure.size, stride))
-        } else if measure.size <= stride {
-            Some(slot + stride)
-        } else {
-            // WebAssembly's values have a slot each.
-            None
-        }
     }
 
     /// Writes entries of the lists, as far as there is room.
@@ -709,27 +671,9 @@ impl<'a, 'l> Writer<'a, 'l> {
         }
     }
 
-    /// Result 0, and where it comes back. Returns where its slots end.
-    const fn first_result(&mut self) -> Result<u32, Misfit> {
-        let Source { abi, signature: SignatureRef { results, .. }, .. } = *self.source;
-        let operand = Operand::new(results, 0, abi);
-        match operand.scalar {
-            Some(scalar) if scalar.is_word() => self.word_result(scalar),
-            _ => match returned(results, operand, abi) {
-                Ok(Returned::Memory) => self.memory(operand.measure),
-                Ok(Returned::Pieces(pieces)) => self.in_registers(pieces),
-                Err(unfit) => return Err(Misfit::Unfit(unfit, ValueIndex::Result(0))),
-            },
-        }
-        match self.slots_end(0, operand) {
-            Some(end) => Ok(end),
-            None => Err(Misfit::Slot(ValueIndex::Result(0))),
-        }
-    }
-
     /// A result in registers.
-    const fn in_registers(&mut self, pieces: Pieces) {
-        match pieces.as_slice() {
+    const fn in_registers(&mut self) {
+        match self.walk.pieces().as_slice() {
             [] => {}
             [Piece { location: Place::Float(_) | Place::Vector(_), size: 16, .. }] => {
                 self.header.result = RESULT_VECTOR;
@@ -739,7 +683,7 @@ impl<'a, 'l> Writer<'a, 'l> {
                 self.header.returns = Returns::X87;
                 self.header.result = if rest.is_empty() { RESULT_X87 } else { RESULT_X87_PAIR };
             }
-            _ => self.several(pieces),
+            _ => self.several(),
         }
     }
 
@@ -754,26 +698,22 @@ impl<'a, 'l> Writer<'a, 'l> {
     }
 
     /// A result in memory, whose address is an argument.
-    const fn memory(&mut self, Measure { size, align, .. }: Measure) {
-        let abi = self.source.abi;
+    const fn memory(&mut self, Measure { size, align, .. }: Measure, pointer: Option<Place>) {
         self.header.returns = Returns::Memory;
         self.pieces = Some(Pieces::one(size, Place::Integer(0)));
         let word = self.word();
         let op = self.copy(plan::MEMORY, size, align);
         self.step(op, 0, word, size);
         self.reads(word, 8);
-        match abi.results.pointer {
-            ReturnPointer::Register(_) => self.header.hidden = word as u16,
-            _ => {
-                let place = self.assigner.return_pointer();
-                self.place(place, word, 8, 0);
-            }
+        match pointer {
+            Some(place) => self.place(place, word, 8, 0),
+            None => self.header.hidden = word as u16,
         }
     }
 
     /// A result in several registers, or one that is no scalar.
-    const fn several(&mut self, pieces: Pieces) {
-        self.header.returns = match pieces.as_slice() {
+    const fn several(&mut self) {
+        self.header.returns = match self.walk.pieces().as_slice() {
             [
                 Piece { offset: 0, size: 8, location: first },
                 Piece { offset: 8, size: 8, location: second },
@@ -792,28 +732,25 @@ impl<'a, 'l> Writer<'a, 'l> {
             _ => Returns::Floats,
         };
         if matches!(self.header.returns.entry(), Entry::Finished) {
-            self.pieces = Some(pieces);
+            self.pieces = Some(*self.walk.pieces());
         }
     }
 
-    /// An argument whose value is at `slot`.
-    const fn argument(
-        &mut self,
-        Operand { scalar, measure: Measure { size, align, .. }, .. }: Operand,
-        slot: u32,
-        pieces: Pieces,
-    ) {
-        if pieces.by_reference {
+    /// An argument in these pieces.
+    const fn argument(&mut self, Param { operand: Operand { scalar, measure, .. }, slot }: Param) {
+        let Measure { size, align, .. } = measure;
+        if self.walk.pieces().by_reference() {
             let word = self.word();
             let op = self.copy(plan::REFERENCE, size, align);
             self.step(op, slot, word, size);
             self.reads(word, 8);
-            self.place(pieces.as_slice()[0].location, word, 8, 0);
+            let place = self.walk.pieces().as_slice()[0].location;
+            self.place(place, word, 8, 0);
             return;
         }
         let mut i = 0;
-        while i < pieces.as_slice().len() {
-            let piece = pieces.as_slice()[i];
+        while i < self.walk.pieces().as_slice().len() {
+            let piece = self.walk.pieces().as_slice()[i];
             i += 1;
             let (from, mark) = match scalar {
                 Some(scalar) if scalar.is_word() => {
@@ -832,7 +769,7 @@ impl<'a, 'l> Writer<'a, 'l> {
     #[inline(always)]
     const fn word_argument(&mut self, scalar: Scalar, slot: u32, place: Place) {
         match place {
-            Place::Stack(offset) if self.source.abi.stack.packed && scalar.size < 4 => {
+            Place::Stack(offset) if self.abi.stack.packed && scalar.size < 4 => {
                 self.share(offset, slot, scalar.size);
             }
             _ => {
@@ -848,7 +785,7 @@ impl<'a, 'l> Writer<'a, 'l> {
     #[inline(always)]
     const fn scalar(&mut self, Scalar { kind, size, .. }: Scalar, slot: u32) -> (u32, u16) {
         let signed = matches!(kind, Kind::Signed);
-        let op = match (self.source.abi.extension, kind, size) {
+        let op = match (self.abi.extension, kind, size) {
             (Extension::None, ..) | (_, Kind::Pointer, _) | (_, _, 8) => return (slot, 0),
             (Extension::Word, Kind::Float, _) | (Extension::Word, _, 4) => return (slot, 0),
             (_, Kind::Float, _) => return (slot, NARROW),
@@ -865,7 +802,7 @@ impl<'a, 'l> Writer<'a, 'l> {
     /// Where a piece of a larger value is loaded from: its place in the value, or a word in
     /// which Rust prepares it.
     const fn piece(&mut self, Piece { size, location, .. }: Piece<Place>, from: u32) -> (u32, u16) {
-        let abi = self.source.abi;
+        let abi = self.abi;
         let full = matches!(abi.extension, Extension::Full | Extension::FullSigned);
         let mark =
             if full && size == 4 && matches!(location, Place::Float(_)) { NARROW } else { 0 };
@@ -887,7 +824,7 @@ impl<'a, 'l> Writer<'a, 'l> {
 
     /// Puts a value of less than a stack word together with its neighbours.
     const fn share(&mut self, offset: u32, slot: u32, size: u32) {
-        let index = offset - self.source.abi.stack.start;
+        let index = offset - self.abi.stack.start;
         let (number, byte) = ((index / 4) as usize, index % 4);
         let word = match self.shared {
             Some((last, word)) if last == number => word,
@@ -904,17 +841,17 @@ impl<'a, 'l> Writer<'a, 'l> {
     /// Writes where the assembly finds what goes to this place.
     #[inline(always)]
     const fn place(&mut self, place: Place, from: u32, size: u32, mark: u16) {
-        let stack = &self.source.abi.stack;
+        let stack = &self.abi.stack;
         let entry = from as u16 | mark;
         match place {
-            Place::Integer(register) => self.header.integer[register] = entry,
+            Place::Integer(register) => self.header.integer[register as usize] = entry,
             Place::Float(register) => {
-                self.header.float[register] = entry;
+                self.header.float[register as usize] = entry;
                 self.header.floats = floats(self.header.floats, register, size);
             }
-            Place::Vector(register) => self.words(2 * register, entry, size),
+            Place::Vector(register) => self.words(2 * register as usize, entry, size),
             Place::Stack(offset) => {
-                let word = ((offset - stack.start) / stack.slot) as usize;
+                let word = stack.words(offset - stack.start) as usize;
                 self.words(self.vector_words + word, entry, size);
             }
             Place::X87(_) => panic!("no argument is in an x87 register"),
@@ -923,9 +860,9 @@ impl<'a, 'l> Writer<'a, 'l> {
 
     /// Writes the stack words of a value, from this one on.
     const fn words(&mut self, first: usize, entry: u16, size: u32) {
-        let stack = &self.source.abi.stack;
+        let stack = &self.abi.stack;
         let (unit, big_endian) = (stack.slot, stack.big_endian);
-        let words = size.div_ceil(unit);
+        let words = stack.words(size + unit - 1);
         let mut i = 0;
         while i < words {
             let part = if big_endian { words - 1 - i } else { i };
@@ -934,42 +871,28 @@ impl<'a, 'l> Writer<'a, 'l> {
         }
         self.reads((entry & !NARROW) as u32, words * unit);
     }
+}
 
-    /// Writes the results in the return area, from this entry on. Returns where the slots of
-    /// all results end.
-    const fn spills(&mut self, first: usize) -> Result<u32, Misfit> {
-        let Source { abi, signature: SignatureRef { results, .. }, .. } = *self.source;
-        let mut packer = Packer::new(abi);
-        let (mut i, mut at, mut slot) = (0, 0, 0);
-        while at < results.len() {
-            let operand = Operand::new(results, at, abi);
-            match self.slots_end(slot, operand) {
-                Some(end) => slot = end,
-                None => return Err(Misfit::Slot(ValueIndex::Result(i))),
-            }
-            let size = operand.measure.size;
-            if i > 0 {
-                let width = match size {
-                    4 => SPILL_4,
-                    8 => SPILL_8,
-                    _ => SPILL_16,
-                };
-                self.put(first + i - 1, packer.place(size) as u16 | width);
-            }
-            at = operand.measure.end;
-            i += 1;
-        }
-        self.header.return_area = packer.area() as u16;
-        Ok(slot)
-    }
+/// The entry of a result at this offset in the return area.
+pub(crate) const fn spilled(offset: u32, Operand { measure, .. }: Operand) -> u16 {
+    let width = match measure.size {
+        4 => SPILL_4,
+        8 => SPILL_8,
+        _ => SPILL_16,
+    };
+    offset as u16 | width
 }
 
 /// How many entries of the list of stack words are for vector registers.
+#[inline]
 const fn vector_words(source: &Source<'_>) -> usize {
-    if !matches!(source.abi.vector, Vector::Own { .. }) {
-        return 0;
+    match source.abi.vector {
+        Vector::Own { .. } => own_vector_words(source.signature.params),
+        _ => 0,
     }
-    let params = source.signature.params;
+}
+
+const fn own_vector_words(params: &[u16]) -> usize {
     let mut at = 0;
     while at < params.len() {
         if let Head::Scalar(ValType::V128) = head(params, unwrapped(params, at)) {
@@ -993,25 +916,39 @@ pub fn describe<R>(
     Ok(look(&Source { abi, signature: signature.lend(), stride, shape }.boxed()?))
 }
 
-/// How many entries the list of stack words has: whole groups. No code reads what fills up
-/// the last group.
-const fn stack_words(assigner: &Assigner<'_>, vector_words: usize) -> usize {
-    let stack = &assigner.abi.stack;
-    let words = (assigner.area() - stack.start) / stack.slot;
-    vector_words + words.next_multiple_of(GROUP as u32) as usize
-}
-
 /// How many float registers to load, after `before`, if one more carries so many bytes.
-const fn floats(before: u8, register: usize, size: u32) -> u8 {
+const fn floats(before: u8, register: u32, size: u32) -> u8 {
     let this = match (size, register) {
         (16, _) => FLOATS_VECTORS,
-        (_, register) if register < FLOATS_SOME as usize => FLOATS_SOME,
+        (_, register) if register < FLOATS_SOME as u32 => FLOATS_SOME,
         _ => FLOATS_ALL,
     };
     if this > before { this } else { before }
 }
 
 impl Header {
+    pub(crate) const EMPTY: Header = Header {
+        integer: [0; 8],
+        float: [0; 8],
+        result_mask: 0,
+        stack_words: 0,
+        spills: 0,
+        return_area: 0,
+        return_word: 0,
+        slots: 0,
+        hidden: 0,
+        signature: 0,
+        copies: 0,
+        return_register: 0,
+        floats: 0,
+        result: RESULT_NONE,
+        shape: Shape::Bare,
+        stride: 0,
+        contexts: 0,
+        entry: Entry::Bare,
+        returns: Returns::Nothing,
+    };
+
     /// The shortest shape that can make this call.
     const fn shortest(&self) -> Shape {
         let words = self.stack_words as usize;
@@ -1061,8 +998,8 @@ pub const fn words_len(convention: Convention, text: &str) -> usize {
 pub const fn list_len<const WORDS: usize>(convention: Convention, text: &str) -> usize {
     let mut words = [0; WORDS];
     let (abi, parsed) = known(convention, text, &mut words);
-    match Source::constant(abi, parsed, &words).encode(&mut []) {
-        Ok((_, len)) => len,
+    match Source::constant(abi, parsed, &words).encode(&mut { Header::EMPTY }, &mut []) {
+        Ok(len) => len,
         Err(misfit) => panic!("{}", misfit.message()),
     }
 }
@@ -1086,27 +1023,16 @@ impl<const N: usize> Descriptor<[u16; N]> {
         params: &[ValType],
         results: &[ValType],
     ) -> Self {
-        let (mut words, mut i) = ([0; 32], 0);
-        while i < params.len() + results.len() {
-            let ty = if i < params.len() { params[i] } else { results[i - params.len()] };
-            words[i] = ty as u16;
-            i += 1;
-        }
         let abi = convention.abi().expect("this target has no trampolines");
-        let parsed = text::Parsed {
-            len: i,
-            params_len: params.len(),
-            params: params.len(),
-            results: results.len(),
-            named: None,
-        };
-        Self::encoded(&Source::constant(abi, parsed, words.split_at(i).0))
+        let scalars = Scalars::NONE.and(params).and(results);
+        let signature = scalars.lend(params.len());
+        Self::encoded(&Source { abi, signature, stride: 16, shape: Shape::Bare })
     }
 
     const fn encoded(source: &Source<'_>) -> Self {
-        let mut lists = [0; N];
-        match source.encode(&mut lists) {
-            Ok((header, _)) => Descriptor { header, lists },
+        let (mut header, mut lists) = (Header::EMPTY, [0; N]);
+        match source.encode(&mut header, &mut lists) {
+            Ok(_) => Descriptor { header, lists },
             Err(misfit) => panic!("{}", misfit.message()),
         }
     }
@@ -1166,18 +1092,7 @@ impl Descriptor {
     /// The index of the first slot of parameter `index`. For the number of parameters, it is
     /// the first slot behind all of them.
     pub(crate) fn argument(&self, abi: &Abi, index: usize) -> usize {
-        let SignatureRef { params, counts, .. } = self.signature_ref();
-        assert!(index <= counts.params, "there is no parameter {index}");
-        if abi.contexts > 0 {
-            return index;
-        }
-        let (mut at, mut slot) = (0, 0);
-        for _ in 0..index {
-            let size = measure(params, at, abi).size as usize;
-            slot += size.div_ceil(usize::from(self.header.stride));
-            at = after(params, at);
-        }
-        slot
+        first_slot(abi, self.signature_ref(), self.header.stride.into(), index)
     }
 }
 

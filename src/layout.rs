@@ -16,9 +16,11 @@ use crate::{
     frame::draw,
     signature::SignatureRef,
     types::{
-        Head, Leaf, Leaves, Measure, Operand, after, has_union, head, is_lone, measure, unwrapped,
+        Head, Leaf, Leaves, Measure, Operand, after, has_union, head, is_lone, max, measure, min,
+        round_up, unwrapped,
     },
     valtype::{Kind, Scalar},
+    walk::{First, Param, Returned, Walk},
 };
 
 /// Some bytes of a value, from `offset` on, and where they live at the call.
@@ -35,18 +37,19 @@ pub struct Piece<L = Location> {
     pub location: L,
 }
 
-/// Where the assigner puts a piece.
+/// Where the assigner puts a piece. All variants are alike, so that the compiler keeps one in two
+/// registers.
 #[derive(Clone, Copy)]
 pub(crate) enum Place {
     /// In the integer argument or result register of this index.
-    Integer(usize),
+    Integer(u32),
     /// In the float register of this index.
-    Float(usize),
+    Float(u32),
     /// In the vector register of this index, where those are not the float
     /// registers.
-    Vector(usize),
+    Vector(u32),
     /// In the x87 register of this index.
-    X87(usize),
+    X87(u32),
     /// At this offset from the stack pointer at the call.
     Stack(u32),
 }
@@ -55,39 +58,43 @@ pub(crate) enum Place {
 #[derive(Clone, Copy)]
 pub(crate) struct Pieces {
     list: [Piece<Place>; Pieces::MOST],
-    len: usize,
-    /// Whether the only piece is the address of a copy of the whole value.
-    pub(crate) by_reference: bool,
+    len: u32,
+    /// Not 0 if the only piece is the address of a copy of the whole value. A number, as there is
+    /// no padding then, and copies are plain.
+    reference: u32,
 }
 
 impl Pieces {
     const MOST: usize = 4;
 
-    const fn none() -> Pieces {
-        let unused = Piece { offset: 0, size: 0, location: Place::Integer(0) };
-        Pieces { list: [unused; Pieces::MOST], len: 0, by_reference: false }
-    }
+    pub(crate) const NONE: Pieces = Pieces {
+        list: [Piece { offset: 0, size: 0, location: Place::Integer(0) }; Pieces::MOST],
+        len: 0,
+        reference: 0,
+    };
 
     pub(crate) const fn one(size: u32, location: Place) -> Pieces {
-        Pieces::none().and(0, size, location)
+        let mut pieces = Pieces::NONE;
+        pieces.push(0, size, location);
+        pieces
     }
 
-    const fn reference(location: Place) -> Pieces {
-        Pieces { by_reference: true, ..Pieces::one(8, location) }
-    }
-
-    const fn and(mut self, offset: u32, size: u32, location: Place) -> Pieces {
-        self.push(offset, size, location);
-        self
+    const fn clear(&mut self) {
+        (self.len, self.reference) = (0, 0);
     }
 
     const fn push(&mut self, offset: u32, size: u32, location: Place) {
-        self.list[self.len] = Piece { offset, size, location };
+        self.list[self.len as usize] = Piece { offset, size, location };
         self.len += 1;
     }
 
+    /// Whether the only piece is the address of a copy of the whole value.
+    pub(crate) const fn by_reference(&self) -> bool {
+        self.reference != 0
+    }
+
     pub(crate) const fn as_slice(&self) -> &[Piece<Place>] {
-        self.list.split_at(self.len).0
+        self.list.split_at(self.len as usize).0
     }
 }
 
@@ -103,25 +110,15 @@ pub(crate) enum Unfit {
 }
 
 /// Hands out the places of arguments, in order.
+#[derive(Clone, Copy)]
 pub(crate) struct Assigner<'a> {
-    pub(crate) abi: &'a Abi,
-    integers: usize,
-    floats: usize,
-    vectors: usize,
+    abi: &'a Abi,
+    /// The pieces of the last value that was not a [named word](Self::named_word).
+    pub(crate) pieces: Pieces,
+    integers: u32,
+    floats: u32,
+    vectors: u32,
     stack: u32,
-}
-
-/// `n` rounded up to a multiple of a power of two.
-pub(crate) const fn round_up(n: u32, align: u32) -> u32 {
-    (n + align - 1) & !(align - 1)
-}
-
-const fn min(a: u32, b: u32) -> u32 {
-    if a < b { a } else { b }
-}
-
-const fn max(a: u32, b: u32) -> u32 {
-    if a > b { a } else { b }
 }
 
 /// No value is larger.
@@ -130,68 +127,70 @@ pub(crate) const MAX_SIZE: u32 = MAX_BYTES as u32;
 impl<'a> Assigner<'a> {
     /// For a function of this convention, its contexts already placed.
     pub(crate) const fn new(abi: &'a Abi) -> Self {
-        let mut this = Assigner { abi, integers: 0, floats: 0, vectors: 0, stack: abi.stack.start };
-        let mut context = 0;
-        while context < abi.contexts {
-            this.integer();
-            context += 1;
-        }
-        this
+        let (pieces, stack) = (Pieces::NONE, abi.stack.start);
+        let contexts = abi.contexts as u32;
+        let floats = match abi.counting {
+            Counting::Positional => contexts,
+            Counting::PerClass => 0,
+        };
+        Assigner { abi, pieces, integers: contexts, floats, vectors: 0, stack }
     }
 
-    /// The places of the next argument, whose type is at `at`. An argument of the variable
-    /// part of the call is not `named`.
-    pub(crate) const fn argument(
-        &mut self,
-        types: &[u16],
-        at: usize,
-        named: bool,
-    ) -> Result<Pieces, Unfit> {
-        self.operand(types, Operand::new(types, at, self.abi), named)
-    }
-
-    /// The places of the next argument.
+    /// Finds the pieces of the next argument. One of the variable part of the call is not `named`.
     pub(crate) const fn operand(
         &mut self,
         types: &[u16],
         operand: Operand,
         named: bool,
-    ) -> Result<Pieces, Unfit> {
+    ) -> Result<(), Unfit> {
+        self.pieces.clear();
         if !named && matches!(self.abi.variadic, Variadic::Stack) {
             self.close_integers();
             self.close_floats();
         }
         if let Some(scalar) = operand.scalar {
             if scalar.is_word() {
-                return Ok(self.word(scalar, named));
+                self.word(scalar, named);
+                return Ok(());
             }
             if matches!(scalar.kind, Kind::Vector) {
                 match self.abi.vector {
                     Vector::Aggregate => {}
                     Vector::Unsupported => return Err(Unfit::Type),
-                    _ => return Ok(Pieces::one(16, self.vector(named))),
+                    _ => {
+                        let place = self.vector(named);
+                        self.one(16, place);
+                        return Ok(());
+                    }
                 }
             }
         }
         self.aggregate(types, operand, named)
     }
 
-    /// The places of a scalar of up to eight bytes.
-    const fn word(&mut self, Scalar { kind, size, .. }: Scalar, named: bool) -> Pieces {
+    /// A value in one piece.
+    const fn one(&mut self, size: u32, place: Place) {
+        self.pieces.push(0, size, place);
+    }
+
+    /// A scalar of up to eight bytes.
+    const fn word(&mut self, Scalar { kind, size, .. }: Scalar, named: bool) {
         if named {
-            return Pieces::one(size, self.named_word(kind, size));
+            let place = self.named_word(kind, size);
+            return self.one(size, place);
         }
         let as_integer = !named && matches!(self.abi.variadic, Variadic::Integers);
         let register = match kind {
             Kind::Float if !as_integer => self.float_or_more(),
             _ => self.integer(),
         };
-        match register {
-            Some(Place::Float(i)) if matches!(self.abi.variadic, Variadic::Doubled) => {
-                Pieces::one(size, Place::Float(i)).and(0, size, Place::Integer(i))
-            }
-            Some(place) => Pieces::one(size, place),
-            None => Pieces::one(size, self.stack_slot(size, false, true)),
+        let place = match register {
+            Some(place) => place,
+            None => self.stack_slot(size, false, true),
+        };
+        self.one(size, place);
+        if let (Place::Float(i), Variadic::Doubled) = (place, &self.abi.variadic) {
+            self.one(size, Place::Integer(i));
         }
     }
 
@@ -222,9 +221,9 @@ impl<'a> Assigner<'a> {
         let register = match self.abi.vector {
             Vector::Own { order, .. } => {
                 let here = named || !matches!(self.abi.variadic, Variadic::VectorsOnStack);
-                if here && self.vectors < order.len() {
+                if here && (self.vectors as usize) < order.len() {
                     self.vectors += 1;
-                    Some(Place::Vector(order[self.vectors - 1]))
+                    Some(Place::Vector(order[self.vectors as usize - 1]))
                 } else {
                     None
                 }
@@ -258,7 +257,7 @@ impl<'a> Assigner<'a> {
 
     const fn integer(&mut self) -> Option<Place> {
         let index = self.integers;
-        if index >= self.abi.integer.len() {
+        if index >= self.abi.integer.len() as u32 {
             return None;
         }
         self.integers += 1;
@@ -270,7 +269,7 @@ impl<'a> Assigner<'a> {
 
     const fn float(&mut self) -> Option<Place> {
         let index = self.floats;
-        if index >= self.abi.float.len() {
+        if index >= self.abi.float.len() as u32 {
             return None;
         }
         self.floats += 1;
@@ -281,11 +280,11 @@ impl<'a> Assigner<'a> {
     }
 
     const fn close_integers(&mut self) {
-        self.integers = self.abi.integer.len();
+        self.integers = self.abi.integer.len() as u32;
     }
 
     const fn close_floats(&mut self) {
-        self.floats = self.abi.float.len();
+        self.floats = self.abi.float.len() as u32;
     }
 
     const fn stack_slot(&mut self, size: u32, named: bool, aligned: bool) -> Place {
@@ -307,30 +306,31 @@ impl<'a> Assigner<'a> {
     }
 
     /// The next integer register or stack slot, for an address.
-    const fn reference(&mut self) -> Pieces {
-        Pieces::reference(match self.integer() {
+    const fn reference(&mut self) {
+        let place = match self.integer() {
             Some(place) => place,
             None => self.stack_slot(8, false, true),
-        })
+        };
+        self.one(8, place);
+        self.pieces.reference = 1;
     }
 
     /// In as many integer registers as the value has words.
-    const fn integers(&mut self, size: u32) -> Pieces {
-        let (mut pieces, mut offset) = (Pieces::none(), 0);
+    const fn integers(&mut self, size: u32) {
+        let mut offset = 0;
         while offset < size {
             let Some(place) = self.integer() else { break };
-            pieces.push(offset, min(size - offset, 8), place);
+            self.pieces.push(offset, min(size - offset, 8), place);
             offset += 8;
         }
-        pieces
     }
 
-    const fn integers_left(&self) -> usize {
-        self.abi.integer.len() - self.integers
+    const fn integers_left(&self) -> u32 {
+        self.abi.integer.len() as u32 - self.integers
     }
 
-    const fn floats_left(&self) -> usize {
-        self.abi.float.len() - self.floats
+    const fn floats_left(&self) -> u32 {
+        self.abi.float.len() as u32 - self.floats
     }
 
     const fn aggregate(
@@ -338,21 +338,22 @@ impl<'a> Assigner<'a> {
         types: &[u16],
         Operand { at, measure: measured, .. }: Operand,
         named: bool,
-    ) -> Result<Pieces, Unfit> {
+    ) -> Result<(), Unfit> {
         if measured.size > MAX_SIZE {
             return Err(Unfit::Size);
         }
         match self.abi.aggregates {
-            Aggregates::None => Err(Unfit::Type),
-            Aggregates::Eightbytes => self.eightbytes(types, at, measured),
-            Aggregates::BySize => Ok(self.by_size(measured.size)),
+            Aggregates::None => return Err(Unfit::Type),
+            Aggregates::Eightbytes => return self.eightbytes(types, at, measured),
+            Aggregates::BySize => self.by_size(measured.size),
             Aggregates::Homogeneous { even } => {
-                Ok(self.homogeneous(types, at, measured, named, even))
+                self.homogeneous(types, at, measured, named, even);
             }
-            Aggregates::Words => Ok(self.words(measured)),
-            Aggregates::Flattened => Ok(self.flattened(types, at, measured, named)),
-            Aggregates::Wrapped => Ok(self.wrapped(types, at, measured.size, named)),
+            Aggregates::Words => self.words(measured),
+            Aggregates::Flattened => self.flattened(types, at, measured, named),
+            Aggregates::Wrapped => self.wrapped(types, at, measured.size, named),
         }
+        Ok(())
     }
 
     /// [`Aggregates::Eightbytes`]: AMD64 supplement, section 3.2.3.
@@ -361,10 +362,10 @@ impl<'a> Assigner<'a> {
         types: &[u16],
         at: usize,
         Measure { size, align, .. }: Measure,
-    ) -> Result<Pieces, Unfit> {
+    ) -> Result<(), Unfit> {
         if let Some(classes) = classify(types, at, size, 0, self.abi) {
-            if let Some(pieces) = self.classified(classes, size) {
-                return Ok(pieces);
+            if self.classified(classes, size) {
+                return Ok(());
             }
         }
         if align > self.abi.stack.max_align {
@@ -372,25 +373,25 @@ impl<'a> Assigner<'a> {
         }
         let offset = round_up(self.stack, max(8, align));
         self.stack = offset + round_up(size, 8);
-        Ok(Pieces::one(size, Place::Stack(offset)))
+        self.one(size, Place::Stack(offset));
+        Ok(())
     }
 
-    /// Registers for eightbytes of these classes, if there are enough.
-    const fn classified(&mut self, classes: [Eightbyte; 2], size: u32) -> Option<Pieces> {
+    /// Registers for eightbytes of these classes. Returns false if there are too few.
+    const fn classified(&mut self, classes: [Eightbyte; 2], size: u32) -> bool {
         let (mut integers, mut floats, mut i) = (0, 0, 0);
         while i < classes.len() {
             match classes[i] {
                 Eightbyte::Integer => integers += 1,
                 Eightbyte::Sse => floats += 1,
-                Eightbyte::X87 => return None,
+                Eightbyte::X87 => return false,
                 _ => {}
             }
             i += 1;
         }
         if integers > self.integers_left() || floats > self.floats_left() {
-            return None;
+            return false;
         }
-        let mut pieces = Pieces::none();
         i = 0;
         while i < classes.len() {
             let place = match classes[i] {
@@ -402,25 +403,23 @@ impl<'a> Assigner<'a> {
                 let offset = 8 * i as u32;
                 let wide = i == 0 && matches!(classes[1], Eightbyte::SseUp);
                 let most = if wide { 16 } else { 8 };
-                pieces.push(offset, min(size - offset, most), place);
+                self.pieces.push(offset, min(size - offset, most), place);
             }
             i += 1;
         }
-        Some(pieces)
+        true
     }
 
     /// [`Aggregates::BySize`]: x64 calling convention, "Parameter passing".
-    const fn by_size(&mut self, size: u32) -> Pieces {
+    const fn by_size(&mut self, size: u32) {
         if !matches!(size, 1 | 2 | 4 | 8) {
             return self.reference();
         }
-        Pieces::one(
-            size,
-            match self.integer() {
-                Some(place) => place,
-                None => self.stack_slot(size, false, true),
-            },
-        )
+        let place = match self.integer() {
+            Some(place) => place,
+            None => self.stack_slot(size, false, true),
+        };
+        self.one(size, place);
     }
 
     /// [`Aggregates::Homogeneous`]: AAPCS64, section 6.8.2, stages B and C.
@@ -431,22 +430,22 @@ impl<'a> Assigner<'a> {
         Measure { size, align, natural, .. }: Measure,
         named: bool,
         even: bool,
-    ) -> Pieces {
+    ) {
         let words = round_up(size, 8);
         let packed = self.abi.stack.packed && named;
         if size == 0 {
-            return Pieces::none();
+            return;
         }
         if let Some(element) = homogeneous_element(types, at, size, self.abi) {
-            if (size / element) as usize <= self.floats_left() {
-                let (mut pieces, mut offset) = (Pieces::none(), 0);
+            if size / element <= self.floats_left() {
+                let mut offset = 0;
                 while offset < size {
                     if let Some(place) = self.float() {
-                        pieces.push(offset, element, place);
+                        self.pieces.push(offset, element, place);
                     }
                     offset += element;
                 }
-                return pieces;
+                return;
             }
             self.close_floats();
             let (taken, align) = match packed {
@@ -454,7 +453,8 @@ impl<'a> Assigner<'a> {
                 false if natural >= 16 => (words, 16),
                 false => (words, 8),
             };
-            return Pieces::one(size, self.stack_bytes(taken, align));
+            let place = self.stack_bytes(taken, align);
+            return self.one(size, place);
         }
         if size > 16 {
             return self.reference();
@@ -463,7 +463,7 @@ impl<'a> Assigner<'a> {
         if wide && even && self.integers % 2 == 1 {
             self.integers += 1;
         }
-        if (words / 8) as usize <= self.integers_left() {
+        if words / 8 <= self.integers_left() {
             return self.integers(size);
         }
         self.close_integers();
@@ -473,13 +473,14 @@ impl<'a> Assigner<'a> {
             (_, true) => (words, 16),
             (_, false) => (words, 8),
         };
-        Pieces::one(size, self.stack_bytes(taken, align))
+        let place = self.stack_bytes(taken, align);
+        self.one(size, place);
     }
 
     /// [`Aggregates::Words`]: Overview of ARM64 ABI conventions, "Addendum: Variadic functions".
-    const fn words(&mut self, Measure { size, natural, .. }: Measure) -> Pieces {
+    const fn words(&mut self, Measure { size, natural, .. }: Measure) {
         if size == 0 {
-            return Pieces::none();
+            return;
         }
         if size > 16 {
             return self.reference();
@@ -489,13 +490,20 @@ impl<'a> Assigner<'a> {
             self.integers += 1;
         }
         match self.integers_left() {
-            0 => Pieces::one(size, self.stack_bytes(words, align)),
-            1 if words == 16 => {
-                let first = self.integers(8);
-                first.and(8, size - 8, self.stack_bytes(8, 8))
+            0 => {
+                let place = self.stack_bytes(words, align);
+                self.one(size, place);
             }
+            1 if words == 16 => self.split(size),
             _ => self.integers(size),
         }
+    }
+
+    /// In the last integer register, and a stack word.
+    const fn split(&mut self, size: u32) {
+        self.integers(8);
+        let place = self.stack_bytes(8, 8);
+        self.pieces.push(8, size - 8, place);
     }
 
     /// [`Aggregates::Flattened`]: RISC-V calling conventions, "Hardware Floating-Point
@@ -506,7 +514,7 @@ impl<'a> Assigner<'a> {
         at: usize,
         Measure { size, align, .. }: Measure,
         named: bool,
-    ) -> Pieces {
+    ) {
         if let (true, Some(leaves)) = (named, flat(types, at, self.abi)) {
             let (mut floats, mut integers, mut i) = (0, 0, 0);
             while i < leaves.len() {
@@ -518,51 +526,53 @@ impl<'a> Assigner<'a> {
                 i += 1;
             }
             if floats <= self.floats_left() && integers <= self.integers_left() {
-                let mut pieces = Pieces::none();
                 i = 0;
                 while i < leaves.len() {
                     if let Some(Leaf { offset, kind, size, .. }) = leaves[i] {
                         let float = matches!(kind, Kind::Float);
                         let place = if float { self.float() } else { self.integer() };
                         if let Some(place) = place {
-                            pieces.push(offset, size, place);
+                            self.pieces.push(offset, size, place);
                         }
                     }
                     i += 1;
                 }
-                return pieces;
+                return;
             }
         }
         if size > 16 {
             return self.reference();
         }
-        let words = (round_up(size, 8) / 8) as usize;
+        let words = round_up(size, 8) / 8;
         if !named && words > 0 && align >= 16 && self.integers % 2 == 1 {
             self.integers += 1;
         }
         if words == 2 && self.integers_left() == 1 {
-            let first = self.integers(size);
-            return first.and(8, size - 8, self.stack_bytes(8, 8));
+            return self.split(size);
         }
         if words <= self.integers_left() {
             return self.integers(size);
         }
         let align = if align >= 16 { 16 } else { 8 };
-        Pieces::one(size, self.stack_bytes(8 * words as u32, align))
+        let place = self.stack_bytes(8 * words, align);
+        self.one(size, place);
     }
 
     /// [`Aggregates::Wrapped`]: ELF ABI, s390x supplement, section 1.2.3.
-    const fn wrapped(&mut self, types: &[u16], at: usize, size: u32, named: bool) -> Pieces {
+    const fn wrapped(&mut self, types: &[u16], at: usize, size: u32, named: bool) {
         if let Head::Scalar(ty) = head(types, unwrapped(types, at)) {
             let Scalar { kind, parts, .. } = ty.scalar(self.abi);
             match kind {
-                Kind::Vector if size == 16 => return Pieces::one(16, self.vector(named)),
+                Kind::Vector if size == 16 => {
+                    let place = self.vector(named);
+                    return self.one(16, place);
+                }
                 Kind::Float if size <= 8 && parts == 1 => {
                     let place = match self.float() {
                         Some(place) => place,
                         None => self.stack_slot(size, false, true),
                     };
-                    return Pieces::one(size, place);
+                    return self.one(size, place);
                 }
                 _ => {}
             }
@@ -634,14 +644,13 @@ const fn classify(
         Head::Fields { union, packed, end, .. } => {
             let (mut field, mut next) = (at + 2, 0);
             while field < end {
-                let this = measure(types, field, abi);
+                let Operand { scalar, measure: this, .. } = Operand::new(types, field, abi);
                 if !union && !packed {
                     next = round_up(next, this.align);
                 }
-                let more = match head(types, field) {
-                    // Most are: they need no call.
-                    Head::Scalar(ty) => scalar_classes(ty.scalar(abi), offset + next),
-                    _ => classify(types, field, this.size, offset + next, abi),
+                let more = match scalar {
+                    Some(scalar) => scalar_classes(scalar, offset + next),
+                    None => classify(types, field, this.size, offset + next, abi),
                 };
                 let Some(more) = more else { return None };
                 if !merge(&mut classes, more, ((offset + next) / 8 - offset / 8) as usize) {
@@ -765,109 +774,80 @@ const fn flat(types: &[u16], at: usize, abi: &Abi) -> Option<[Option<Leaf>; 2]> 
     if floats > 0 && filled { Some(found) } else { None }
 }
 
-/// Where the result of a C function comes back.
-pub(crate) enum Returned {
-    /// In registers.
-    Pieces(Pieces),
-    /// In memory that the return pointer points to.
-    Memory,
-}
-
-/// Where a result whose type is at `at` comes back.
-pub(crate) const fn result(types: &[u16], at: usize, abi: &Abi) -> Result<Returned, Unfit> {
-    returned(types, Operand::new(types, at, abi), abi)
-}
-
-/// Where a result comes back.
-pub(crate) const fn returned(
-    types: &[u16],
-    Operand { at, scalar, measure: measured }: Operand,
-    abi: &Abi,
-) -> Result<Returned, Unfit> {
-    let size = measured.size;
-    if size > MAX_SIZE {
-        return Err(Unfit::Size);
-    }
-    let place = match scalar {
-        Some(Scalar { kind: Kind::Float, parts: 1, .. }) => Some(Place::Float(0)),
-        Some(scalar) if scalar.is_word() => Some(Place::Integer(0)),
-        Some(Scalar { kind: Kind::Vector, .. }) => match abi.vector {
-            Vector::Float => Some(Place::Float(0)),
-            Vector::Own { .. } => Some(Place::Vector(0)),
-            Vector::Unsupported => return Err(Unfit::Type),
-            Vector::Aggregate => None,
-        },
-        _ => None,
-    };
-    if let Some(place) = place {
-        return Ok(Returned::Pieces(Pieces::one(size, place)));
-    }
-    // What fits in registers goes to the first ones of each class.
-    let mut fresh = Assigner::new(abi);
-    match abi.aggregates {
-        // The latter is of arguments alone.
-        Aggregates::None | Aggregates::Words => Err(Unfit::Type),
-        // A complex `long double` is in two x87 registers, larger as it is.
-        Aggregates::Eightbytes
-            if matches!(scalar, Some(Scalar { kind: Kind::X87, parts: 2, .. })) =>
-        {
-            let pieces = Pieces::one(10, Place::X87(0));
-            Ok(Returned::Pieces(pieces.and(16, 10, Place::X87(1))))
+impl Assigner<'_> {
+    /// Finds the pieces of a result, of which each is in one of the first registers of its class.
+    /// Returns false if it comes back in memory.
+    pub(crate) const fn result(
+        &mut self,
+        types: &[u16],
+        Operand { at, scalar, measure: measured }: Operand,
+    ) -> Result<bool, Unfit> {
+        let (abi, size) = (self.abi, measured.size);
+        if size > MAX_SIZE {
+            return Err(Unfit::Size);
         }
-        Aggregates::Eightbytes => Ok(match classify(types, at, size, 0, abi) {
-            None => Returned::Memory,
-            Some([Eightbyte::X87, _]) => Returned::Pieces(Pieces::one(10, Place::X87(0))),
-            Some(classes) => match fresh.classified(classes, size) {
-                Some(pieces) => Returned::Pieces(pieces),
-                None => panic!("there are two registers of each class"),
+        let place = match scalar {
+            Some(Scalar { kind: Kind::Float, parts: 1, .. }) => Some(Place::Float(0)),
+            Some(scalar) if scalar.is_word() => Some(Place::Integer(0)),
+            Some(Scalar { kind: Kind::Vector, .. }) => match abi.vector {
+                Vector::Float => Some(Place::Float(0)),
+                Vector::Own { .. } => Some(Place::Vector(0)),
+                Vector::Unsupported => return Err(Unfit::Type),
+                Vector::Aggregate => None,
             },
-        }),
-        Aggregates::BySize => Ok(match (scalar, size) {
-            (Some(Scalar { parts: 1, kind, .. }), _) if !matches!(kind, Kind::X87) => {
-                Returned::Pieces(Pieces::one(16, Place::Float(0)))
-            }
-            (_, 0) => Returned::Pieces(Pieces::none()),
-            (_, 1 | 2 | 4 | 8) => Returned::Pieces(Pieces::one(size, Place::Integer(0))),
-            _ => Returned::Memory,
-        }),
-        Aggregates::Homogeneous { even } => {
-            let in_registers = size <= 16 || homogeneous_element(types, at, size, abi).is_some();
-            Ok(if in_registers {
-                Returned::Pieces(fresh.homogeneous(types, at, measured, true, even))
-            } else {
-                Returned::Memory
-            })
+            _ => None,
+        };
+        if let Some(place) = place {
+            self.one(size, place);
+            return Ok(true);
         }
-        Aggregates::Flattened => Ok(if size <= 16 || flat(types, at, abi).is_some() {
-            Returned::Pieces(fresh.flattened(types, at, measured, true))
-        } else {
-            Returned::Memory
-        }),
-        Aggregates::Wrapped => Ok(Returned::Memory),
-    }
-}
-
-/// Packs all results but result 0 into the return area, in order.
-pub(crate) struct Packer<'a> {
-    abi: &'a Abi,
-    end: u32,
-}
-
-impl<'a> Packer<'a> {
-    pub(crate) const fn new(abi: &'a Abi) -> Self {
-        Packer { abi, end: 0 }
-    }
-
-    /// The next result's offset in the return area.
-    pub(crate) const fn place(&mut self, size: u32) -> u32 {
-        let offset = round_up(self.end, min(size, self.abi.results.max_align));
-        self.end = offset + size;
-        offset
-    }
-
-    /// Size of the return area.
-    pub(crate) const fn area(&self) -> u32 {
-        round_up(self.end, self.abi.results.area_align)
+        Ok(match abi.aggregates {
+            // The latter is of arguments alone.
+            Aggregates::None | Aggregates::Words => return Err(Unfit::Type),
+            // A complex `long double` is in two x87 registers, larger as it is.
+            Aggregates::Eightbytes
+                if matches!(scalar, Some(Scalar { kind: Kind::X87, parts: 2, .. })) =>
+            {
+                self.one(10, Place::X87(0));
+                self.pieces.push(16, 10, Place::X87(1));
+                true
+            }
+            Aggregates::Eightbytes => match classify(types, at, size, 0, abi) {
+                None => false,
+                Some([Eightbyte::X87, _]) => {
+                    self.one(10, Place::X87(0));
+                    true
+                }
+                Some(classes) => self.classified(classes, size),
+            },
+            Aggregates::BySize => match (scalar, size) {
+                (Some(Scalar { parts: 1, kind, .. }), _) if !matches!(kind, Kind::X87) => {
+                    self.one(16, Place::Float(0));
+                    true
+                }
+                (_, 0) => true,
+                (_, 1 | 2 | 4 | 8) => {
+                    self.one(size, Place::Integer(0));
+                    true
+                }
+                _ => false,
+            },
+            Aggregates::Homogeneous { even } => {
+                let found = size <= 16 || homogeneous_element(types, at, size, abi).is_some();
+                if found {
+                    self.homogeneous(types, at, measured, true, even);
+                }
+                found
+            }
+            Aggregates::Flattened => {
+                let found = size <= 16 || flat(types, at, abi).is_some();
+                if found {
+                    self.flattened(types, at, measured, true);
+                }
+                found
+            }
+            Aggregates::Wrapped => false,
+        })
     }
 }
 
@@ -903,6 +883,15 @@ pub struct Placement {
 }
 
 impl Placement {
+    fn new(value: Operand, pieces: &Pieces, locate: impl Fn(Place) -> Location) -> Placement {
+        let located = pieces.as_slice().iter().map(|&Piece { offset, size, location }| {
+            let location = locate(location);
+            Piece { offset, size, location }
+        });
+        let by_reference = pieces.by_reference();
+        Placement { size: value.measure.size, pieces: located.collect(), by_reference }
+    }
+
     /// The pieces, in order. A value without size has none. A result that the function
     /// writes to memory has none, either.
     pub fn pieces(&self) -> &[Piece] {
@@ -1016,12 +1005,13 @@ impl Layout {
 
     fn collect(signature: &Signature, abi: &'static Abi) -> Result<Layout, Misfit> {
         let lent = signature.lend();
-        check(lent, abi)?;
+        check(&lent, abi)?;
+        let mut walk = Walk::new(abi, &lent, 16);
         let argument = |place| match place {
-            Place::Integer(i) => Location::Register(abi.integer[i]),
-            Place::Float(i) => Location::Register(abi.float[i]),
+            Place::Integer(i) => Location::Register(abi.integer[i as usize]),
+            Place::Float(i) => Location::Register(abi.float[i as usize]),
             Place::Vector(i) => match abi.vector {
-                Vector::Own { registers, .. } => Location::Register(registers[i]),
+                Vector::Own { registers, .. } => Location::Register(registers[i as usize]),
                 _ => unreachable!("vectors have no registers of their own"),
             },
             Place::X87(_) => unreachable!("no argument is in an x87 register"),
@@ -1029,65 +1019,33 @@ impl Layout {
         };
         let result_register = |place| {
             Location::Register(match place {
-                Place::Integer(i) => abi.results.integer[i],
-                Place::Float(i) => abi.results.float[i],
+                Place::Integer(i) => abi.results.integer[i as usize],
+                Place::Float(i) => abi.results.float[i as usize],
                 Place::Vector(_) => abi.results.vector,
-                Place::X87(i) => ["st0", "st1"][i],
+                Place::X87(i) => ["st0", "st1"][i as usize],
                 Place::Stack(_) => unreachable!("no result is on the stack"),
             })
         };
-        let placement = |size, pieces: &Pieces, locate: &dyn Fn(Place) -> Location| {
-            let piece = |&Piece { offset, size, location }: &Piece<Place>| Piece {
-                offset,
-                size,
-                location: locate(location),
-            };
-            let by_reference = pieces.by_reference;
-            Placement { size, pieces: pieces.as_slice().iter().map(piece).collect(), by_reference }
-        };
 
-        let mut assigner = Assigner::new(abi.arguments(lent.counts.named.is_some()));
-        let mut packer = Packer::new(abi);
-        let (mut results, mut memory) = (Vec::new(), false);
-        let mut at = 0;
-        while at < lent.results.len() {
-            let size = measure(lent.results, at, abi).size;
-            let misfit = |unfit| Misfit::Unfit(unfit, ValueIndex::Result(results.len()));
-            results.push(if at > 0 {
-                let location = Location::ReturnArea(packer.place(size));
-                let pieces = Vec::from([Piece { offset: 0, size, location }]);
-                Placement { size, pieces, by_reference: false }
-            } else {
-                match result(lent.results, at, abi).map_err(misfit)? {
-                    Returned::Pieces(pieces) => placement(size, &pieces, &result_register),
-                    Returned::Memory => {
-                        memory = true;
-                        placement(size, &Pieces::none(), &result_register)
-                    }
+        let (mut params, mut results, mut return_pointer) = (Vec::new(), Vec::new(), None);
+        if let Some(First { operand, returned }) = walk.first()? {
+            return_pointer = match (returned, &abi.results.pointer) {
+                (Returned::Memory(_), ReturnPointer::Register(name)) => {
+                    Some(Location::Register(name))
                 }
-            });
-            at = after(lent.results, at);
+                (Returned::Memory(place), _) => place.map(argument),
+                (Returned::Registers, _) => None,
+            };
+            results.push(Placement::new(operand, walk.pieces(), result_register));
         }
-        let mut return_pointer = match abi.results.pointer {
-            ReturnPointer::First if memory => Some(argument(assigner.return_pointer())),
-            ReturnPointer::Register(name) if memory => Some(Location::Register(name)),
-            _ => None,
-        };
-
-        let mut params = Vec::new();
-        at = 0;
-        while at < lent.params.len() {
-            let named = lent.counts.named.is_none_or(|named| params.len() < named);
-            let misfit = |unfit| Misfit::Unfit(unfit, ValueIndex::Param(params.len()));
-            let pieces = assigner.argument(lent.params, at, named).map_err(misfit)?;
-            let size = measure(lent.params, at, abi).size;
-            params.push(placement(size, &pieces, &argument));
-            at = after(lent.params, at);
+        while let Some(Param { operand, .. }) = walk.param()? {
+            params.push(Placement::new(operand, walk.pieces(), argument));
         }
-        if lent.counts.results > 1 {
-            return_pointer = Some(argument(assigner.return_pointer()));
+        return_pointer = return_pointer.or(walk.pointer().map(argument));
+        while let Some((operand, offset)) = walk.more()? {
+            let whole = Pieces::one(operand.measure.size, Place::Stack(offset));
+            results.push(Placement::new(operand, &whole, |_| Location::ReturnArea(offset)));
         }
-        let counted = lent.counts.named.is_some() && abi.variadic == Variadic::Counted;
         Ok(Layout {
             signature: signature.clone(),
             abi,
@@ -1095,9 +1053,9 @@ impl Layout {
             params,
             results,
             return_pointer,
-            vector_registers: counted.then(|| assigner.float_registers()),
-            argument_area: assigner.area(),
-            return_area: packer.area(),
+            vector_registers: walk.vector_registers(),
+            argument_area: walk.argument_area(),
+            return_area: walk.return_area(),
         })
     }
 
@@ -1257,8 +1215,8 @@ const fn passes(abi: &Abi, types: &[u16], at: usize) -> bool {
 }
 
 /// Whether a signature fits a convention, as far as its types alone say.
-pub(crate) const fn check(signature: SignatureRef<'_>, abi: &Abi) -> Result<(), Misfit> {
-    let SignatureRef { params, results, counts } = signature;
+pub(crate) const fn check(signature: &SignatureRef<'_>, abi: &Abi) -> Result<(), Misfit> {
+    let SignatureRef { params, results, counts } = *signature;
     if counts.params > Signature::MAX_PARAMS {
         return Err(Misfit::Params);
     }

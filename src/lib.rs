@@ -32,6 +32,7 @@ mod text;
 mod types;
 mod valraw;
 mod valtype;
+mod walk;
 
 pub use abi::Abi;
 pub use descriptor::Descriptor;

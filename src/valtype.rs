@@ -98,6 +98,7 @@ pub enum ValType {
 
 /// What kind of scalar a type is in a convention.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)] // so that a `Scalar` has no padding, and copies are plain
 pub(crate) enum Kind {
     Signed,
     Unsigned,
