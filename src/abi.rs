@@ -16,7 +16,7 @@
 
 use core::fmt;
 
-use crate::ValType;
+use crate::valtype::ValType;
 
 /// A calling convention: a row of data that says where values go.
 ///
@@ -545,5 +545,25 @@ impl Abi {
 impl fmt::Display for Abi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name)
+    }
+}
+
+/// One of the two conventions of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(hidden)]
+pub enum Convention {
+    /// Contexts first, any number of results.
+    Vm,
+    /// Plain C.
+    C,
+}
+
+impl Convention {
+    /// The convention's row; `None` if the crate knows none for this machine.
+    pub(crate) const fn abi(self) -> Option<&'static Abi> {
+        match self {
+            Convention::Vm => Abi::HOST_VM,
+            Convention::C => Abi::HOST_C,
+        }
     }
 }

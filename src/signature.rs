@@ -4,8 +4,10 @@ use alloc::{boxed::Box, vec, vec::Vec};
 use core::{fmt, str::FromStr};
 
 use crate::{
-    Error, Type, Types, ValType, text,
-    types::{Head, head},
+    error::{Error, MAX_PARAMS, MAX_RESULTS},
+    text,
+    types::{Head, Type, Types, head},
+    valtype::ValType,
 };
 
 /// The parameter and result types of a function.
@@ -97,9 +99,9 @@ impl Scalars {
 impl Signature {
     /// The most parameters a signature can have. WebAssembly allows 1000, Python's `ctypes`
     /// 1024.
-    pub const MAX_PARAMS: usize = 1024;
+    pub const MAX_PARAMS: usize = MAX_PARAMS;
     /// The most results a signature can have. It is WebAssembly's limit.
-    pub const MAX_RESULTS: usize = 1000;
+    pub const MAX_RESULTS: usize = MAX_RESULTS;
 
     /// A signature of these parameters and results.
     ///

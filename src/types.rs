@@ -10,8 +10,9 @@ use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use crate::{
-    Abi, Error, ValType,
-    valtype::{Kind, Scalar},
+    abi::Abi,
+    error::Error,
+    valtype::{Kind, Scalar, ValType},
 };
 
 const TAG: u16 = 0x0300;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{Abi, abi::LongDouble};
+use crate::abi::{Abi, LongDouble};
 
 /// A scalar type: the type of a parameter or result that is no structure or union.
 ///

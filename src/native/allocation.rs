@@ -7,9 +7,9 @@ use alloc::{
 use core::{alloc::Layout, ptr};
 
 use crate::{
-    Descriptor, Error,
-    descriptor::{Header, Source},
-    layout::Misfit,
+    encode::{descriptor::Descriptor, header::Header, writer::Source},
+    error::Error,
+    layout::misfit::Misfit,
 };
 
 /// Entries for the lists of most signatures.

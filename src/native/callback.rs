@@ -20,9 +20,12 @@ use super::{
     thread,
 };
 use crate::{
-    Error, Signature, ValRaw,
-    descriptor::{Convention, Shape, constant},
-    walk::first_slot,
+    abi::Convention,
+    encode::{constants::constant, header::Shape},
+    error::Error,
+    layout::walk::first_slot,
+    signature::Signature,
+    valraw::ValRaw,
 };
 
 /// A C function pointer made at run time: a signature and a closure or function

@@ -22,13 +22,19 @@ mod ported {
     use static_assertions::const_assert_eq;
 
     use crate::{
-        Descriptor, Error, Pool, ValRaw,
-        descriptor::{Header, Shape, constant},
+        encode::{
+            constants::constant,
+            descriptor::Descriptor,
+            header::{Header, Shape},
+        },
+        error::Error,
         native::{
             VMFunctionBody,
             entry::{Body, ENTRIES, Left, Word, bodies, in_convention, symbol},
+            pool::Pool,
             table::{self, Refused, find_or_put},
         },
+        valraw::ValRaw,
     };
 
     const COUNT: usize = Pool::CAPACITY;
@@ -192,8 +198,8 @@ pub(super) use ported::thunk;
 /// There are no thunks on this target.
 #[cfg(not(vmtrampoline_port))]
 pub(super) fn thunk(
-    _: &crate::Pool,
-    _: &crate::Descriptor,
-) -> Result<*const core::ffi::c_void, crate::Error> {
-    Err(crate::Error::UnsupportedTarget)
+    _: &super::Pool,
+    _: &crate::encode::descriptor::Descriptor,
+) -> Result<*const core::ffi::c_void, crate::error::Error> {
+    Err(crate::error::Error::UnsupportedTarget)
 }

@@ -21,8 +21,12 @@ use super::{
     Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline, VMTrampolineUnwind,
 };
 use crate::{
-    Abi, Descriptor, Signature, ValRaw, ValType, descriptor::Convention, layout::Place,
-    signature::Scalars, walk::Walk,
+    abi::{Abi, Convention},
+    encode::descriptor::Descriptor,
+    layout::{places::Place, walk::Walk},
+    signature::{Scalars, Signature},
+    valraw::ValRaw,
+    valtype::ValType,
 };
 
 /// A function pointer for a signature known at compile time: a constant, which

@@ -1,17 +1,19 @@
 //! The one walk over a signature in a convention: each value in its turn, its slots, and where it
 //! lives at the call.
 //!
-//! [`Layout`](crate::Layout) collects for people what it finds, the
-//! [descriptor](crate::descriptor) and the [scatter](crate::scatter) for the assembly. A reader
-//! asks for result 0, then for all parameters, the return pointer, and all other results.
+//! [`Layout`](crate::layout::Layout) collects for people what it finds,
+//! [`encode`](crate::encode) for the assembly. A reader asks for result 0, then for all parameters, the return pointer, and all other results.
 //!
 //! A value has [pieces](Pieces). Most values are *words*: scalars of up to eight bytes, which have
 //! one piece. A reader in a hurry asks for them first.
 
+use super::{
+    misfit::Misfit,
+    places::{Assigner, Pieces, Place},
+};
 use crate::{
     abi::{Abi, ReturnPointer, Variadic},
     error::ValueIndex,
-    layout::{Assigner, Misfit, Pieces, Place},
     signature::SignatureRef,
     types::{Head, Operand, head, min, round_up},
     valtype::Scalar,
@@ -71,7 +73,7 @@ pub(crate) enum Returned {
 }
 
 impl<'a> Walk<'a> {
-    /// A walk over a signature that [fits](crate::layout::check) the convention.
+    /// A walk over a signature that [fits](super::misfit::check) the convention.
     #[inline(always)]
     pub(crate) const fn new(
         abi: &'a Abi,

@@ -4,7 +4,7 @@
 //! argument register and every stack word in its frame, at an offset that the scatter names.
 //! That is the value's slot, a place behind the slots, or a scratch place for words that
 //! carry no value. The results in the return area are a list like that of a
-//! [`Descriptor`](crate::Descriptor).
+//! [`Descriptor`](super::descriptor::Descriptor).
 //!
 //! The assembly moves whole words. Rust does the rest by a [`Plan`]. The types of
 //! WebAssembly need none.
@@ -12,16 +12,23 @@
 use alloc::vec::Vec;
 use core::mem;
 
+use super::{
+    constants::{assert_layout, constant},
+    header::{NARROW, Shape, VECTOR_WORDS},
+    lists,
+};
 use crate::{
-    Abi, Error, Signature,
-    abi::Extension,
-    descriptor::{Shape, assert_layout, constant, spilled},
-    error::MAX_BYTES,
-    layout::{Misfit, Piece, Pieces, Place, check},
-    signature::SignatureRef,
+    abi::{Abi, Extension, Stack},
+    error::{Error, MAX_BYTES},
+    layout::{
+        Piece,
+        misfit::{Misfit, check},
+        places::{Pieces, Place},
+        walk::{Returned, Walk},
+    },
+    signature::{Signature, SignatureRef},
     types::Operand,
     valtype::{Kind, Scalar},
-    walk::{Returned, Walk},
 };
 
 const GROUP: usize = constant("H_GROUP");
@@ -32,8 +39,6 @@ const MORE_PAIR: u16 = constant("MORE_PAIR") as u16;
 const MORE_BOTH: u16 = constant("MORE_BOTH") as u16;
 const MORE_X87: u16 = constant("MORE_X87") as u16;
 const MORE_X87_PAIR: u16 = constant("MORE_X87_PAIR") as u16;
-const NARROW: u16 = constant("NARROW") as u16;
-const VECTOR_WORDS: usize = constant("VECTOR_WORDS");
 const SMALL_SLOTS: usize = constant("SMALL_SLOTS");
 const SCRATCH_SIZE: usize = constant("SCRATCH_SIZE");
 const IMAGE_SIZE: usize = constant("IMAGE_SIZE");
@@ -309,7 +314,7 @@ impl Writer<'_, '_> {
         self.scatter.slots = (slots / SLOT) as u16;
         self.scatter.frame = frame as u16;
         while let Some((operand, offset)) = self.walk.more()? {
-            self.lists.push(spilled(offset, operand));
+            self.lists.push(lists::spill(offset, operand));
             self.scatter.spills += 1;
         }
         Ok(if small { Entry::Small } else { Entry::Any })
@@ -471,7 +476,7 @@ impl Writer<'_, '_> {
             Place::Vector(register) => {
                 self.scatter.more |= MORE_VECTORS;
                 self.vectors.resize(VECTOR_WORDS, NOTHING);
-                put_words(self.abi, &mut self.vectors[2 * register as usize..], to, size);
+                put_words(&self.abi.stack, &mut self.vectors[2 * register as usize..], to, size);
             }
             Place::X87(_) => unreachable!("no argument is in an x87 register"),
             Place::Stack(offset) => {
@@ -480,7 +485,7 @@ impl Writer<'_, '_> {
                 if end > self.lists.len() {
                     self.lists.resize(end.next_multiple_of(GROUP), NOTHING);
                 }
-                put_words(self.abi, &mut self.lists[first..], to, size);
+                put_words(&self.abi.stack, &mut self.lists[first..], to, size);
             }
         }
     }
@@ -564,12 +569,10 @@ impl Writer<'_, '_> {
 }
 
 /// Writes the stack words of a value that goes to this offset.
-fn put_words(abi: &Abi, words: &mut [u16], to: usize, size: usize) {
-    let word = abi.stack.slot as usize;
-    let count = size.div_ceil(word);
-    for (i, entry) in words[..count].iter_mut().enumerate() {
-        let part = if abi.stack.big_endian { count - 1 - i } else { i };
-        *entry = (to + part * word) as u16;
+fn put_words(stack: &Stack, entries: &mut [u16], to: usize, size: usize) {
+    let words = lists::words(stack, size as u32);
+    for (i, entry) in (0..words).zip(entries) {
+        *entry = (to + lists::word(stack, i, words) as usize) as u16;
     }
 }
 
