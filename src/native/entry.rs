@@ -5,7 +5,7 @@ use core::{ffi::c_void, mem::MaybeUninit};
 #[cfg(vmtrampoline_port)]
 use super::VMFunctionBody;
 
-use crate::{Descriptor, ValRaw};
+use crate::{encode::descriptor::Descriptor, valraw::ValRaw};
 
 /// Whether there is assembly for this target.
 pub(crate) const PORTED: bool = cfg!(vmtrampoline_port);
@@ -86,9 +86,11 @@ mod ported {
 
     use super::*;
     use crate::{
-        Abi,
-        abi::Extension,
-        descriptor::{Entry, Header, RESULT_FLOAT, constant},
+        abi::{Abi, Extension},
+        encode::{
+            constants::constant,
+            header::{Entry, Header, RESULT_FLOAT},
+        },
         native::{
             landing::{Landing, Outcome},
             prepared::{
@@ -236,8 +238,8 @@ mod ported {
 
     // A static, not the symbols themselves, is what inlined code refers to: the
     // symbols are hidden, and a caller may be in another shared object.
-    /// By [`Entry`](crate::descriptor::Entry), of which the first are the bodies, by
-    /// [`Shape`](crate::private::Shape).
+    /// By [`Entry`](crate::encode::header::Entry), of which the first are the bodies, by
+    /// [`Shape`](crate::encode::header::Shape).
     pub(crate) static ENTRIES: [Body<Left>; Entry::COUNT] = [
         bare,
         short_cut,
@@ -377,7 +379,7 @@ mod ported {
 #[cfg(all(test, vmtrampoline_port))]
 mod tests {
     use super::ported::ENTRIES;
-    use crate::private::Shape;
+    use crate::encode::header::Shape;
 
     /// Every body is called through a pointer, so it begins with the landing pad
     /// that control-flow integrity asks for.
@@ -427,7 +429,7 @@ mod unported {
     ///
     /// Always safe.
     pub(crate) unsafe fn c_call(
-        _: &crate::descriptor::Header,
+        _: &crate::encode::header::Header,
         _: *const c_void,
         _: *mut ValRaw,
     ) -> ArrayCall {

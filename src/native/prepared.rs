@@ -20,11 +20,11 @@ use super::{
     entry::{ArrayCall, Body, ENTRIES, Left, Returned, Word, c_call, in_convention},
 };
 use crate::{
-    ValRaw,
-    descriptor::{
-        Header, Returns,
+    encode::{
+        header::{Header, Returns},
         plan::{ALIGN_SHIFT, COPY, PIECE, REFERENCE, SIGN_EXTEND, STEP, WORD, ZERO_EXTEND},
     },
+    valraw::ValRaw,
 };
 
 macro_rules! define {

@@ -22,13 +22,19 @@ mod ported {
     use static_assertions::const_assert_eq;
 
     use crate::{
-        Descriptor, Error, Pool, ValRaw,
-        descriptor::{Header, RESULT_NONE, Shape, constant},
+        encode::{
+            constants::constant,
+            descriptor::Descriptor,
+            header::{Header, RESULT_NONE, Shape},
+        },
+        error::Error,
         native::{
             VMFunctionBody,
             entry::{Body, ENTRIES, Left, Word, bodies, in_convention, symbol},
+            pool::Pool,
             table::{self, Refused, find_or_put},
         },
+        valraw::ValRaw,
     };
 
     const COUNT: usize = Pool::CAPACITY;
@@ -57,7 +63,7 @@ mod ported {
     /// what the body would leave in a register.
     #[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
     fn storing_call(header: &Header) -> Body<Left> {
-        use crate::descriptor::{FLOATS_SOME, RESULT_FLOAT, RESULT_INTEGER};
+        use crate::encode::header::{FLOATS_SOME, RESULT_FLOAT, RESULT_INTEGER};
 
         bodies! {
             storing_integer -> Left;
@@ -75,7 +81,7 @@ mod ported {
     /// what the body would leave in a register. On s390x and Windows no thunk asks.
     #[cfg(not(all(target_arch = "x86_64", not(vmtrampoline_windows))))]
     fn storing_call(header: &Header) -> Body<Left> {
-        use crate::descriptor::RESULT_VECTOR;
+        use crate::encode::header::RESULT_VECTOR;
 
         bodies! {
             storing_short_cut -> Left;
@@ -222,8 +228,8 @@ pub(super) use ported::thunk;
 /// There are no thunks on this target.
 #[cfg(not(vmtrampoline_port))]
 pub(super) fn thunk(
-    _: &crate::Pool,
-    _: &crate::Descriptor,
-) -> Result<*const core::ffi::c_void, crate::Error> {
-    Err(crate::Error::UnsupportedTarget)
+    _: &super::Pool,
+    _: &crate::encode::descriptor::Descriptor,
+) -> Result<*const core::ffi::c_void, crate::error::Error> {
+    Err(crate::error::Error::UnsupportedTarget)
 }
