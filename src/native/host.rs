@@ -23,9 +23,14 @@ use super::{
     planned::{finish, planned, prepare},
 };
 use crate::{
-    Error, Signature, ValRaw,
-    descriptor::{Convention, Shape},
-    scatter::{Encoding, Plan, Scatter},
+    abi::Convention,
+    encode::{
+        header::Shape,
+        scatter::{Encoding, Plan, Scatter},
+    },
+    error::Error,
+    signature::Signature,
+    valraw::ValRaw,
 };
 
 macro_rules! host_functions {
@@ -88,7 +93,7 @@ pub(super) struct Context {
 }
 
 #[cfg(target_pointer_width = "64")] // no others are called
-crate::descriptor::assert_layout!(Context, 0, {
+crate::encode::constants::assert_layout!(Context, 0, {
     magic @ "H_MAGIC",
     code @ "H_CODE",
     function @ "H_FUNCTION",
@@ -512,7 +517,7 @@ impl fmt::Debug for HostFunc<'_> {
 #[cfg(vmtrampoline_port)]
 mod ported {
     use super::*;
-    use crate::{native::entry::symbol, scatter::Entry};
+    use crate::{encode::scatter::Entry, native::entry::symbol};
 
     macro_rules! entries {
         ($($name:ident)*) => {
@@ -548,7 +553,7 @@ mod ported {
 mod ported {
     use super::*;
 
-    pub(super) fn code(_: Convention, _: crate::scatter::Entry) -> Result<Code, Error> {
+    pub(super) fn code(_: Convention, _: crate::encode::scatter::Entry) -> Result<Code, Error> {
         Err(Error::UnsupportedTarget)
     }
 }

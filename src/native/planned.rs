@@ -14,8 +14,8 @@ use super::{
     ArrayCall, VMContext, VMOpaqueContext, copy::copy_unaligned, entry::in_convention, host::Bound,
 };
 use crate::{
-    ValRaw,
-    scatter::{Op, Plan, Step},
+    encode::scatter::{Op, Plan, Step},
+    valraw::ValRaw,
 };
 
 macro_rules! define {

@@ -16,7 +16,7 @@ use core::{
 use static_assertions::assert_impl_all;
 
 use super::{Trampoline, VMTrampoline, VMTrampolineUnwind, table, thunks::thunk};
-use crate::{Error, descriptor::constant};
+use crate::{encode::constants::constant, error::Error};
 
 /// A share of the function pointers that a program can make.
 ///
