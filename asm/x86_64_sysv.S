@@ -803,13 +803,7 @@ END_FUNCTION(host)
 FUNCTION(host_small)
     SMALL_FRAME
 1:  cmp     word ptr [rdi + H_FLOATS], FLOATS_FEW
-    jbe     2f
-    FROM_FLOAT 7
-    FROM_FLOAT 6
-    FROM_FLOAT 5
-    FROM_FLOAT 4
-    FROM_FLOAT 3
-    FROM_FLOAT 2
+    ja      5f
 2:  FROM_FLOAT 1
     FROM_FLOAT 0
     FROM_INTEGER 5, r9
@@ -818,77 +812,88 @@ FUNCTION(host_small)
     FROM_INTEGER 2, rdx
     mov     [SAVED_CONTEXT], rdi
 
-    // The stack words, two at a time.
     movzx   ecx, word ptr [rdi + H_STACK_WORDS]
     test    ecx, ecx
-    jz      4f
-    mov     r8, [rdi + H_LISTS]
-3:  movzx   eax, word ptr [r8 + 2 * rcx - 2]
-    movzx   edx, word ptr [r8 + 2 * rcx - 4]
-    mov     r9, [ARGUMENTS + 8 * rcx - 8]
-    mov     r10, [ARGUMENTS + 8 * rcx - 16]
-    mov     [rsp + rax], r9
-    mov     [rsp + rdx], r10
-    sub     ecx, H_GROUP
-    jnz     3b
+    jnz     6f
 
     // The array call, and result 0 in both registers that it can come back in.
-4:  mov     rdx, rsp
+3:  mov     rdx, rsp
     movzx   ecx, word ptr [rdi + H_SLOTS]
     call    [rdi + H_FUNCTION]
     mov     rax, [rsp]
     movsd   xmm0, qword ptr [rsp]
     mov     rdi, [SAVED_CONTEXT]
     cmp     word ptr [rdi + H_MORE], MORE_RESULTS
-    jae     6f
-5:  leave
+    jae     8f
+4:  leave
     .cfi_remember_state
     END_FRAME
 
-    // The other half of a vector, and the results of the return area.
+    // Other vector registers.
     .cfi_restore_state
-6:  movhps  xmm0, qword ptr [rsp + 8]
-    ja      11f
+5:  FROM_FLOAT 7
+    FROM_FLOAT 6
+    FROM_FLOAT 5
+    FROM_FLOAT 4
+    FROM_FLOAT 3
+    FROM_FLOAT 2
+    jmp     2b
+
+    // The stack words, two at a time.
+6:  mov     r8, [rdi + H_LISTS]
+7:  movzx   eax, word ptr [r8 + 2 * rcx - 2]
+    movzx   edx, word ptr [r8 + 2 * rcx - 4]
+    mov     r9, [ARGUMENTS + 8 * rcx - 8]
+    mov     r10, [ARGUMENTS + 8 * rcx - 16]
+    mov     [rsp + rax], r9
+    mov     [rsp + rdx], r10
+    sub     ecx, H_GROUP
+    jnz     7b
+    jmp     3b
+
+    // The other half of a vector, and the results of the return area.
+8:  movhps  xmm0, qword ptr [rsp + 8]
+    ja      13f
     movzx   ecx, word ptr [rdi + H_SPILLS]
-    jrcxz   5b
+    jrcxz   4b
     movzx   edx, word ptr [rdi + H_STACK_WORDS]
     mov     r8, [rdi + H_LISTS]
     lea     r8, [r8 + 2 * rdx]
     mov     r9, [SAVED_POINTER]
     mov     r10, rsp
-7:  movzx   edx, word ptr [r8]
+9:  movzx   edx, word ptr [r8]
     add     r8, 2
     add     r10, 16
     mov     r11, [r10]
     test    edx, SPILL_4 | SPILL_16
-    jnz     9f
+    jnz     11f
     mov     [r9 + rdx - SPILL_8], r11
-8:  dec     ecx
-    jnz     7b
-    jmp     5b
-9:  test    edx, SPILL_16
-    jnz     10f
+10: dec     ecx
+    jnz     9b
+    jmp     4b
+11: test    edx, SPILL_16
+    jnz     12f
     mov     [r9 + rdx - SPILL_4], r11d
-    jmp     8b
-10: mov     [r9 + rdx - SPILL_16], r11
+    jmp     10b
+12: mov     [r9 + rdx - SPILL_16], r11
     mov     r11, [r10 + 8]
     mov     [r9 + rdx - SPILL_16 + 8], r11
-    jmp     8b
+    jmp     10b
 
     // What only results of C come back in.
-11: test    byte ptr [rdi + H_MORE], MORE_X87 | MORE_X87_PAIR
-    jnz     12f
+13: test    byte ptr [rdi + H_MORE], MORE_X87 | MORE_X87_PAIR
+    jnz     14f
     mov     rdx, [rsp + 8]
     movsd   xmm1, qword ptr [rsp + 8]
     test    byte ptr [rdi + H_MORE], MORE_BOTH
-    jz      5b
+    jz      4b
     movapd  xmm0, xmm1
-    jmp     5b
-12: test    byte ptr [rdi + H_MORE], MORE_X87
-    jnz     13f
+    jmp     4b
+14: test    byte ptr [rdi + H_MORE], MORE_X87
+    jnz     15f
     fld     tbyte ptr [rsp + 16]
-13: fld     tbyte ptr [rsp]
-    jmp     5b
+15: fld     tbyte ptr [rsp]
+    jmp     4b
 END_FUNCTION(host_small)
 
 // The function pointers of callbacks. Sections of their own: in a program
