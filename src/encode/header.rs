@@ -76,13 +76,17 @@ assert_layout!(Header {
 });
 const_assert_eq!(size_of::<Header>(), 64);
 
-pub(super) const FLOATS_SOME: u8 = constant("FLOATS_SOME") as u8;
+pub(crate) const FLOATS_SOME: u8 = constant("FLOATS_SOME") as u8;
 pub(super) const FLOATS_ALL: u8 = constant("FLOATS_ALL") as u8;
+/// Whether a body that leaves result 0 in its register may leave a vector there, too: Rust has
+/// a type that comes back so. Elsewhere `variable` stores it.
+const LEAVES_VECTORS: bool =
+    cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(vmtrampoline_windows)));
 pub(super) const FLOATS_VECTORS: u8 = constant("FLOATS_VECTORS") as u8;
-pub(super) const RESULT_NONE: u8 = constant("RESULT_NONE") as u8;
-pub(super) const RESULT_INTEGER: u8 = constant("RESULT_INTEGER") as u8;
+pub(crate) const RESULT_NONE: u8 = constant("RESULT_NONE") as u8;
+pub(crate) const RESULT_INTEGER: u8 = constant("RESULT_INTEGER") as u8;
 pub(crate) const RESULT_FLOAT: u8 = constant("RESULT_FLOAT") as u8;
-pub(super) const RESULT_VECTOR: u8 = constant("RESULT_VECTOR") as u8;
+pub(crate) const RESULT_VECTOR: u8 = constant("RESULT_VECTOR") as u8;
 pub(super) const RESULT_X87: u8 = constant("RESULT_X87") as u8;
 pub(super) const RESULT_X87_PAIR: u8 = constant("RESULT_X87_PAIR") as u8;
 pub(super) const NARROW: u16 = constant("NARROW") as u16;
@@ -113,10 +117,11 @@ impl Header {
         returns: Returns::Nothing,
     };
 
-    /// The shortest shape that can make this call.
-    pub(super) const fn shortest(&self) -> Shape {
+    /// The shortest shape that can make this call, of which Rust does a part if it is planned.
+    pub(super) const fn shortest(&self, planned: bool) -> Shape {
         let words = self.stack_words as usize;
-        if self.spills > 0 || self.result == RESULT_VECTOR || words > FIXED_WORDS {
+        let vector = self.result == RESULT_VECTOR && (planned || !LEAVES_VECTORS);
+        if self.spills > 0 || vector || words > FIXED_WORDS {
             Shape::Variable
         } else if words > 0 {
             Shape::Fixed
@@ -129,10 +134,10 @@ impl Header {
         }
     }
 
-    /// Whether the bodies leave result 0 in its register.
+    /// Whether result 0 is a scalar of up to eight bytes, which all bodies leave in its
+    /// register.
     #[inline(always)]
-    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // nothing is called there
-    pub(crate) const fn leaves_result(&self) -> bool {
+    pub(crate) const fn returns_word(&self) -> bool {
         self.result & (RESULT_INTEGER | RESULT_FLOAT) != 0
     }
 }
@@ -172,6 +177,8 @@ pub(crate) enum Entry {
     ShortCut,
     Fixed,
     Variable,
+    /// The body, after which Rust stores a vector.
+    Vector,
     /// Rust prepares the call. The body stores the result, or leaves it in an integer
     /// register.
     Prepared,
@@ -190,7 +197,7 @@ pub(crate) enum Entry {
 
 impl Entry {
     /// How many there are.
-    pub(crate) const COUNT: usize = 12;
+    pub(crate) const COUNT: usize = 13;
 
     /// The body of this shape.
     pub(super) const fn body(shape: Shape) -> Entry {

@@ -205,7 +205,8 @@ impl<'a, 'l> Writer<'a, 'l> {
         }
         self.header.slots = slots as u16;
 
-        let shortest = self.header.shortest();
+        let planned = self.steps > 0 || self.header.hidden != 0;
+        let shortest = self.header.shortest(planned);
         if shortest.at_least(self.header.shape) {
             self.header.shape = shortest;
         } else if slots == 0 {
@@ -240,10 +241,11 @@ impl<'a, 'l> Writer<'a, 'l> {
     const fn entry(&self) -> Entry {
         let Header { result, returns, shape, hidden, .. } = *self.header;
         let ready = self.steps == 0;
-        if !matches!(returns, Returns::Nothing) && !self.header.leaves_result() {
+        if !matches!(returns, Returns::Nothing) && !self.header.returns_word() {
             return if ready { returns.entry() } else { Entry::Finished };
         }
         match result {
+            RESULT_VECTOR if !shape.at_least(Shape::Variable) => Entry::Vector,
             _ if ready && hidden == 0 => Entry::body(shape),
             _ if ready => Entry::Hidden,
             RESULT_FLOAT => Entry::PreparedFloat,

@@ -95,7 +95,7 @@ mod ported {
             landing::{Landing, Outcome},
             prepared::{
                 beside_hidden, finished, float_integer, float_pair, integer_float, integer_pair,
-                prepared,
+                prepared, vector,
             },
         },
     };
@@ -245,6 +245,7 @@ mod ported {
         short_cut,
         fixed,
         variable,
+        vector,
         prepared::<Left>,
         PREPARED_FLOAT,
         finished,
@@ -318,7 +319,8 @@ mod ported {
     /// R2 holds of the slots.
     #[inline(always)]
     unsafe fn store(header: &Header, returned: Returned, slots: *mut ValRaw) {
-        if header.leaves_result() {
+        // `variable` of some ports has stored it already, which costs as much to ask.
+        if header.returns_word() {
             let float = header.result == RESULT_FLOAT;
             let bits = if float { returned.float.to_bits() } else { returned.integer };
             // An f32 is the upper half of its register there.

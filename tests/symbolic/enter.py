@@ -206,8 +206,14 @@ class Enter(Contract):
         """Whatever is below this offset of the stack."""
         state.memory['stack'].forget(top, lambda offset, width: fresh('forgotten', 8 * width))
 
+    def first_result(self):
+        """E7: result 0, as it is stored; and whether it is a scalar, or a vector."""
+        value = z3.If(self.result == H['RESULT_INTEGER'], self.result_in, low(self.float_in))
+        return [('slots', ZERO, value & self.header('D_RESULT_MASK', 8), self.scalar),
+                ('slots', ZERO, self.float_in, self.vector)]
+
     def results_are_there(self, state):
-        """E2: a scalar result 0, and what it and others may have left in addition."""
+        """E2: a result 0 that is left, and what it and others may have left in addition."""
         integer = z3.Or(self.result != H['RESULT_INTEGER'], state[self.port.result] == self.result_in)
         float = z3.Or(self.result != H['RESULT_FLOAT'], low(state[self.port.float_result]) == low(self.float_in))
         state.claim(integer, 'E2: integer result')
@@ -230,12 +236,12 @@ class ShortCut(Enter):
 
     def shape(self):
         """R4: what this shape or a shorter one serves."""
-        return [self.spills == 0, z3.Not(self.vector), self.array > 0, self.words == 0]
+        return [self.spills == 0, self.array > 0, self.words == 0]
 
 
 class Fixed(Enter):
     def shape(self):
-        return [self.spills == 0, z3.Not(self.vector), self.array > 0, self.words <= H['FIXED_WORDS']]
+        return [self.spills == 0, self.array > 0, self.words <= H['FIXED_WORDS']]
 
     def claimed_words(self):
         return [bits(index) for index in range(H['FIXED_WORDS'])]
@@ -254,16 +260,25 @@ class StoringShortCut(Enter):
         return [self.words == 0, self.spills == 0, self.scalar]
 
     def results_are_there(self, state):
-        value = z3.If(self.result == H['RESULT_INTEGER'], self.result_in, low(self.float_in))
-        stored = state.memory['slots'].load(state, ZERO, 8)
-        state.claim(stored == value & self.header('D_RESULT_MASK', 8), 'E7: result 0')
+        state.claim_stored(self.first_result(), 'E7: result 0')
+
+
+class StoringInteger(StoringShortCut):
+    def shape(self):
+        return [*super().shape(), self.result == H['RESULT_INTEGER'], self.floats <= H['FLOATS_SOME']]
+
+
+class StoringFloat(StoringShortCut):
+    def shape(self):
+        return [*super().shape(), self.result == H['RESULT_FLOAT'], self.floats <= H['FLOATS_SOME']]
 
 
 class Storing(StoringShortCut):
     """The same, where the body whose address is before the descriptor makes the call."""
 
     def shape(self):
-        return [self.scalar]
+        """R5: a vector only if the body leaves it, and the port's function stores it."""
+        return [z3.Or(self.scalar, z3.And(self.vector, self.spills == 0, self.port.variable_stores))]
 
     def load_descriptor(self, state, offset, width):
         if number(offset) == -H['BODY_BEFORE'] and width == 8:
@@ -406,5 +421,6 @@ class Vectors(Hidden):
         state.claim_stored([('image', bits(16 * i), term, True) for i, term in enumerate(left)], 'E11')
 
 
-ENTER = {'bare': Bare, 'short_cut': ShortCut, 'fixed': Fixed, 'hidden': Hidden,
-         'storing_short_cut': StoringShortCut, 'storing': Storing}
+ENTER = {'bare': Bare, 'short_cut': ShortCut, 'fixed': Fixed, 'hidden': Hidden, 'storing': Storing}
+# Those that store what the short cut leaves: each port has its own.
+STORING = {'storing_short_cut': StoringShortCut, 'storing_integer': StoringInteger, 'storing_float': StoringFloat}

@@ -21,6 +21,8 @@ X86_64 = SimpleNamespace(
     landing='r9', ways=1, leaves='rax rdx xmm0 xmm1 ftop fpu_tags'.split(), control={'sseround': 32, 'fpround': 16},
     clear={'d': bits(1), 'ftop': bits(0, 32), 'fpu_tags': ZERO},
     pops_first=True, pops=lambda c, left: {'rax': bits(1), 'rcx': 8 * left},
+    # What stores a result of the short cut, and whether `variable` stores a scalar, too.
+    storing=['storing_integer', 'storing_float'], variable_stores=True,
     sp='rsp', frame='rbp', kept='rbx rbp r12 r13 r14 r15 d'.split(),    # d is the direction flag
     # Bytes that a call pushes; then, from the stack pointer at entry on: the return address
     # and the frame record,
@@ -45,6 +47,7 @@ AARCH64 = SimpleNamespace(
     integers=[f'x{i}' for i in range(8)], floats=[f'q{i}' for i in range(8)], result='x0', float_result='q0',
     more_results=['x1'], more_float_results=['q1', 'q2', 'q3'],
     hidden='x8', hidden_in_slot=True, body='x5', image='x6', hidden_scratch=['x9', 'x16'],
+    storing=['storing_short_cut'], variable_stores=False,
     sp='sp', frame='x29', link='x30',
     kept=[f'x{i}' for i in range(19, 30)] + [f'd{i}' for i in range(8, 16)],
     pushed=0, saved_link=-8, saved_frame=-16,
