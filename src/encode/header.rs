@@ -78,10 +78,6 @@ const_assert_eq!(size_of::<Header>(), 64);
 
 pub(crate) const FLOATS_SOME: u8 = constant("FLOATS_SOME") as u8;
 pub(super) const FLOATS_ALL: u8 = constant("FLOATS_ALL") as u8;
-/// Whether a body that leaves result 0 in its register may leave a vector there, too: Rust has
-/// a type that comes back so. Elsewhere `variable` stores it.
-const LEAVES_VECTORS: bool =
-    cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(vmtrampoline_windows)));
 pub(super) const FLOATS_VECTORS: u8 = constant("FLOATS_VECTORS") as u8;
 pub(crate) const RESULT_NONE: u8 = constant("RESULT_NONE") as u8;
 pub(crate) const RESULT_INTEGER: u8 = constant("RESULT_INTEGER") as u8;
