@@ -352,7 +352,7 @@ enum Eightbyte {
 
 impl Eightbyte {
     /// The class of both, or `None` for MEMORY.
-    #[inline(always)]
+    #[inline]
     const fn merge(self, other: Eightbyte) -> Option<Eightbyte> {
         use Eightbyte::*;
         Some(match (self, other) {
@@ -455,7 +455,7 @@ const fn scalar_classes(scalar: Scalar, offset: u32) -> Option<[Eightbyte; 2]> {
 
 /// Merges the classes of a field whose first eightbyte is this one. Returns false if the
 /// whole becomes MEMORY.
-#[inline(always)]
+#[inline]
 const fn merge(classes: &mut [Eightbyte; 2], field: [Eightbyte; 2], first: usize) -> bool {
     let mut i = 0;
     while i < 2 {
