@@ -1,7 +1,7 @@
 """Proves functions of the assembly for every signature, and refutes copies that are
 broken on purpose; asm/README.md says what that means.
 
-    prove.py [--port NAME] [--mutants N] [--only PATTERN] [--verbose]
+    prove.py [--port NAME] [--mutants N] [--only PATTERN,...] [--verbose]
 
 Prints a table of the functions. With --mutants, tries every Nth mutant of ci/mutants
 that breaks an instruction of theirs: none may be proved, but those that are listed as
@@ -23,13 +23,13 @@ from pathlib import Path
 
 from contract import ROOT
 from enter import ENTER, X87, Vectors
-from host import HOST, Host
+from host import Host
 from leave import Leavable, Left
 from machine import Machine
 from memory import Refuted, Unproved
 from ports import PORTS
 from thunks import Thunk
-from variable import VARIABLE
+from variable import VARIABLE, FixedLoop
 from vex import Code
 
 BODIES = {**VARIABLE, **ENTER}
@@ -39,21 +39,25 @@ CALLERS = {'all_floats': 'short_cut', 'landed': 'leavable'}
 
 def names(port):
     """The functions that are proved."""
-    others = ['x87', *HOST] if port == 'x86_64' else ['vectors']
-    return [*BODIES, *others, 'leavable', 'leave', *PORTS[port].thunks]
+    return [*PORTS[port].functions, *PORTS[port].host, 'leavable', 'leave', *PORTS[port].thunks]
+
+
+def wanted(name, options):
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in options.only.split(','))
 
 
 def cases(port, name):
     """What is proved of a function: contracts, and how far into it each begins."""
     port = PORTS[port]
     if name in BODIES:
-        return {f'slots of {stride}': [(BODIES[name](port, stride), 0)] for stride in (16, 8)}
+        body = FixedLoop if name == 'fixed' and port.words_return else BODIES[name]
+        return {f'slots of {stride}': [(body(port, stride), 0)] for stride in (16, 8)}
     if name == 'x87':
         return {f'slots of {stride}': [(X87(port, stride, top), 0) for top in range(8)] for stride in (16, 8)}
     if name == 'vectors':
         return {f'slots of {stride}': [(Vectors(port, stride), 0)] for stride in (16, 8)}
-    if name in HOST:
-        return {'': [(Host(port, *HOST[name]), 0)]}
+    if name in port.host:
+        return {'': [(Host(port, *port.host[name]), 0)]}
     if name == 'leavable':
         left = [(Left(port, 'landed', port.sp, way), 0) for way in range(port.ways)]
         return {'returns': [(Leavable(port), 0)], 'is left': left}
@@ -131,8 +135,9 @@ def control(pool, module, bench, options):
     for mutant in module.mutants(bench.statements):
         name = mutant.name.split(':')[0].split()[0]
         directive = any(word in mutant.name for word in ('.cfi_', '.hidden', 'LANDING_PAD', 'hint #38'))
-        if name in [*names(options.port), *CALLERS] and fnmatch.fnmatchcase(name, options.only) and not directive:
-            todo.append((mutant, CALLERS.get(name, name)))
+        caller = CALLERS.get(name, name)
+        if caller in names(options.port) and wanted(caller, options) and not directive:
+            todo.append((mutant, caller))
     todo = todo[options.mutants // 2::options.mutants]
     texts = [bench.source(mutant) for mutant, _ in todo]
     counts, patterns = collections.Counter(), module.equivalents()
@@ -161,15 +166,17 @@ def main():
     parser.add_argument('--verbose', action='store_true')
     options = parser.parse_args()
     module, port = mutants_module(), PORTS[options.port]
-    os.environ.setdefault(f"CC_{port.triple.replace('-', '_')}", port.cc)
+    triple = port.triple.replace('-', '_')
+    os.environ.setdefault(f'CC_{triple}', port.cc)
+    os.environ[f'CFLAGS_{triple}'] = port.flags
     # Terms of z3 do not survive a fork.
     context = multiprocessing.get_context('spawn')
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool, \
             tempfile.TemporaryDirectory() as folder:
         bench = module.Bench(ROOT / port.file, port.triple, Path(folder), False)
         text = bench.source(None)
-        wanted = [name for name in names(options.port) if fnmatch.fnmatchcase(name, options.only)]
-        good = table(pool, options.port, text, wanted) and not vacuous(options.port, text)
+        rows = [name for name in names(options.port) if wanted(name, options)]
+        good = table(pool, options.port, text, rows) and not vacuous(options.port, text)
         if options.mutants:
             good &= control(pool, module, bench, options)
     sys.exit(not good)
