@@ -361,9 +361,7 @@ fn scatter_is(
     shape: Shape,
 ) -> Result<(), String> {
     let machine = Machine::of(abi);
-    if machine.unit == 8 && !machine.big_endian {
-        assumed::of_scatters(scatter, lists)?;
-    }
+    assumed::of_scatters(scatter, lists, abi)?;
     let signature = layout.signature();
     let (params, results) = (scalars::params(signature), scalars::results(signature));
     let field = |name: &str| (constant(name) - constant("H_SCATTER")) / 2;

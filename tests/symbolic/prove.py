@@ -1,7 +1,7 @@
 """Proves functions of the assembly for every signature, and refutes copies that are
 broken on purpose; asm/README.md says what that means.
 
-    prove.py [--port NAME] [--mutants N] [--only PATTERN] [--verbose]
+    prove.py [--port NAME] [--mutants N] [--only PATTERN,...] [--verbose]
 
 Prints a table of the functions. Drops each directive for unwinders, and with --mutants
 tries every Nth mutant of ci/mutator.py that breaks an instruction of theirs: none may be
@@ -22,13 +22,13 @@ from pathlib import Path
 
 from contract import ROOT
 from enter import ENTER, STORING, X87, Vectors
-from host import HOST, Host
+from host import Host
 from leave import Leavable, Left
 from machine import Machine
 from memory import Refuted, Unproved
 from ports import PORTS
 from thunks import Thunk
-from variable import VARIABLE
+from variable import VARIABLE, FixedLoop
 from vex import Code
 
 sys.path.append(str(ROOT / 'ci'))
@@ -41,21 +41,25 @@ CALLERS = {'all_floats': 'short_cut', 'landed': 'leavable'}
 
 def names(port):
     """The functions that are proved."""
-    others = ['x87', *HOST] if port == 'x86_64' else ['vectors']
-    return [*VARIABLE, *ENTER, *PORTS[port].storing, *others, 'leavable', 'leave', *PORTS[port].thunks]
+    return [*PORTS[port].functions, *PORTS[port].host, 'leavable', 'leave', *PORTS[port].thunks]
+
+
+def wanted(name, options):
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in options.only.split(','))
 
 
 def cases(port, name):
     """What is proved of a function: contracts, and how far into it each begins."""
     port = PORTS[port]
     if name in BODIES:
-        return {f'slots of {stride}': [(BODIES[name](port, stride), 0)] for stride in (16, 8)}
+        body = FixedLoop if name == 'fixed' and port.words_return else BODIES[name]
+        return {f'slots of {stride}': [(body(port, stride), 0)] for stride in (16, 8)}
     if name == 'x87':
         return {f'slots of {stride}': [(X87(port, stride, top), 0) for top in range(8)] for stride in (16, 8)}
     if name == 'vectors':
         return {f'slots of {stride}': [(Vectors(port, stride), 0)] for stride in (16, 8)}
-    if name in HOST:
-        return {'': [(Host(port, *HOST[name]), 0)]}
+    if name in port.host:
+        return {'': [(Host(port, *port.host[name]), 0)]}
     if name == 'leavable':
         left = [(Left(port, 'landed', port.sp, way), 0) for way in range(port.ways)]
         return {'returns': [(Leavable(port), 0)], 'is left': left}
@@ -151,8 +155,9 @@ def control(pool, statements, options):
     for mutant in mutator.mutants(statements):
         name = mutant.name.split(':')[0].split()[0]
         directive = any(word in mutant.name for word in ('.cfi_', '.hidden', 'LANDING_PAD', 'hint #38'))
-        if name in [*names(options.port), *CALLERS] and fnmatch.fnmatchcase(name, options.only) and not directive:
-            todo.append((mutant, CALLERS.get(name, name)))
+        caller = CALLERS.get(name, name)
+        if caller in names(options.port) and wanted(caller, options) and not directive:
+            todo.append((mutant, caller))
     todo = todo[options.mutants // 2::options.mutants]
     texts = [mutator.source(statements, mutant) for mutant, _ in todo]
     counts = collections.Counter()
@@ -181,14 +186,14 @@ def main():
     parser.add_argument('--verbose', action='store_true')
     options = parser.parse_args()
     port = PORTS[options.port]
-    statements = mutator.read(port.cc, port.file)
+    statements = mutator.read(f'{port.cc} {port.flags}', port.file)
     text = mutator.source(statements)
     # Terms of z3 do not survive a fork.
     context = multiprocessing.get_context('spawn')
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool:
-        wanted = [name for name in names(options.port) if fnmatch.fnmatchcase(name, options.only)]
-        own = directives(statements, wanted)
-        good, missed = table(pool, options.port, text, wanted, own)
+        rows = [name for name in names(options.port) if wanted(name, options)]
+        own = directives(statements, rows)
+        good, missed = table(pool, options.port, text, rows, own)
         good &= unwound(own, missed, options) and not vacuous(options.port, text)
         if options.mutants:
             good &= control(pool, statements, options)
