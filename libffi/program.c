@@ -74,6 +74,7 @@ static void cifs(void) {
     x = 6;
     ffi_call_plan_invoke(plan, FFI_FN(negate), &result.value, values);
     CHECK(result.value == -6);
+    CHECK(ffi_call_plan_size(plan) > 0);
     ffi_call_plan_free(plan);
     ffi_call_plan_free(NULL);
     CHECK(ffi_call_plan_size(NULL) == 0);
