@@ -74,6 +74,7 @@ static void cifs(void) {
     x = 6;
     ffi_call_plan_invoke(plan, FFI_FN(negate), &result.value, values);
     CHECK(result.value == -6);
+    CHECK(ffi_call_plan_size(plan) > 0);
     ffi_call_plan_free(plan);
     ffi_call_plan_free(NULL);
     CHECK(ffi_call_plan_size(NULL) == 0);
@@ -210,10 +211,71 @@ static void raw(void) {
     ffi_closure_free(closure);
 }
 
+/* Signatures that differ only in what their structures are made of; a result in memory that the
+   program does or does not want; more parameters than a key has digits for. */
+typedef struct { double a, b; } floats;
+typedef struct { long a, b; } longs;
+
+static int calls;
+
+static double float_of(floats x) { return x.b; }
+static double long_of(longs x) { return x.b; }
+static text same(text x) { calls++; return x; }
+static long last(long a, long b, long c, long d, long e, long f, long g, long h, long i, long j, int k) {
+    return a + b + c + d + e + f + g + h + i + j == 10 ? k : 0;
+}
+
+static void alike(void) {
+    ffi_type *doubles[] = { &ffi_type_double, &ffi_type_double, NULL };
+    ffi_type *slongs[] = { &ffi_type_slong, &ffi_type_slong, NULL };
+    ffi_type *pointers[] = { &ffi_type_pointer, &ffi_type_pointer, &ffi_type_pointer, &ffi_type_pointer, &ffi_type_pointer, NULL };
+    ffi_type type_floats = { 0, 0, FFI_TYPE_STRUCT, doubles };
+    ffi_type type_longs = { 0, 0, FFI_TYPE_STRUCT, slongs };
+    ffi_type type_text = { 0, 0, FFI_TYPE_STRUCT, pointers };
+    ffi_type *types[11] = { &type_floats };
+    ffi_cif cif[2];
+    CHECK(ffi_prep_cif(&cif[0], FFI_DEFAULT_ABI, 1, &ffi_type_double, types) == FFI_OK);
+    types[0] = &type_longs;
+    CHECK(ffi_prep_cif(&cif[1], FFI_DEFAULT_ABI, 1, &ffi_type_double, types) == FFI_OK);
+    floats x = { 1.5, 2.5 };
+    longs y = { 3, 4 };
+    double result;
+    ffi_call(&cif[0], FFI_FN(float_of), &result, (void *[]){ &x });
+    CHECK(result == 2.5);
+    ffi_call(&cif[1], FFI_FN(long_of), &result, (void *[]){ &y });
+    CHECK(result == 4);
+
+    text message = { "a result in memory" }, copy = { "" };
+    types[0] = &type_text;
+    CHECK(ffi_prep_cif(&cif[0], FFI_DEFAULT_ABI, 1, &type_text, types) == FFI_OK);
+    ffi_call(&cif[0], FFI_FN(same), NULL, (void *[]){ &message });
+    CHECK(calls == 1);
+    ffi_call(&cif[0], FFI_FN(same), &copy, (void *[]){ &message });
+    CHECK(calls == 2 && !strcmp(copy.text, message.text));
+
+    long one = 1;
+    int k[2] = { 7, 8 };
+    void *values[11];
+    for (int i = 0; i < 10; i++) {
+        types[i] = &ffi_type_slong;
+        values[i] = &one;
+    }
+    for (int i = 0; i < 2; i++) {
+        ffi_arg word;
+        types[10] = i ? &ffi_type_sint : &ffi_type_slong;
+        CHECK(ffi_prep_cif(&cif[i], FFI_DEFAULT_ABI, 11, &ffi_type_slong, types) == FFI_OK);
+        long wide = k[i];
+        values[10] = i ? (void *)&k[i] : &wide;
+        ffi_call(&cif[i], FFI_FN(last), &word, values);
+        CHECK((long)word == k[i]);
+    }
+}
+
 int main(void) {
     variadic();
     cifs();
     structures();
+    alike();
     closures();
     raw();
     return 0;
