@@ -111,7 +111,7 @@ fn of_plans(plan: &[u16], bytes: &Bytes<'_>) -> Result<(), String> {
     let (steps, pieces) = plan.split_at(plan.len() - 3 * count);
     // A pair for which nothing is prepared has a function of its own. Words are the body's.
     let (ready, hidden) = (steps.is_empty(), bytes.word("D_HIDDEN") != 0);
-    let (result, prepared) = (bytes.byte("D_RESULT"), Shape::ALL.len());
+    let (result, prepared) = (bytes.byte("D_RESULT"), Shape::ALL.len() + 1);
     let [integer, float] = ["RESULT_INTEGER", "RESULT_FLOAT"].map(constant);
     let must = match returns {
         0 if ready && hidden => prepared + 7,

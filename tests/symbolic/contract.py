@@ -225,6 +225,12 @@ class Contract:
             state[name] = term
         state[self.sp] = sp
 
+    def activation(self, state):
+        """What E6 is about: the stack pointer at entry, where it returns to, with which registers, and memory by its
+        distance from the former.
+        """
+        return self.entry, self.returns, self.kept, state.memory['stack']
+
     def left(self, state, pushed):
         """E4, at the end."""
         for name, term in self.kept.items():

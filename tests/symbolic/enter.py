@@ -29,6 +29,7 @@ class Enter(Contract):
         # Added to an entry of a value of four bytes that is extended, where the convention says how.
         self.mark = H['NARROW'] if port.narrow else 0
         self.result_in, self.float_in = z3.BitVec('result', 64), z3.BitVec('float_result', 8 * port.float_bytes)
+        self.vector_in = z3.ZeroExt(128 - self.float_in.size(), self.float_in) if port.float_bytes < 16 else self.float_in
         self.words, self.spills, self.count = field('D_STACK_WORDS'), field('D_SPILLS'), field('D_SLOTS')
         self.return_area, self.return_word = field('D_RETURN_AREA'), field('D_RETURN_WORD')
         self.return_register, self.result = field('D_RETURN_REGISTER', 1), field('D_RESULT', 1)
@@ -233,8 +234,14 @@ class Enter(Contract):
         """Whatever is below this offset of the stack."""
         state.memory['stack'].forget(top + self.port.space, lambda offset, width: fresh('forgotten', 8 * width))
 
+    def first_result(self):
+        """E7: result 0, as it is stored; and whether it is a scalar, or a vector."""
+        value = z3.If(self.result == H['RESULT_INTEGER'], self.result_in, low(self.float_in))
+        return [('slots', ZERO, value & self.header('D_RESULT_MASK', 8), self.scalar),
+                ('slots', ZERO, self.vector_in, self.vector)]
+
     def results_are_there(self, state):
-        """E2: a scalar result 0, and what it and others may have left in addition."""
+        """E2: a result 0 that is left, and what it and others may have left in addition."""
         integer = z3.Or(self.result != H['RESULT_INTEGER'], state[self.port.result] == self.result_in)
         float = z3.Or(self.result != H['RESULT_FLOAT'], low(state[self.port.float_result]) == low(self.float_in))
         state.claim(integer, 'E2: integer result')
@@ -259,12 +266,12 @@ class ShortCut(Enter):
 
     def shape(self):
         """R4: what this shape or a shorter one serves."""
-        return [self.spills == 0, z3.Not(self.vector), self.array > 0, self.words == 0]
+        return [self.spills == 0, self.array > 0, self.words == 0]
 
 
 class Fixed(Enter):
     def shape(self):
-        return [self.spills == 0, z3.Not(self.vector), self.array > 0, self.words <= H['FIXED_WORDS']]
+        return [self.spills == 0, self.array > 0, self.words <= H['FIXED_WORDS']]
 
     def claimed_words(self):
         return [bits(index) for index in range(H['FIXED_WORDS'])]
@@ -283,13 +290,24 @@ class StoringShortCut(Enter):
         return [self.words == 0, self.spills == 0, self.scalar]
 
     def store_slots(self, state, offset, value):
-        state.claim(self.scalar, 'E7: a slot is written without a scalar')
+        state.claim(z3.Or(self.scalar, self.stores_vector()), 'E7: a slot is written without a result')
         super().store_slots(state, offset, value)
 
+    def stores_vector(self):
+        return z3.And(self.vector, self.port.variable_stores)
+
     def results_are_there(self, state):
-        value = z3.If(self.result == H['RESULT_INTEGER'], self.result_in, low(self.float_in))
-        value = value & self.header('D_RESULT_MASK', 8)
-        state.claim_stored([('slots', ZERO, value, self.scalar)], 'E7: result 0')
+        state.claim_stored(self.first_result()[:1 + self.port.variable_stores], 'E7: result 0')
+
+
+class StoringInteger(StoringShortCut):
+    def shape(self):
+        return [*super().shape(), self.result == H['RESULT_INTEGER'], self.floats <= H['FLOATS_SOME']]
+
+
+class StoringFloat(StoringShortCut):
+    def shape(self):
+        return [*super().shape(), self.result == H['RESULT_FLOAT'], self.floats <= H['FLOATS_SOME']]
 
 
 class Storing(StoringShortCut):
@@ -298,7 +316,10 @@ class Storing(StoringShortCut):
     """
 
     def shape(self):
-        return [] if self.port.storing_descriptor else [self.scalar]
+        """R5: a vector only if the body leaves it, and the port's function stores it."""
+        if self.port.storing_descriptor:
+            return []
+        return [z3.Or(self.scalar, z3.And(self.vector, self.spills == 0, self.port.variable_stores))]
 
     def give_descriptor(self, state):
         if self.port.storing_descriptor:
@@ -447,5 +468,6 @@ class Vectors(Hidden):
         state.claim_stored([('image', bits(16 * i), term, True) for i, term in enumerate(left)], 'E11')
 
 
-ENTER = {'bare': Bare, 'short_cut': ShortCut, 'fixed': Fixed, 'hidden': Hidden,
-         'storing_short_cut': StoringShortCut, 'storing': Storing}
+ENTER = {'bare': Bare, 'short_cut': ShortCut, 'fixed': Fixed, 'hidden': Hidden, 'storing': Storing}
+# Those that store what the short cut leaves: each port has its own.
+STORING = {'storing_short_cut': StoringShortCut, 'storing_integer': StoringInteger, 'storing_float': StoringFloat}

@@ -119,6 +119,13 @@ class Left(Leavable):
         state.memory, state.unknown = self.memory(True), 'abandoned'
         state.called, state.touched = True, ZERO
         state[self.register], state['ssp'] = self.top, self.ssp - 8 * self.deeper
+        # `leave` itself, before it changes the stack pointer, has a caller that it does not return to.
+        self.below, registers = state[self.sp], {name: state[name] for name in self.port.kept}
+        to = fresh('abandons') if self.port.pushed else state[self.port.link]
+        self.abandoned = self.below, to, registers, Memory(lambda offset, width: to if number(offset) == 0 else fresh('there'))
+
+    def activation(self, state):
+        return self.abandoned if state[self.sp].eq(self.below) and self.begins == 'leave' else super().activation(state)
 
     def memory(self, called):
         """Nothing is written any more."""

@@ -10,6 +10,7 @@ there is for the contract to say, which is asked about every access, call and ex
 import z3
 
 from memory import Refuted, Unproved, bits
+from unwind import Unwinding
 from vex import Step
 
 
@@ -33,12 +34,14 @@ class State:
         self.called = False
         self.lowest = None      # the stack pointer before the instruction
         self.touched = None     # an offset of the stack that was accessed, the lowest where that is known
+        self.unwound = None     # what E6 was last claimed of
 
     def copy(self):
         other = State(self.machine, self.pc, self.origin)
         other.registers, other.path = dict(self.registers), list(self.path)
         other.memory = {name: memory.copy() for name, memory in self.memory.items()}
         other.unknown, other.called, other.touched = self.unknown, self.called, self.touched
+        other.unwound = self.unwound
         return other
 
     def know(self, fact):
@@ -114,13 +117,15 @@ class State:
 
 class Machine:
     """Runs a function under a contract."""
+    zero = None     # a register that is always zero
 
     def __init__(self, code, contract):
         self.code, self.contract, self.arch = code, contract, code.arch
-        self.zero = self.arch.registers.get('zero', (None,))[0]     # a register that is always zero
+        self.zero = self.arch.registers.get('zero', (None,))[0]
         self.claims, self.paths, self.known, self.told = 0, 0, {}, []
         self.solver = z3.Solver()
         self.solver.set('rlimit', 100_000_000)  # per question, some 20 seconds
+        self.unwinding = Unwinding(self)
 
     def exception(self, path, condition):
         """Whether the solver finds one: sat, unsat or unknown."""
@@ -184,6 +189,10 @@ class Machine:
                 self.todo.append(before.assuming(z3.Not(condition)))
                 state = before.assuming(condition)
                 continue
+            self.unwinding.at(before, before.pc)
+            state.unwound = before.unwound
+            if state.called and not before.called:
+                self.unwinding.at(state, state.pc - 1, live=False)
             returned = state.called and not before.called and self.contract.returned
             cut = returned or self.cuts.get(state.pc)
             if going and state.pc in self.ends:

@@ -10,18 +10,20 @@ from contract import H, PAGE, ZERO
 from memory import bits
 
 X86_64 = SimpleNamespace(
-    file='asm/x86_64_sysv.S', flags='', triple='x86_64-unknown-linux-gnu', cc='cc', arch=archinfo.ArchAMD64(),
+    # Whether the proofs of E6 without a directive are tried.
+    file='asm/x86_64_sysv.S', flags='', directives=True, triple='x86_64-unknown-linux-gnu', cc='cc', arch=archinfo.ArchAMD64(),
     callee='rdi', caller='rsi', target='rdx', slots='rcx', descriptor='r8',
     integers='rdi rsi rdx rcx r8 r9'.split(), floats=[f'xmm{i}' for i in range(8)],
     result='rax', float_result='xmm0', more_results=['rdx'], more_float_results=['xmm1'], plain_context='r10',
     # What no list of arguments has, whether it comes from a slot, and the registers that `hidden` takes.
-    functions='bare short_cut fixed variable hidden x87 storing_short_cut storing'.split(), storing_descriptor=None, first_vector=0,
+    functions='bare short_cut fixed variable hidden x87 storing_integer storing_float storing'.split(), storing_descriptor=None, first_vector=0,
     hidden='rax', hidden_in_slot=False, body='r9', hidden_scratch=[],
     # Of `leavable`: the landing place, ways to the call, what results come back in, control words with their bits, what is
     # clear after a call is left, and the loop that pops a shadow stack.
     landing='r9', ways=1, leaves='rax rdx xmm0 xmm1 ftop fpu_tags'.split(), control={'sseround': (0, 32), 'fpround': (0, 16)}, shadow=True,
     clear={'d': bits(1), 'ftop': bits(0, 32), 'fpu_tags': ZERO},
     pops_first=True, pops=lambda c, left: {'rax': bits(1), 'rcx': 8 * left},
+    variable_stores=True,     # a scalar result, too
     sp='rsp', frame='rbp', kept='rbx rbp r12 r13 r14 r15 d'.split(),    # d is the direction flag
     # Bytes that a call pushes; then, from the stack pointer at entry on: the return address
     # and the frame record,
@@ -55,12 +57,13 @@ X86_64 = SimpleNamespace(
 )
 
 AARCH64 = SimpleNamespace(
-    file='asm/aarch64.S', flags='', triple='aarch64-unknown-linux-gnu', cc='aarch64-linux-gnu-gcc',
+    file='asm/aarch64.S', flags='', directives=True, triple='aarch64-unknown-linux-gnu', cc='aarch64-linux-gnu-gcc',
     arch=archinfo.ArchAArch64(), callee='x0', caller='x1', target='x2', slots='x3', descriptor='x4',
     integers=[f'x{i}' for i in range(8)], floats=[f'q{i}' for i in range(8)], result='x0', float_result='q0',
     more_results=['x1'], more_float_results=['q1', 'q2', 'q3'],
     functions='bare short_cut fixed variable hidden vectors storing_short_cut storing'.split(), storing_descriptor=None, first_vector=0,
     hidden='x8', hidden_in_slot=True, body='x5', image='x6', hidden_scratch=['x9', 'x16'],
+    variable_stores=False,
     sp='sp', frame='x29', link='x30',
     kept=[f'x{i}' for i in range(19, 30)] + [f'd{i}' for i in range(8, 16)],
     pushed=0, saved_link=-8, saved_frame=-16,
@@ -89,11 +92,11 @@ AARCH64 = SimpleNamespace(
 )
 
 RISCV64 = SimpleNamespace(
-    file='asm/riscv64.S', flags='', triple='riscv64gc-unknown-linux-gnu', cc='riscv64-linux-gnu-gcc',
+    file='asm/riscv64.S', flags='', directives=False, triple='riscv64gc-unknown-linux-gnu', cc='riscv64-linux-gnu-gcc',
     arch=archinfo.ArchRISCV64(), callee='a0', caller='a1', target='a2', slots='a3', descriptor='a4',
     integers=[f'a{i}' for i in range(8)], floats=[f'fa{i}' for i in range(8)], result='a0', float_result='fa0',
     more_results=['a1'], more_float_results=['fa1'],
-    functions='bare fixed variable storing'.split(), storing_descriptor=None, first_vector=0, hidden=None,
+    functions='bare fixed variable storing'.split(), variable_stores=False, storing_descriptor=None, first_vector=0, hidden=None,
     # A target may lose fs1, which is saved there.
     sp='sp', frame='s0', link='ra', lost={'fs1': -24}, jumps=[],
     kept=[f's{i}' for i in range(12)] + [f'fs{i}' for i in range(12)],
@@ -123,7 +126,7 @@ RISCV64 = SimpleNamespace(
 
 # Windows x64: what is on the stack is so far above the stack pointer at the call.
 WINDOWS = SimpleNamespace(**{
-    **vars(X86_64), 'file': 'asm/x86_64_windows.S', 'functions': 'bare short_cut fixed variable storing'.split(),
+    **vars(X86_64), 'file': 'asm/x86_64_windows.S', 'directives': False, 'functions': 'bare short_cut fixed variable storing'.split(), 'variable_stores': False,
     'callee': 'rcx', 'caller': 'rdx', 'target': 'r8', 'slots': 'r9', 'descriptor': 32, 'landing': 40,
     'integers': 'rcx rdx r8 r9'.split(), 'floats': [f'xmm{i}' for i in range(4)], 'first_vector': 2,
     'more_results': [], 'more_float_results': [], 'plain_context': 'rax', 'storing_descriptor': 'rax', 'hidden': None,
@@ -145,6 +148,6 @@ WINDOWS = SimpleNamespace(**{
 })
 
 # Stack words have four bytes.
-APPLE = SimpleNamespace(**{**vars(AARCH64), 'flags': '-DVMTRAMPOLINE_APPLE', 'word': 4})
+APPLE = SimpleNamespace(**{**vars(AARCH64), 'flags': '-DVMTRAMPOLINE_APPLE', 'directives': False, 'word': 4})
 
 PORTS = {'x86_64': X86_64, 'aarch64': AARCH64, 'aarch64-apple': APPLE, 'x86_64-windows': WINDOWS, 'riscv64': RISCV64}

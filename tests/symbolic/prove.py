@@ -3,26 +3,25 @@ broken on purpose; asm/README.md says what that means.
 
     prove.py [--port NAME] [--mutants N] [--only PATTERN,...] [--verbose]
 
-Prints a table of the functions. With --mutants, tries every Nth mutant of ci/mutants
-that breaks an instruction of theirs: none may be proved, but those that are listed as
-equivalent.
+Prints a table of the functions. Drops each directive for unwinders, and with --mutants
+tries every Nth mutant of ci/mutator.py that breaks an instruction of theirs: none may be
+proved, but those that are listed as equivalent.
 """
 import argparse
 import collections
 import concurrent.futures
 import fnmatch
-import importlib.machinery
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
-import types
 from pathlib import Path
 
 from contract import ROOT
-from enter import ENTER, X87, Vectors
+from enter import ENTER, STORING, X87, Vectors
 from host import Host
 from leave import Leavable, Left
 from machine import Machine
@@ -32,7 +31,10 @@ from thunks import Thunk
 from variable import VARIABLE, FixedLoop
 from vex import Code
 
-BODIES = {**VARIABLE, **ENTER}
+sys.path.append(str(ROOT / 'ci'))
+import mutator
+
+BODIES = {**VARIABLE, **ENTER, **STORING}
 # A part of others: the one that refutes its mutants.
 CALLERS = {'all_floats': 'short_cut', 'landed': 'leavable'}
 
@@ -67,15 +69,6 @@ def cases(port, name):
     return {f'{count} of them': ((Thunk(port, *row, index), index * size) for index in range(count))}
 
 
-def mutants_module():
-    sys.dont_write_bytecode = True
-    loader = importlib.machinery.SourceFileLoader('mutants', str(ROOT / 'ci/mutants'))
-    module = types.ModuleType('mutants')
-    module.__file__ = loader.path
-    loader.exec_module(module)
-    return module
-
-
 def linked(port, text):
     """The code that this assembly is; None if it is none."""
     with tempfile.TemporaryDirectory() as folder:
@@ -87,18 +80,21 @@ def linked(port, text):
             return Code(file, port.arch)
 
 
-def prove(port, text, name, case, assumed=True):
-    """Paths, claims and seconds; or the Unproved."""
-    start, code, paths, claims = time.process_time(), linked(PORTS[port], text), 0, 0
+def prove(port, text, name, case, assumed=True, directives=None):
+    """Paths, claims, those of E6, seconds, and which directives are missed; or the Unproved."""
+    start, code, paths, claims, unwound, missed = time.process_time(), linked(PORTS[port], text), 0, 0, 0, {}
     try:
         for contract, distance in cases(port, name)[case]:
             machine = Machine(code, contract)
             machine.solver.add(assumed)
+            for function, names in (directives or {}).items():
+                machine.unwinding.less.update(code.rules.without(code.symbols[function], names))
             machine.run(contract.begins or name, distance)
-            paths, claims = paths + machine.paths, claims + machine.claims
+            paths, claims, unwound = paths + machine.paths, claims + machine.claims, unwound + machine.unwinding.claims
+            missed |= machine.unwinding.refuted
     except Unproved as unproved:
         return unproved
-    return paths, claims, time.process_time() - start
+    return paths, claims, unwound, time.process_time() - start, missed
 
 
 def refute(port, text, name):
@@ -109,19 +105,45 @@ def refute(port, text, name):
     return next((why for why in whys if isinstance(why, Unproved)), None)
 
 
-def table(pool, port, text, names):
-    """Whether all are proved."""
+def table(pool, port, text, names, directives):
+    """Whether all are proved, and which directives are missed."""
     rows = [(name, case) for name in names for case in cases(port, name)]
-    results = pool.map(prove, [port] * len(rows), [text] * len(rows), *zip(*rows))
-    print(f'{"function":34}{"paths":>8}{"claims":>8}{"seconds":>9}')
-    proved = True
+    own = [{function: some for function, some in directives.items() if CALLERS.get(function, function) == name}
+           for name, _ in rows]
+    results = pool.map(prove, [port] * len(rows), [text] * len(rows), *zip(*rows), [True] * len(rows), own)
+    print(f'{"function":34}{"paths":>8}{"claims":>8}{"E6":>8}{"seconds":>9}')
+    proved, missed = True, {}
     for row, result in zip(rows, results):
         if isinstance(result, Unproved):
             proved, text = False, f'  NOT PROVED: {result}'
         else:
-            text = '{:8}{:8}{:9.1f}'.format(*result)
+            text = '{:8}{:8}{:8}{:9.1f}'.format(*result)
+            missed |= result[-1]
         print('{:20}{:14}'.format(*row) + text, flush=True)
-    return proved
+    return proved, missed
+
+
+def directives(statements, wanted):
+    """Mutants of the unwinding directives of each function, in order."""
+    found = collections.defaultdict(list)
+    for mutant in mutator.mutants(statements):
+        name = mutant.name.split(':')[0].split()[0]
+        if re.search(r': \.cfi_(?!startproc|endproc)', mutant.name) and CALLERS.get(name, name) in wanted:
+            found[name].append(mutant.name)
+    return found
+
+
+def unwound(directives, missed, options):
+    """Whether no directive can be dropped, but those that are known for it."""
+    if not directives:
+        return True
+    names = [name for some in directives.values() for name in some]
+    dropped = [name for name in names if name not in missed]
+    bad = [name for name in dropped if not mutator.equivalent(name)]
+    for name in names if options.verbose else bad:
+        print(f'{name}\n    {missed.get(name, "PROVED")}', flush=True)
+    print(f'{len(names)} directives for unwinders: without them {len(missed)} refuted, {len(dropped) - len(bad)} equivalent')
+    return not bad
 
 
 def vacuous(port, text):
@@ -129,18 +151,18 @@ def vacuous(port, text):
     return not isinstance(prove(port, text, 'bare', 'slots of 16', assumed=False), Unproved)
 
 
-def control(pool, module, bench, options):
+def control(pool, statements, options):
     """Whether no mutant of the sample is proved that is not known to be equivalent."""
     todo = []
-    for mutant in module.mutants(bench.statements):
+    for mutant in mutator.mutants(statements):
         name = mutant.name.split(':')[0].split()[0]
         directive = any(word in mutant.name for word in ('.cfi_', '.hidden', 'LANDING_PAD', 'hint #38'))
         caller = CALLERS.get(name, name)
         if caller in names(options.port) and wanted(caller, options) and not directive:
             todo.append((mutant, caller))
     todo = todo[options.mutants // 2::options.mutants]
-    texts = [bench.source(mutant) for mutant, _ in todo]
-    counts, patterns = collections.Counter(), module.equivalents()
+    texts = [mutator.source(statements, mutant) for mutant, _ in todo]
+    counts = collections.Counter()
     results = pool.map(refute, [options.port] * len(todo), texts, [name for _, name in todo])
     for (mutant, _), why in zip(todo, results):
         if options.verbose:
@@ -149,7 +171,7 @@ def control(pool, module, bench, options):
             counts[why] += 1
         elif why:
             counts['refuted' if isinstance(why, Refuted) else 'not understood'] += 1
-        elif any(fnmatch.fnmatchcase(mutant.name, pattern) for pattern in patterns):
+        elif mutator.equivalent(mutant.name):
             counts['equivalent'] += 1
         else:
             counts['proved'] += 1
@@ -165,20 +187,18 @@ def main():
     parser.add_argument('--only', default='*')
     parser.add_argument('--verbose', action='store_true')
     options = parser.parse_args()
-    module, port = mutants_module(), PORTS[options.port]
-    triple = port.triple.replace('-', '_')
-    os.environ.setdefault(f'CC_{triple}', port.cc)
-    os.environ[f'CFLAGS_{triple}'] = port.flags
+    port = PORTS[options.port]
+    statements = mutator.read(f'{port.cc} {port.flags}', port.file)
+    text = mutator.source(statements)
     # Terms of z3 do not survive a fork.
     context = multiprocessing.get_context('spawn')
-    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool, \
-            tempfile.TemporaryDirectory() as folder:
-        bench = module.Bench(ROOT / port.file, port.triple, Path(folder), False)
-        text = bench.source(None)
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool:
         rows = [name for name in names(options.port) if wanted(name, options)]
-        good = table(pool, options.port, text, rows) and not vacuous(options.port, text)
+        own = directives(statements, rows) if port.directives else {}
+        good, missed = table(pool, options.port, text, rows, own)
+        good &= unwound(own, missed, options) and not vacuous(options.port, text)
         if options.mutants:
-            good &= control(pool, module, bench, options)
+            good &= control(pool, statements, options)
     sys.exit(not good)
 
 

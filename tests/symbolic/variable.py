@@ -78,13 +78,15 @@ class Variable(Enter):
         return memory
 
     def stored_results(self, done):
-        """Where results belong: 0 if it is a vector, and any other if it is done."""
+        """Where results belong: 0 if it is not left, and any other if it is done."""
         entry, at = self.listing(2 * (self.words + self.spill)), self.scale(self.spill + 1)
         is_4, is_16 = (entry & 3 == H[name] for name in ('SPILL_4', 'SPILL_16'))
         low, high = (self.area(entry - H['SPILL_16'] + half, 8) for half in (0, 8))
         scalar = z3.If(is_4, wide(self.area(entry - H['SPILL_4'], 4)), self.area(entry - H['SPILL_8'], 8))
         done = z3.And(self.any_spill, done)
-        return [('slots', ZERO, self.float_in, self.vector), ('slots', at, z3.If(is_16, low, scalar), done),
+        scalar_0, vector_0 = self.first_result()
+        first = [scalar_0, vector_0] if self.port.variable_stores else [vector_0]
+        return [*first, ('slots', at, z3.If(is_16, low, scalar), done),
                 ('slots', at + 8, high, z3.And(done, is_16))]
 
     def results_are_there(self, state):

@@ -10,6 +10,7 @@ from elftools.elf.elffile import ELFFile
 
 from flags import HELPERS
 from memory import Unproved, bits, extended, low, number, wide, shortened
+from unwind import Rules
 
 
 # VEX keeps a rounding mode of a control word; here its register has the whole word.
@@ -87,7 +88,7 @@ class Code:
 
     def __init__(self, file, arch):
         elf = ELFFile(file)
-        self.arch, self.lifted = arch, {}
+        self.arch, self.lifted, self.rules = arch, {}, Rules.of(elf)
         self.sections = [(section['sh_addr'], section.data()) for section in elf.iter_sections()
                          if section['sh_flags'] & 4]
         prefix = re.compile(r'^vmtrampoline_\d+_\d+_\d+_')
