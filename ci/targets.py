@@ -14,7 +14,7 @@ A row:
     emulator    what runs the target's programs
     cfg         of the crate, for its compiler and its assembler
     flags       for rustc, also when it compiles the libraries
-    tests       by their names, beside the crate's own; if not all
+    tests       by their names, `vmtrampoline` for the crate's own; if not all
     skip        tests that cannot hold there, by a part of their name
     prepare     a function of ci/port that makes the emulator ready
     steps       of ci/port, beside the tests
@@ -71,8 +71,8 @@ TARGETS = {
         cc='gcc',
         compilers=['gcc -mabi=ms', f'{ROOT}/ci/windows-cc'],
         flags='--cfg vmtrampoline_windows',
-        tests='c_callees c_callers c_structs call exhaustive exhaustive_structs host leave liars memory pointer pool '
-              'real_structs repr_c stack unwind'.split(),
+        tests='vmtrampoline c_callees c_callers c_structs call exhaustive exhaustive_structs host leave liars memory '
+              'pointer pool real_structs repr_c stack unwind'.split(),
         steps=['object', 'stepping', 'lld', 'instructions', 'mutants'],
     ),
     'x86_64-windows': WINDOWS,

@@ -7,6 +7,7 @@
 //! has, not with its calls. Entries never change, so nothing is locked.
 
 use std::{
+    array,
     ffi::{c_uint, c_void},
     iter,
     ptr::{null, null_mut},
@@ -17,11 +18,14 @@ use std::{
     },
 };
 
-use vmtrampoline::{CTrampoline, Error, Layout, Signature, Type, ValRaw, ValType};
+use vmtrampoline::{
+    CTrampoline, Error, Layout, Location, Piece, Placement, Signature, Type, ValRaw, ValType,
+};
 
 use crate::{
     Status,
     call::{self, Argument, Call, Outcome},
+    closure::SHORT,
     spelling::{Key, spell},
     types::{ABI, FfiType, kind},
 };
@@ -60,28 +64,108 @@ pub(crate) struct Interface {
     /// What makes a call.
     pub(crate) call: Call,
     pub(crate) arguments: Box<[Argument]>,
-    /// At which byte of a closure's slots each argument is.
-    pub(crate) places: Box<[u32]>,
     pub(crate) outcome: Outcome,
+    /// None if there is no callback of this signature.
+    pub(crate) closed: Option<Closed>,
 }
 
 impl Interface {
-    /// The signature of a closure. No callback is variadic, which is an error where arguments
-    /// of the variable part go elsewhere.
-    pub(crate) fn callback_signature(&self) -> Result<Signature, Error> {
-        let variadic = self.trampoline.signature();
-        let signature = Signature::new(variadic.params(), variadic.results())?;
-        let [there, here] = [Layout::new(&variadic, ABI)?, Layout::new(&signature, ABI)?];
+    /// For a closure that has been prepared with it.
+    #[inline(always)]
+    pub(crate) fn closed(&self) -> &Closed {
+        match &self.closed {
+            Some(closed) => closed,
+            None => unreachable!("no closure has such a signature"),
+        }
+    }
+}
+
+/// What closures of one signature need.
+pub(crate) struct Closed {
+    pub(crate) signature: Signature,
+    /// At which byte of the slots each argument is.
+    pub(crate) places: Box<[u32]>,
+    /// The first of them, with others if there are fewer.
+    pub(crate) first: [u32; SHORT],
+    /// The slots of arguments whose second word is in the next slot, a bit each.
+    pub(crate) split: u64,
+}
+
+impl Closed {
+    /// For calls of this signature. No callback is variadic, which is an error where arguments of
+    /// the variable part go elsewhere.
+    fn new(called: &Signature, outcome: Outcome) -> Result<Closed, Error> {
+        let signature = Signature::new(called.params(), called.results())?;
+        let [there, here] = [Layout::new(called, ABI)?, Layout::new(&signature, ABI)?];
         if there.params() != here.params() {
             return Err(Error::VariadicCallback);
         }
-        let whole: Vec<_> = signature.params().into_iter().map(whole).collect();
-        match self.outcome {
+        let result: Vec<_> = match outcome {
             // The function returns the address that it gets.
-            Outcome::Memory => Signature::new(&whole, [ValType::Ptr]),
-            _ => Signature::new(&whole, signature.results()),
+            Outcome::Memory => vec![ValType::Ptr.into()],
+            _ => signature.results().into_iter().collect(),
+        };
+        let make = |params: &[Vec<Type<'_>>]| Signature::new(params.concat(), &result);
+        let floats = Layout::new(&Signature::new([ValType::F64; 8], &result)?, ABI)?;
+        let types = signature.params().into_iter().zip(here.params());
+        let mut params: Vec<_> = types
+            .map(|(ty, at)| words(&ty, at, &floats).unwrap_or_else(|| vec![whole(ty)]))
+            .collect();
+        let mut split_up = make(&params);
+        let layout = split_up.as_ref().ok().and_then(|split_up| Layout::new(split_up, ABI).ok());
+        let same = layout.is_some_and(|layout| locations(&layout).eq(locations(&here)));
+        // There is a bit for each slot.
+        if !same || params.iter().map(slots).sum::<usize>() > u64::BITS as usize {
+            params = signature.params().into_iter().map(|ty| vec![whole(ty)]).collect();
+            split_up = make(&params);
         }
+
+        let (mut places, mut split, mut slot) = (Vec::new(), 0, 0);
+        for param in &params {
+            places.push((slot * size_of::<ValRaw>()) as u32);
+            if param.len() > 1 {
+                split |= 1 << slot;
+            }
+            slot += slots(param);
+        }
+        // The address is for no argument of the program's.
+        if let Outcome::Memory = outcome {
+            places.remove(0);
+        }
+        let first = array::from_fn(|i| places.get(i).copied().unwrap_or(0));
+        Ok(Closed { signature: split_up?, places: places.into(), first, split })
     }
+}
+
+/// How many slots of a closure these fill.
+fn slots(types: &Vec<Type<'_>>) -> usize {
+    types.iter().map(|ty| ty.size(ABI).div_ceil(size_of::<ValRaw>())).sum()
+}
+
+/// Where all pieces of all arguments go.
+fn locations(layout: &Layout) -> impl Iterator<Item = Location> {
+    layout.params().iter().flat_map(|param| param.pieces()).map(|piece| piece.location)
+}
+
+/// Scalars of eight bytes in place of a structure that goes to one or two registers: a callback
+/// of these has no plan, and two words are put together faster here. `floats` says which registers
+/// are for floats.
+fn words(ty: &Type<'_>, at: &Placement, floats: &Layout) -> Option<Vec<Type<'static>>> {
+    let pieces = at.pieces();
+    if cfg!(target_endian = "big")
+        || ty.scalar().is_some()
+        || at.by_reference()
+        || !matches!(pieces.len(), 1 | 2)
+    {
+        return None;
+    }
+    let word = |(index, piece): (usize, &Piece)| {
+        let float = locations(floats).any(|location| location == piece.location);
+        let register = matches!(piece.location, Location::Register(_));
+        let word = register && piece.size <= 8 && piece.offset as usize == 8 * index;
+        word.then_some(if float { ValType::F64 } else { ValType::I64 }.into())
+    };
+    pieces.iter().enumerate().map(word).collect()
 }
 
 /// A scalar of eight bytes that goes where this one does, as a closure's function reads no more
@@ -164,19 +248,13 @@ impl<'a> Wanted<'a> {
         };
         let mut signature = signature(self.named, &types, result).ok()?;
         let arguments: Box<[_]> = self.params().map(Argument::new).collect();
-        let mut slot = 0;
         if let (Outcome::Bytes(_), Some(other)) = (outcome, with_pointer(&signature)) {
-            (signature, outcome, slot) = (other, Outcome::Memory, 1);
+            (signature, outcome) = (other, Outcome::Memory);
         }
-        let places = arguments.iter().map(|argument| {
-            let place = slot * size_of::<ValRaw>();
-            slot += argument.size().div_ceil(size_of::<ValRaw>());
-            place as u32
-        });
         let trampoline = CTrampoline::for_slots(&signature).ok()?;
         Some(Box::new(Interface {
             key,
-            places: places.collect(),
+            closed: Closed::new(&signature, outcome).ok(),
             spelling: spelling.into(),
             next: null(),
             call: call::choose(&arguments, outcome, trampoline.slots()),

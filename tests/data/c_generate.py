@@ -13,7 +13,7 @@ import re
 from c_abi_model import homogeneous, parse, place
 
 random.seed(20261130)
-RANDOM = 100
+RANDOM = 250
 NAMES = {'sysv': 'x86_64-sysv-c', 'win64': 'x86_64-windows-c', 'aarch64': 'aarch64-c',
          'apple': 'aarch64-apple-c', 'riscv64': 'riscv64-c', 's390x': 's390x-c', 'msvc': 'x86_64-msvc-c',
          'winarm64': 'aarch64-windows-c'}

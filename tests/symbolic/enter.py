@@ -290,14 +290,13 @@ class StoringShortCut(Enter):
         return [self.words == 0, self.spills == 0, self.scalar]
 
     def store_slots(self, state, offset, value):
-        state.claim(z3.Or(self.scalar, self.stores_vector()), 'E7: a slot is written without a result')
+        some = z3.Or(self.scalar, z3.And(self.vector, self.port.variable_stores))
+        state.claim(some, 'E7: a slot is written without a result that was left')
         super().store_slots(state, offset, value)
 
-    def stores_vector(self):
-        return z3.And(self.vector, self.port.variable_stores)
-
     def results_are_there(self, state):
-        state.claim_stored(self.first_result()[:1 + self.port.variable_stores], 'E7: result 0')
+        scalar, vector = self.first_result()
+        state.claim_stored([scalar, vector] if self.port.variable_stores else [scalar], 'E7: result 0')
 
 
 class StoringInteger(StoringShortCut):
@@ -317,9 +316,8 @@ class Storing(StoringShortCut):
 
     def shape(self):
         """R5: a vector only if the body leaves it, and the port's function stores it."""
-        if self.port.storing_descriptor:
-            return []
-        return [z3.Or(self.scalar, z3.And(self.vector, self.spills == 0, self.port.variable_stores))]
+        left = z3.Or(self.scalar, z3.And(self.vector, self.spills == 0, self.port.variable_stores))
+        return [] if self.port.storing_descriptor else [left]
 
     def give_descriptor(self, state):
         if self.port.storing_descriptor:

@@ -23,7 +23,8 @@ X86_64 = SimpleNamespace(
     landing='r9', ways=1, leaves='rax rdx xmm0 xmm1 ftop fpu_tags'.split(), control={'sseround': (0, 32), 'fpround': (0, 16)}, shadow=True,
     clear={'d': bits(1), 'ftop': bits(0, 32), 'fpu_tags': ZERO},
     pops_first=True, pops=lambda c, left: {'rax': bits(1), 'rcx': 8 * left},
-    variable_stores=True,     # a scalar result, too
+    # Whether `variable` stores a scalar result 0, too.
+    variable_stores=True,
     sp='rsp', frame='rbp', kept='rbx rbp r12 r13 r14 r15 d'.split(),    # d is the direction flag
     # Bytes that a call pushes; then, from the stack pointer at entry on: the return address
     # and the frame record,
@@ -92,7 +93,7 @@ AARCH64 = SimpleNamespace(
 )
 
 RISCV64 = SimpleNamespace(
-    file='asm/riscv64.S', flags='', directives=False, triple='riscv64gc-unknown-linux-gnu', cc='riscv64-linux-gnu-gcc',
+    file='asm/riscv64.S', flags='', directives=True, triple='riscv64gc-unknown-linux-gnu', cc='riscv64-linux-gnu-gcc',
     arch=archinfo.ArchRISCV64(), callee='a0', caller='a1', target='a2', slots='a3', descriptor='a4',
     integers=[f'a{i}' for i in range(8)], floats=[f'fa{i}' for i in range(8)], result='a0', float_result='fa0',
     more_results=['a1'], more_float_results=['fa1'],
