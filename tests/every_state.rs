@@ -125,7 +125,7 @@ fn check(abi: &'static Abi, signature: &Signature) -> usize {
     if abi.name().starts_with("x86_64-sysv") && signature.named().is_none() {
         for shape in [Shape::Bare, Shape::Variable] {
             if let Ok((words, lists)) = scatter(abi, signature, shape) {
-                assumed::of_scatters(&words, &lists).unwrap();
+                assumed::of_scatters(&words, &lists, abi).unwrap();
                 count += 1;
             }
         }

@@ -29,6 +29,7 @@ class Enter(Contract):
         # Added to an entry of a value of four bytes that is extended, where the convention says how.
         self.mark = H['NARROW'] if port.narrow else 0
         self.result_in, self.float_in = z3.BitVec('result', 64), z3.BitVec('float_result', 8 * port.float_bytes)
+        self.vector_in = z3.ZeroExt(128 - self.float_in.size(), self.float_in) if port.float_bytes < 16 else self.float_in
         self.words, self.spills, self.count = field('D_STACK_WORDS'), field('D_SPILLS'), field('D_SLOTS')
         self.return_area, self.return_word = field('D_RETURN_AREA'), field('D_RETURN_WORD')
         self.return_register, self.result = field('D_RETURN_REGISTER', 1), field('D_RESULT', 1)
@@ -237,7 +238,7 @@ class Enter(Contract):
         """E7: result 0, as it is stored; and whether it is a scalar, or a vector."""
         value = z3.If(self.result == H['RESULT_INTEGER'], self.result_in, low(self.float_in))
         return [('slots', ZERO, value & self.header('D_RESULT_MASK', 8), self.scalar),
-                ('slots', ZERO, self.float_in, self.vector)]
+                ('slots', ZERO, self.vector_in, self.vector)]
 
     def results_are_there(self, state):
         """E2: a result 0 that is left, and what it and others may have left in addition."""

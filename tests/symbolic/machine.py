@@ -117,10 +117,11 @@ class State:
 
 class Machine:
     """Runs a function under a contract."""
+    zero = None     # a register that is always zero
 
     def __init__(self, code, contract):
         self.code, self.contract, self.arch = code, contract, code.arch
-        self.zero = self.arch.registers.get('zero', (None,))[0]     # a register that is always zero
+        self.zero = self.arch.registers.get('zero', (None,))[0]
         self.claims, self.paths, self.known, self.told = 0, 0, {}, []
         self.solver = z3.Solver()
         self.solver.set('rlimit', 100_000_000)  # per question, some 20 seconds

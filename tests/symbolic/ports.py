@@ -10,7 +10,8 @@ from contract import H, PAGE, ZERO
 from memory import bits
 
 X86_64 = SimpleNamespace(
-    file='asm/x86_64_sysv.S', flags='', triple='x86_64-unknown-linux-gnu', cc='cc', arch=archinfo.ArchAMD64(),
+    # Whether the proofs of E6 without a directive are tried.
+    file='asm/x86_64_sysv.S', flags='', directives=True, triple='x86_64-unknown-linux-gnu', cc='cc', arch=archinfo.ArchAMD64(),
     callee='rdi', caller='rsi', target='rdx', slots='rcx', descriptor='r8',
     integers='rdi rsi rdx rcx r8 r9'.split(), floats=[f'xmm{i}' for i in range(8)],
     result='rax', float_result='xmm0', more_results=['rdx'], more_float_results=['xmm1'], plain_context='r10',
@@ -57,7 +58,7 @@ X86_64 = SimpleNamespace(
 )
 
 AARCH64 = SimpleNamespace(
-    file='asm/aarch64.S', flags='', triple='aarch64-unknown-linux-gnu', cc='aarch64-linux-gnu-gcc',
+    file='asm/aarch64.S', flags='', directives=True, triple='aarch64-unknown-linux-gnu', cc='aarch64-linux-gnu-gcc',
     arch=archinfo.ArchAArch64(), callee='x0', caller='x1', target='x2', slots='x3', descriptor='x4',
     integers=[f'x{i}' for i in range(8)], floats=[f'q{i}' for i in range(8)], result='x0', float_result='q0',
     more_results=['x1'], more_float_results=['q1', 'q2', 'q3'],
@@ -92,7 +93,7 @@ AARCH64 = SimpleNamespace(
 )
 
 RISCV64 = SimpleNamespace(
-    file='asm/riscv64.S', flags='', triple='riscv64gc-unknown-linux-gnu', cc='riscv64-linux-gnu-gcc',
+    file='asm/riscv64.S', flags='', directives=True, triple='riscv64gc-unknown-linux-gnu', cc='riscv64-linux-gnu-gcc',
     arch=archinfo.ArchRISCV64(), callee='a0', caller='a1', target='a2', slots='a3', descriptor='a4',
     integers=[f'a{i}' for i in range(8)], floats=[f'fa{i}' for i in range(8)], result='a0', float_result='fa0',
     more_results=['a1'], more_float_results=['fa1'],
@@ -126,7 +127,7 @@ RISCV64 = SimpleNamespace(
 
 # Windows x64: what is on the stack is so far above the stack pointer at the call.
 WINDOWS = SimpleNamespace(**{
-    **vars(X86_64), 'variable_stores': False, 'file': 'asm/x86_64_windows.S', 'functions': 'bare short_cut fixed variable storing'.split(),
+    **vars(X86_64), 'file': 'asm/x86_64_windows.S', 'directives': False, 'functions': 'bare short_cut fixed variable storing'.split(), 'variable_stores': False,
     'callee': 'rcx', 'caller': 'rdx', 'target': 'r8', 'slots': 'r9', 'descriptor': 32, 'landing': 40,
     'integers': 'rcx rdx r8 r9'.split(), 'floats': [f'xmm{i}' for i in range(4)], 'first_vector': 2,
     'more_results': [], 'more_float_results': [], 'plain_context': 'rax', 'storing_descriptor': 'rax', 'hidden': None,
@@ -148,6 +149,6 @@ WINDOWS = SimpleNamespace(**{
 })
 
 # Stack words have four bytes.
-APPLE = SimpleNamespace(**{**vars(AARCH64), 'flags': '-DVMTRAMPOLINE_APPLE', 'word': 4})
+APPLE = SimpleNamespace(**{**vars(AARCH64), 'flags': '-DVMTRAMPOLINE_APPLE', 'directives': False, 'word': 4})
 
 PORTS = {'x86_64': X86_64, 'aarch64': AARCH64, 'aarch64-apple': APPLE, 'x86_64-windows': WINDOWS, 'riscv64': RISCV64}

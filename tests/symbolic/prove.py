@@ -135,6 +135,8 @@ def directives(statements, wanted):
 
 def unwound(directives, missed, options):
     """Whether no directive can be dropped, but those that are known for it."""
+    if not directives:
+        return True
     names = [name for some in directives.values() for name in some]
     dropped = [name for name in names if name not in missed]
     bad = [name for name in dropped if not mutator.equivalent(name)]
@@ -192,7 +194,7 @@ def main():
     context = multiprocessing.get_context('spawn')
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool:
         rows = [name for name in names(options.port) if wanted(name, options)]
-        own = directives(statements, rows)
+        own = directives(statements, rows) if port.directives else {}
         good, missed = table(pool, options.port, text, rows, own)
         good &= unwound(own, missed, options) and not vacuous(options.port, text)
         if options.mutants:
