@@ -9,6 +9,7 @@ there is for the contract to say, which is asked about every access, call and ex
 """
 import z3
 
+import branches
 from memory import Refuted, Unproved
 from unwind import Unwinding
 from vex import Step
@@ -34,13 +35,14 @@ class State:
         self.lowest = None      # the stack pointer before the instruction
         self.touched = None     # an offset of the stack that was accessed, the lowest where that is known
         self.unwound = None     # what E6 was last claimed of
+        self.calls = ()         # where calls of our own functions return to that have not
 
     def copy(self):
         other = State(self.machine, self.pc, self.origin)
         other.registers, other.path = dict(self.registers), list(self.path)
         other.memory = {name: memory.copy() for name, memory in self.memory.items()}
         other.unknown, other.called, other.touched = self.unknown, self.called, self.touched
-        other.unwound = self.unwound
+        other.unwound, other.calls = self.unwound, self.calls
         return other
 
     def know(self, fact):
@@ -151,6 +153,7 @@ class Machine:
         start = State(self, entry, (None, None))
         contract.begin(start)
         self.solver.add(*contract.assumed())
+        branches.entered(start, contract.interrupted)
         self.todo = [start]
         while self.todo:
             self.follow(self.todo.pop())
@@ -169,6 +172,7 @@ class Machine:
                 self.todo.append(before.assuming(z3.Not(condition)))
                 state = before.assuming(condition)
                 continue
+            branches.followed(before, state, going)
             self.unwinding.at(before, before.pc)
             state.unwound = before.unwound
             if state.called and not before.called:
@@ -188,6 +192,7 @@ class Machine:
     def arrive(self, state, cut):
         """The first time, a path begins here."""
         count = cut.check(state)
+        branches.balanced(state)
         before, first = state.origin
         if cut is before:
             state.claim(z3.ULT(count, first), f'{cut.name}: an end')

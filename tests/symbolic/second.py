@@ -15,7 +15,6 @@ the semantics are broken on purpose. All of that must be noticed.
 """
 import argparse
 import concurrent.futures
-import contextlib
 import functools
 import itertools
 import multiprocessing
@@ -23,9 +22,9 @@ import os
 import random
 import sys
 import tempfile
-import unittest.mock
 import zlib
 from pathlib import Path
+from unittest import mock
 
 import pyvex
 import unicorn
@@ -60,7 +59,6 @@ class X86:
     """Where unicorn has what VEX has."""
     masks = {'ftop': 7}
     names = [*'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(), *(f'xmm{i}' for i in range(16))]
-    others = 'd sseround fpround ftop fpu_tags'.split()
     sp = 'rsp'
 
     def __init__(self):
@@ -94,7 +92,6 @@ class X86:
 class Arm:
     masks = {'fpcr': 0x07c00000}    # what every processor has
     names = [*(f'x{i}' for i in range(31)), 'sp', *(f'q{i}' for i in range(32))]
-    others = ['fpcr']
     sp = 'sp'
 
     def __init__(self):
@@ -328,8 +325,7 @@ class Readers:
         return sorted(places)
 
     def bytes(self, pc):
-        size = self.code.instruction(pc).size
-        return next(data[pc - at:pc - at + size] for at, data in self.code.sections if at <= pc < at + len(data))
+        return self.code.bytes(pc, self.code.instruction(pc).size)
 
     def name(self, pc):
         start = self.code.rules.entry(pc)['initial_location']
@@ -413,14 +409,15 @@ def other_condition(helper):
 
 
 BREAKS = {
-    'a subtraction adds': lambda: {
-        'binary': lambda step, op, a, b, was=Step.binary: was(step, op.replace('Sub', 'Add'), a, b)},
-    'sixteen bits are extended by their sign': lambda: {
-        'unary': lambda step, op, a, was=Step.unary: was(step, op.replace('16U', '16S'), a)},
-    'a choice is turned': lambda: {
-        'value': lambda step, e, was=Step.value: was(step, pyvex.expr.ITE(e.cond, e.iftrue, e.iffalse)
-                                                     if e.tag == 'Iex_ITE' else e)},
-    'equal is not below or equal': lambda: {},
+    'a subtraction adds': lambda: mock.patch.object(
+        Step, 'binary', lambda step, op, a, b, was=Step.binary: was(step, op.replace('Sub', 'Add'), a, b)),
+    'sixteen bits are extended by their sign': lambda: mock.patch.object(
+        Step, 'unary', lambda step, op, a, was=Step.unary: was(step, op.replace('16U', '16S'), a)),
+    'a choice is turned': lambda: mock.patch.object(
+        Step, 'value', lambda step, e, was=Step.value: was(
+            step, pyvex.expr.ITE(e.cond, e.iftrue, e.iffalse) if e.tag == 'Iex_ITE' else e)),
+    'equal is not below or equal': lambda: mock.patch.dict(
+        HELPERS, {name: other_condition(helper) for name, helper in HELPERS.items() if 'condition' in name}),
 }
 
 
@@ -438,13 +435,8 @@ def judged(port, text, pc, states):
 
 def noticed(port, text, what):
     """The instruction at which the second reader notices a broken semantics."""
-    these, helpers = readers(port, text), dict(HELPERS)
-    with contextlib.ExitStack() as stack:
-        for name, value in BREAKS[what]().items():
-            stack.enter_context(unittest.mock.patch.object(Step, name, value))
-        if what == 'equal is not below or equal':
-            broken = {name: other_condition(helper) for name, helper in helpers.items() if 'condition' in name}
-            stack.enter_context(unittest.mock.patch.dict(HELPERS, broken))
+    these = readers(port, text)
+    with BREAKS[what]():
         return next((these.name(pc) for pc in these.places if all(these.judge(pc, 32))), None)
 
 
