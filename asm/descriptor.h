@@ -1,6 +1,6 @@
 // What the assembly knows of descriptors, contexts and thunks. Only lines of the form
 //     #define NAME value
-// count: src/descriptor.rs reads this file at compile time, Rust takes its limits from
+// count: src/encode/constants.rs reads this file at compile time, Rust takes its limits from
 // it, and does not compile if an offset is not that of its field.
 
 // Offsets in bytes of the header's fields.

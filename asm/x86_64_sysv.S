@@ -31,10 +31,9 @@
 //     fixed       up to FIXED_WORDS stack words     a frame of constant size
 //     variable    anything                          a frame of any size
 //
-// The first three serve at most one result, a scalar; `short_cut` and `fixed` read
-// slot 0 whatever the parameters are, so there must be one. All leave result 0 in
-// its register, if it is a scalar: the caller stores it. `variable` stores all
-// others.
+// The first three serve at most one result, and leave it in its register: the caller
+// stores it. `short_cut` and `fixed` read slot 0 whatever the parameters are, so there
+// must be one. `variable` stores all results.
 //
 // Plain C has no contexts: there, callee and caller are the first two integer
 // arguments, which our caller has read from the slots. Here that is the same.
@@ -55,11 +54,11 @@
 //   E1  target is called once, after every argument has been read, with every
 //       value where the layout says, rdi, rsi and rax as they came, rsp a multiple
 //       of 16 and the direction flag as it was.
-//   E2  result 0, if it is a scalar, is in rax or xmm0 as target left it. Every
-//       other result is in its slot: a scalar in bytes 0..8, zero-extended, a
-//       vector in bytes 0..16. If there is none but result 0, all registers that
-//       results of C come back in are as target left them: rax, rdx, xmm0, xmm1 and
-//       those of x87.
+//   E2  result 0 is in rax or xmm0 as target left it, if it is a scalar or the body
+//       is not `variable`. Every other result is in its slot: a scalar in bytes 0..8,
+//       zero-extended, a vector in bytes 0..16. If there is none but result 0, all
+//       registers that results of C come back in are as target left them: rax, rdx,
+//       xmm0, xmm1 and those of x87. `variable` ensures E7, too.
 //   E3  of memory, only the slots, the descriptor and the own frame are read;
 //       only result slots and the own frame are written.
 //   E4  rbx, rbp, rsp, r12-r15, mxcsr and the x87 control word are as they came,
@@ -175,18 +174,6 @@
 .macro RETURN_POINTER index, reg
     test    byte ptr [r11 + D_RETURN_REGISTER], 1 << \index
     cmovnz  \reg, r10
-.endm
-
-// Result 0 from its register to its slot; ends the frame but for its last step.
-.macro STORE_RESULT
-    pop     r8
-    pop     rcx
-    movq    r10, xmm0
-    cmp     byte ptr [r8 + D_RESULT], RESULT_FLOAT
-    cmove   rax, r10
-    and     rax, [r8 + D_RESULT_MASK]
-    mov     [rcx], rax
-    pop     rbp
 .endm
 
 // The frame record; from here to END_FRAME the CFA is rbp + 16.
@@ -340,11 +327,14 @@ FUNCTION(variable)
     mov     [rsp + r11], r10
     call    [SAVED_TARGET]
 
-    // Result 0, if it is a vector.
+    // Result 0.
     mov     r10, [SAVED_SLOTS]
     mov     r11, [SAVED_DESCRIPTOR]
-    cmp     byte ptr [r11 + D_RESULT], RESULT_VECTOR
-    je      9f
+    cmp     byte ptr [r11 + D_RESULT], RESULT_INTEGER
+    jne     9f
+    mov     r8, rax
+5:  and     r8, [r11 + D_RESULT_MASK]
+    mov     [r10], r8
 
     // The others, from the return area.
 6:  movzx   ecx, word ptr [r11 + D_SPILLS]
@@ -368,7 +358,12 @@ FUNCTION(variable)
     END_FRAME
 
     .cfi_restore_state
-9:  movups  [r10], xmm0
+9:  movq    r8, xmm0
+    cmp     byte ptr [r11 + D_RESULT], RESULT_FLOAT
+    je      5b
+    cmp     byte ptr [r11 + D_RESULT], RESULT_VECTOR
+    jne     6b
+    movups  [r10], xmm0
     jmp     6b
 10: test    edx, SPILL_16
     jnz     11f
@@ -563,21 +558,25 @@ END_FUNCTION(landed)
 // descriptor in entry i of the table, and the body's address just before the
 // descriptor.
 //
-// A function pointer has no caller that stores a result 0 which a body has left in its
-// register, so if there is one, the thunk jumps to `storing`. It calls the body, whose address
-// lies before its own. `storing_short_cut` does both, for signatures that take
-// the short cut, with fewer jumps.
+// A function pointer has no caller that stores what a body leaves in a register. So where
+// there is a result, the thunk jumps to `variable` or to one of three that store it:
+//
+//     storing_integer     the short cut with at most FLOATS_SOME vector registers, for an
+//     storing_float       integer or a float result: it makes the call itself
+//     storing             what else a body leaves: it calls the body, whose address lies
+//                         before its own
 //
 // Requires, in addition:
 //   R5  before thunk i is called, entry i has been set to a descriptor for which
 //       R1 and R4 hold, and never changes afterwards. Before it lie the address
 //       of its body and the address of the function that makes the call: the
-//       body, or, if result 0 is a scalar, one that stores it.
+//       body, or, if that leaves a result in a register, one of the three that can.
 //
 // Ensures, in addition:
-//   E7  result 0, if it is a scalar, is in bytes 0..8 of slot 0, zero-extended.
+//   E7  result 0 is in slot 0: a scalar in bytes 0..8, zero-extended, a vector in bytes
+//       0..16.
 //
-// Frame of both, at the call:
+// Frame of the three, at the call:
 //
 //              | caller's frame           |
 //     rbp + 16 +--------------------------+ <- CFA; 16-aligned
@@ -587,25 +586,37 @@ END_FUNCTION(landed)
 //     rsp      | descriptor               | <- 16-aligned
 //              +--------------------------+
 
-    .p2align 5
-FUNCTION(storing_short_cut)
+// The short cut from this frame; slots and descriptor are back in rcx and r8.
+.macro SHORT_CUT
     BEGIN_FRAME
     push    rcx
     push    r8
-    cmp     byte ptr [r8 + D_FLOATS], FLOATS_SOME
-    ja      2f
     SOME_FLOATS
-1:  mov     r11, rdx
+    mov     r11, rdx
     LOAD_INTEGERS
     call    r11
-    STORE_RESULT
-    .cfi_remember_state
-    END_FRAME
+    pop     r8
+    pop     rcx
+.endm
 
-    .cfi_restore_state
-2:  call    SYMBOL(all_floats)
-    jmp     1b
-END_FUNCTION(storing_short_cut)
+    .p2align 6
+FUNCTION(storing_integer)
+    SHORT_CUT
+    and     rax, [r8 + D_RESULT_MASK]
+    mov     [rcx], rax
+    pop     rbp
+    END_FRAME
+END_FUNCTION(storing_integer)
+
+    .p2align 6
+FUNCTION(storing_float)
+    SHORT_CUT
+    movq    rax, xmm0
+    and     rax, [r8 + D_RESULT_MASK]
+    mov     [rcx], rax
+    pop     rbp
+    END_FRAME
+END_FUNCTION(storing_float)
 
     .p2align 5
 FUNCTION(storing)
@@ -613,7 +624,21 @@ FUNCTION(storing)
     push    rcx
     push    r8
     call    [r8 - BODY_BEFORE]
-    STORE_RESULT
+    pop     r8
+    pop     rcx
+    cmp     byte ptr [r8 + D_RESULT], RESULT_FLOAT
+    jae     2f
+1:  and     rax, [r8 + D_RESULT_MASK]
+    mov     [rcx], rax
+    pop     rbp
+    .cfi_remember_state
+    END_FRAME
+
+    .cfi_restore_state
+2:  movq    rax, xmm0
+    je      1b
+    movups  [rcx], xmm0
+    pop     rbp
     END_FRAME
 END_FUNCTION(storing)
 
@@ -778,13 +803,7 @@ END_FUNCTION(host)
 FUNCTION(host_small)
     SMALL_FRAME
 1:  cmp     word ptr [rdi + H_FLOATS], FLOATS_FEW
-    jbe     2f
-    FROM_FLOAT 7
-    FROM_FLOAT 6
-    FROM_FLOAT 5
-    FROM_FLOAT 4
-    FROM_FLOAT 3
-    FROM_FLOAT 2
+    ja      5f
 2:  FROM_FLOAT 1
     FROM_FLOAT 0
     FROM_INTEGER 5, r9
@@ -793,77 +812,88 @@ FUNCTION(host_small)
     FROM_INTEGER 2, rdx
     mov     [SAVED_CONTEXT], rdi
 
-    // The stack words, two at a time.
     movzx   ecx, word ptr [rdi + H_STACK_WORDS]
     test    ecx, ecx
-    jz      4f
-    mov     r8, [rdi + H_LISTS]
-3:  movzx   eax, word ptr [r8 + 2 * rcx - 2]
-    movzx   edx, word ptr [r8 + 2 * rcx - 4]
-    mov     r9, [ARGUMENTS + 8 * rcx - 8]
-    mov     r10, [ARGUMENTS + 8 * rcx - 16]
-    mov     [rsp + rax], r9
-    mov     [rsp + rdx], r10
-    sub     ecx, H_GROUP
-    jnz     3b
+    jnz     6f
 
     // The array call, and result 0 in both registers that it can come back in.
-4:  mov     rdx, rsp
+3:  mov     rdx, rsp
     movzx   ecx, word ptr [rdi + H_SLOTS]
     call    [rdi + H_FUNCTION]
     mov     rax, [rsp]
     movsd   xmm0, qword ptr [rsp]
     mov     rdi, [SAVED_CONTEXT]
     cmp     word ptr [rdi + H_MORE], MORE_RESULTS
-    jae     6f
-5:  leave
+    jae     8f
+4:  leave
     .cfi_remember_state
     END_FRAME
 
-    // The other half of a vector, and the results of the return area.
+    // Other vector registers.
     .cfi_restore_state
-6:  movhps  xmm0, qword ptr [rsp + 8]
-    ja      11f
+5:  FROM_FLOAT 7
+    FROM_FLOAT 6
+    FROM_FLOAT 5
+    FROM_FLOAT 4
+    FROM_FLOAT 3
+    FROM_FLOAT 2
+    jmp     2b
+
+    // The stack words, two at a time.
+6:  mov     r8, [rdi + H_LISTS]
+7:  movzx   eax, word ptr [r8 + 2 * rcx - 2]
+    movzx   edx, word ptr [r8 + 2 * rcx - 4]
+    mov     r9, [ARGUMENTS + 8 * rcx - 8]
+    mov     r10, [ARGUMENTS + 8 * rcx - 16]
+    mov     [rsp + rax], r9
+    mov     [rsp + rdx], r10
+    sub     ecx, H_GROUP
+    jnz     7b
+    jmp     3b
+
+    // The other half of a vector, and the results of the return area.
+8:  movhps  xmm0, qword ptr [rsp + 8]
+    ja      13f
     movzx   ecx, word ptr [rdi + H_SPILLS]
-    jrcxz   5b
+    jrcxz   4b
     movzx   edx, word ptr [rdi + H_STACK_WORDS]
     mov     r8, [rdi + H_LISTS]
     lea     r8, [r8 + 2 * rdx]
     mov     r9, [SAVED_POINTER]
     mov     r10, rsp
-7:  movzx   edx, word ptr [r8]
+9:  movzx   edx, word ptr [r8]
     add     r8, 2
     add     r10, 16
     mov     r11, [r10]
     test    edx, SPILL_4 | SPILL_16
-    jnz     9f
+    jnz     11f
     mov     [r9 + rdx - SPILL_8], r11
-8:  dec     ecx
-    jnz     7b
-    jmp     5b
-9:  test    edx, SPILL_16
-    jnz     10f
+10: dec     ecx
+    jnz     9b
+    jmp     4b
+11: test    edx, SPILL_16
+    jnz     12f
     mov     [r9 + rdx - SPILL_4], r11d
-    jmp     8b
-10: mov     [r9 + rdx - SPILL_16], r11
+    jmp     10b
+12: mov     [r9 + rdx - SPILL_16], r11
     mov     r11, [r10 + 8]
     mov     [r9 + rdx - SPILL_16 + 8], r11
-    jmp     8b
+    jmp     10b
 
     // What only results of C come back in.
-11: test    byte ptr [rdi + H_MORE], MORE_X87 | MORE_X87_PAIR
-    jnz     12f
+13: test    byte ptr [rdi + H_MORE], MORE_X87 | MORE_X87_PAIR
+    jnz     14f
     mov     rdx, [rsp + 8]
     movsd   xmm1, qword ptr [rsp + 8]
     test    byte ptr [rdi + H_MORE], MORE_BOTH
-    jz      5b
+    jz      4b
     movapd  xmm0, xmm1
-    jmp     5b
-12: test    byte ptr [rdi + H_MORE], MORE_X87
-    jnz     13f
+    jmp     4b
+14: test    byte ptr [rdi + H_MORE], MORE_X87
+    jnz     15f
     fld     tbyte ptr [rsp + 16]
-13: fld     tbyte ptr [rsp]
-    jmp     5b
+15: fld     tbyte ptr [rsp]
+    jmp     4b
 END_FUNCTION(host_small)
 
 // The function pointers of callbacks. Sections of their own: in a program

@@ -16,14 +16,13 @@ The last line counts; the exit code is 1 if anything was wrong or an instruction
 import collections
 import os
 import re
+import sys
 import gdb
 
-KEPT = {
-    'i386:x86-64': ['rbx', 'rbp', 'r12', 'r13', 'r14', 'r15', 'rsp'],
-    'aarch64': [f'x{n}' for n in range(19, 30)] + ['sp'],
-    'riscv:rv64': [f's{n}' for n in range(12)] + ['fs1', 'sp'],
-    's390:64-bit': [f'r{n}' for n in range(6, 14)] + ['r15'],
-}
+sys.path.insert(0, os.path.dirname(__file__))
+from targets import TARGETS
+
+KEPT = {row['gdb']: row['kept'] for row in TARGETS.values() if 'gdb' in row}
 RED_ZONE = {'i386:x86-64': 128}  # bytes below the stack pointer that signal handlers leave alone
 BLOCK = re.compile(r'(?:.*\n)*?(?:.*:\s+(?:j|b\b|b\.|cb).*\n|\Z)')  # of a disassembly, up to a branch
 SHADOW_STACK = re.compile(r'incssp|sysl|s3_3_c2_c5_1|gcs', re.I)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks the unwind data of a COFF object for x86-64, by the rules of the system's unwinder.
+"""Checks the unwind data of the port to x86-64 Windows, by the rules of the system's unwinder.
 
-    ci/unwind_data.py FILE.o
+    ci/unwind_data.py      by two assemblers
 
 Reference: Microsoft, x64 exception handling; x64 prolog and epilog. The unwinder knows what a
 prologue has pushed by the offsets in its unwind codes, and it knows an epilogue by its
@@ -20,10 +20,13 @@ So:
     an epilogue that pops all that the prologue has pushed;
   - a jump from one entry into another lands before the first push there.
 
-Says what is wrong; the last line counts.
+Says what is wrong, or which broken function passes; the last line counts.
 """
-import re, struct, subprocess, sys
+import re, struct
 from collections import namedtuple
+
+from assembled import each_is_noticed, run
+from targets import TARGETS
 
 VOLATILE = 'rax rcx rdx r8 r9 r10 r11'.split()
 REGISTERS = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split()
@@ -113,7 +116,7 @@ def instructions(path):
     """By section's name."""
     command = ['llvm-objdump', '-d', '-r', '--no-show-raw-insn', '--x86-asm-syntax=intel', path]
     section, found = None, {}
-    for line in subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines():
+    for line in run(*command).splitlines():
         heading = re.match(r'Disassembly of section (.*):', line)
         one = re.match(r'\s*([0-9a-f]+):\s+(\S+)\s*(.*)', line)
         if heading:
@@ -168,12 +171,10 @@ def taken(inside):
     return places
 
 
-def wrong(path):
-    it = Object(path)
+def complaints(it, code):
     entries = list(it.entries())
     names = {(section - 1, value): name for name, section, value, _ in it.symbols.values() if section > 0}
     values = {name: (section - 1, value) for name, section, value, _ in it.symbols.values()}
-    code = instructions(path)
 
     def name(entry):
         return names.get((entry.section, entry.begin), f'{it.sections[entry.section][0]}+{entry.begin:#x}')
@@ -215,12 +216,40 @@ def wrong(path):
                 if other.section == target[0] and other.begin <= target[1] < other.end:
                     if other.codes and target[1] - other.begin >= other.codes[0][0]:
                         yield f'{place}: into the frame of {name(other)}'
+
+
+def judge(path):
+    """What is wrong with an object, and what it has."""
+    it = Object(path)
+    entries = list(it.entries())
     functions = sum(1 for _, section, _, kind in it.symbols.values() if section > 0 and kind == 0x20)
     framed = sum(1 for entry in entries if entry.codes or entry.given)
-    yield f'{functions} functions, {len(entries)} entries of unwind data, {framed} with a frame'
+    wrong = list(complaints(it, instructions(path))) if functions else ['there are no functions']
+    return wrong, f'{functions} functions, {len(entries)} entries of unwind data, {framed} with a frame'
+
+
+# Functions whose unwind data is wrong.
+BROKEN = [
+    'FUNCTIONS(broken); END_FUNCTION(broken)',  # empty
+    'NAME_FUNCTION broken; ret',  # none
+    'FUNCTION(broken); BEGIN_FRAME; jmp SYMBOL(host); END_FUNCTION(broken)',  # leaves with a frame
+    'FUNCTION(broken); BEGIN_FRAME; jmp rax; END_FUNCTION(broken)',  # the same
+    'FUNCTION(broken); BEGIN_FRAME; mov rsp, rbp; END_FRAME; END_FUNCTION(broken)',  # no epilogue
+    'FUNCTION(broken); BEGIN_FRAME; lea rsp, [rbp]; ret; END_FUNCTION(broken)',  # pops too little
+    'FUNCTION(broken); BEGIN_FRAME; lea rsp, [rax]; END_FRAME; END_FUNCTION(broken)',  # by another register
+    'FUNCTION(broken); BEGIN_FRAME; lea rsp, [rbp]; pop rbp; jmp rax; END_FUNCTION(broken)',  # leaves by a register
+    'FUNCTION(broken); .seh_endprologue; jmp SYMBOL(host) + 24; END_FUNCTION(broken)',  # into a frame
+    'FUNCTION(broken); .seh_endprologue; push rax; pop rax; ret; END_FUNCTION(broken)',  # unmentioned
+    'FUNCTIONS(broken); .seh_pushreg rbp; .seh_stackalloc 32; .seh_savereg rbx, 8; .seh_endprologue; '
+    'lea rbp, [rsp + 32]; add rsp, 32; END_FRAME; END_FUNCTION(broken)',  # not restored
+]
+
+
+def main():
+    row = TARGETS['x86_64-windows']
+    for compiler in row['cc'], 'clang --target=x86_64-pc-windows-msvc':
+        print(f'{compiler}: {each_is_noticed(compiler, judge, row["port"], BROKEN)}')
 
 
 if __name__ == '__main__':
-    found = list(wrong(sys.argv[1]))
-    print('\n'.join(found))
-    sys.exit(len(found) != 1 or found[0].startswith('0 '))
+    main()

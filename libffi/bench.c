@@ -1,7 +1,10 @@
 /* Two libraries with libffi's interface in one process: nanoseconds of a call through each.
 
-       cc -O2 -I PREFIX/include -o bench libffi/bench.c -ldl -lm
+       cc -O2 -fno-tree-slp-vectorize -I PREFIX/include -o bench libffi/bench.c -ldl -lm
        ./bench libffi.so.8 PREFIX/lib/libffi.so.8 [ROW THING]
+
+   Its functions handle a structure by words, as libraries store it so, and a load of more than
+   one word would wait for these stores, whoever made the call: 5 ns by gcc 12 without that option.
 
    ROW and THING are what the lines of the output begin with, THING first there. They then are
    all that runs, a thousand times by each library, in the function `repeat`: for counting
@@ -96,7 +99,8 @@ static void closed(ffi_cif *cif, void *result, void **values, void *data) {
     if (cif->rtype->type == FFI_TYPE_SINT32)
         *(ffi_sarg *)result = *(int *)values[0];
     else
-        memcpy(result, values[0], cif->rtype->size);
+        for (size_t i = 0; i < cif->rtype->size / sizeof(long); i++)
+            ((long *)result)[i] = ((long *)values[0])[i];
 }
 
 static void *code;

@@ -16,7 +16,7 @@
 
 use core::fmt;
 
-use crate::ValType;
+use crate::valtype::ValType;
 
 /// A calling convention: a row of data that says where values go.
 ///
@@ -54,7 +54,7 @@ pub(crate) enum Vector {
     /// The float registers.
     Float,
     /// Registers of their own. Arguments take them in this order of indices.
-    Own { registers: &'static [&'static str], order: &'static [usize] },
+    Own { registers: &'static [&'static str], order: &'static [u32] },
     /// A vector goes where a structure of its size goes.
     Aggregate,
     /// The convention cannot pass vectors.
@@ -180,6 +180,13 @@ pub(crate) struct Stack {
     pub(crate) packed: bool,
     /// The area's size is a multiple of this.
     pub(crate) area_align: u32,
+}
+
+impl Stack {
+    /// How many stack words so many bytes are, which fill them.
+    pub(crate) const fn words(&self, bytes: u32) -> u32 {
+        bytes >> self.slot.trailing_zeros() // a power of two
+    }
 }
 
 /// Where results come back.
@@ -538,5 +545,25 @@ impl Abi {
 impl fmt::Display for Abi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name)
+    }
+}
+
+/// One of the two conventions of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(hidden)]
+pub enum Convention {
+    /// Contexts first, any number of results.
+    Vm,
+    /// Plain C.
+    C,
+}
+
+impl Convention {
+    /// The convention's row; `None` if the crate knows none for this machine.
+    pub(crate) const fn abi(self) -> Option<&'static Abi> {
+        match self {
+            Convention::Vm => Abi::HOST_VM,
+            Convention::C => Abi::HOST_C,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use crate::{Type, ValType};
+use crate::{types::Type, valtype::ValType};
 
 /// Everything that the safe functions of this crate refuse.
 ///
@@ -153,12 +153,28 @@ pub enum ValueIndex {
     Result(usize),
 }
 
+/// The most parameters that a signature can have.
+pub(crate) const MAX_PARAMS: usize = 1024;
+/// The most results that a signature can have.
+pub(crate) const MAX_RESULTS: usize = 1000;
 /// The most bytes that the slots of a call may have, and so may its argument area.
 pub(crate) const MAX_BYTES: usize = 65520;
 
 /// The targets that have assembly, for the message and the documentation.
 pub(crate) const SUPPORTED_TARGETS: &str = "\
 x86-64, aarch64, riscv64 (LP64D) and s390x with Unix, x86-64 and aarch64 with Windows";
+
+/// `?`, in `const`.
+macro_rules! attempt {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Err(error),
+        }
+    };
+}
+
+pub(crate) use attempt;
 
 impl fmt::Display for ValueIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -171,7 +187,6 @@ impl fmt::Display for ValueIndex {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use crate::Signature;
         match self {
             Error::Syntax { position, expected, found: Some(found) } => {
                 write!(f, "signature, at byte {position}: expected {expected}, found {found:?}")
@@ -187,10 +202,10 @@ impl fmt::Display for Error {
                 write!(f, "or a structure {{…}})")
             }
             Error::TooManyParams => {
-                write!(f, "a signature has at most {} parameters", Signature::MAX_PARAMS)
+                write!(f, "a signature has at most {} parameters", MAX_PARAMS)
             }
             Error::TooManyResults => {
-                write!(f, "a signature has at most {} results", Signature::MAX_RESULTS)
+                write!(f, "a signature has at most {} results", MAX_RESULTS)
             }
             Error::ResultsNotInAbi { abi, results, limit } => {
                 write!(

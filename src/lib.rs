@@ -20,13 +20,11 @@
 extern crate alloc;
 
 mod abi;
-mod descriptor;
+mod encode;
 mod error;
-mod frame;
 mod layout;
 mod macros;
 mod native;
-mod scatter;
 mod signature;
 mod text;
 mod types;
@@ -34,7 +32,7 @@ mod valraw;
 mod valtype;
 
 pub use abi::Abi;
-pub use descriptor::Descriptor;
+pub use encode::descriptor::Descriptor;
 pub use error::{Error, ValueIndex};
 pub use layout::{Layout, Location, Piece, Placement};
 pub use native::{
@@ -55,7 +53,11 @@ pub mod guide {}
 #[doc(hidden)]
 pub mod private {
     pub use crate::{
-        descriptor::{Convention, Shape, describe, list_len, words_len},
-        scatter::scatter,
+        abi::Convention,
+        encode::{
+            descriptor::{describe, list_len, words_len},
+            header::Shape,
+            scatter::scatter,
+        },
     };
 }

@@ -4,8 +4,10 @@ use alloc::{boxed::Box, vec, vec::Vec};
 use core::{fmt, str::FromStr};
 
 use crate::{
-    Error, Type, Types, text,
-    types::{Head, head},
+    error::{Error, MAX_PARAMS, MAX_RESULTS},
+    text,
+    types::{Head, Type, Types, head},
+    valtype::ValType,
 };
 
 /// The parameter and result types of a function.
@@ -66,12 +68,40 @@ pub(crate) struct SignatureRef<'a> {
     pub(crate) counts: Counts,
 }
 
+/// The words of up to 32 scalars, or a few more, known when the program is compiled.
+pub(crate) struct Scalars {
+    words: [u16; 40],
+    len: usize,
+}
+
+impl Scalars {
+    pub(crate) const NONE: Scalars = Scalars { words: [0; 40], len: 0 };
+
+    /// These, and then those.
+    pub(crate) const fn and(mut self, types: &[ValType]) -> Scalars {
+        let mut i = 0;
+        while i < types.len() {
+            self.words[self.len] = types[i] as u16;
+            self.len += 1;
+            i += 1;
+        }
+        self
+    }
+
+    /// The signature that has the first so many as parameters and the others as results.
+    pub(crate) const fn lend(&self, params: usize) -> SignatureRef<'_> {
+        let counts = Counts { params, results: self.len - params, named: None };
+        let (params, results) = self.words.split_at(self.len).0.split_at(params);
+        SignatureRef { params, results, counts }
+    }
+}
+
 impl Signature {
     /// The most parameters a signature can have. WebAssembly allows 1000, Python's `ctypes`
     /// 1024.
-    pub const MAX_PARAMS: usize = 1024;
+    pub const MAX_PARAMS: usize = MAX_PARAMS;
     /// The most results a signature can have. It is WebAssembly's limit.
-    pub const MAX_RESULTS: usize = 1000;
+    pub const MAX_RESULTS: usize = MAX_RESULTS;
 
     /// A signature of these parameters and results.
     ///

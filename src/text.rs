@@ -14,8 +14,9 @@
 use alloc::string::String;
 
 use crate::{
-    Error, Signature, Type, ValType,
-    types::{ARRAY_WORD, fields_word},
+    error::{Error, MAX_PARAMS, MAX_RESULTS, attempt},
+    types::{ARRAY_WORD, Type, fields_word},
+    valtype::ValType,
 };
 
 /// Why a text is not a signature; [`Error`] without its `String`, so that `const` code
@@ -110,16 +111,6 @@ struct Open {
     number: usize,
 }
 
-/// `?`, in `const`.
-macro_rules! attempt {
-    ($result:expr) => {
-        match $result {
-            Ok(value) => value,
-            Err(fault) => return Err(fault),
-        }
-    };
-}
-
 impl Parser<'_> {
     /// The next byte that is not white space, without consuming it.
     const fn next(&mut self) -> Option<u8> {
@@ -201,8 +192,7 @@ impl Parser<'_> {
 
     const fn signature(&mut self) -> Result<Parsed, Fault> {
         attempt!(self.expect("(", "\"(\""));
-        let (params, named) =
-            attempt!(self.params(")", Signature::MAX_PARAMS, Fault::TooManyParams, true));
+        let (params, named) = attempt!(self.params(")", MAX_PARAMS, Fault::TooManyParams, true));
         let params_len = self.len;
         let mut results = 0;
         match self.next() {
@@ -210,7 +200,7 @@ impl Parser<'_> {
             Some(b'-') => {
                 attempt!(self.expect("->", "\"->\" or the end"));
                 if self.take("(") {
-                    let limit = Signature::MAX_RESULTS;
+                    let limit = MAX_RESULTS;
                     (results, _) = attempt!(self.params(")", limit, Fault::TooManyResults, false));
                 } else {
                     attempt!(self.ty(false, "\"(\" or a type"));

@@ -10,8 +10,9 @@ use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use crate::{
-    Abi, Error, ValType,
-    valtype::{Kind, Scalar},
+    abi::Abi,
+    error::Error,
+    valtype::{Kind, Scalar, ValType},
 };
 
 const TAG: u16 = 0x0300;
@@ -77,12 +78,16 @@ pub(crate) const fn after(words: &[u16], mut at: usize) -> usize {
     }
 }
 
-const fn max(a: u32, b: u32) -> u32 {
+pub(crate) const fn min(a: u32, b: u32) -> u32 {
+    if a < b { a } else { b }
+}
+
+pub(crate) const fn max(a: u32, b: u32) -> u32 {
     if a > b { a } else { b }
 }
 
 /// `n` rounded up to a multiple of a power of two, or the largest number.
-const fn round_up(n: u32, align: u32) -> u32 {
+pub(crate) const fn round_up(n: u32, align: u32) -> u32 {
     match n.checked_add(align - 1) {
         Some(n) => n & !(align - 1),
         None => u32::MAX,
@@ -120,11 +125,7 @@ pub(crate) const fn measure(words: &[u16], at: usize, abi: &Abi) -> Measure {
             let (mut natural, mut size) = (1, 0u32);
             let mut field = at + 2;
             while field < end {
-                let this = match head(words, field) {
-                    // Most are: they need no call.
-                    Head::Scalar(ty) => Measure::scalar(ty.scalar(abi), field + 1),
-                    _ => measure(words, field, abi),
-                };
+                let this = Operand::new(words, field, abi).measure;
                 let this_align = if packed { 1 } else { this.align };
                 natural = max(natural, this_align);
                 size = if union {
@@ -151,7 +152,7 @@ pub(crate) struct Operand {
 }
 
 impl Operand {
-    /// The operand whose type is at `at`.
+    /// The operand whose type is at `at`. Most are scalars, which take no call.
     #[inline(always)]
     pub(crate) const fn new(words: &[u16], at: usize, abi: &Abi) -> Operand {
         match head(words, at) {

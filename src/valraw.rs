@@ -4,7 +4,7 @@ use core::fmt;
 
 use static_assertions::{assert_impl_all, const_assert_eq};
 
-use crate::Error;
+use crate::error::Error;
 
 /// One value slot: 16 bytes that hold a value of any type, untagged.
 ///

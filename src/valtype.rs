@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{Abi, abi::LongDouble};
+use crate::abi::{Abi, LongDouble};
 
 /// A scalar type: the type of a parameter or result that is no structure or union.
 ///
@@ -98,6 +98,7 @@ pub enum ValType {
 
 /// What kind of scalar a type is in a convention.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)] // so that a `Scalar` has no padding, and copies are plain
 pub(crate) enum Kind {
     Signed,
     Unsigned,

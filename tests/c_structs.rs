@@ -164,8 +164,9 @@ fn callbacks_read_and_write_no_more() {
 }
 
 /// What is called in the place of a callback: each calls that, whose arguments are all in
-/// registers, and loses a register of its result.
-#[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
+/// registers, and loses a register of its result. (Apple's assembler writes addresses in another
+/// way. Its convention runs on Linux.)
+#[cfg(not(all(target_arch = "aarch64", target_vendor = "apple")))]
 mod liars {
     use std::{ffi::c_void, ptr::null_mut, sync::atomic::AtomicPtr};
 
@@ -175,7 +176,7 @@ mod liars {
     pub(crate) static HONEST: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
     macro_rules! liars {
-        ($($name:ident $code:literal;)*) => {$(
+        ($call:literal, $return:literal; $($name:ident $code:literal;)*) => {$(
             pub(crate) fn $name(code: *const std::ffi::c_void) -> *const std::ffi::c_void {
                 mod assembly {
                     unsafe extern "C" {
@@ -184,11 +185,9 @@ mod liars {
                     }
                     std::arch::global_asm!(
                         "{liar}:",
-                        "sub rsp, 8",
-                        "call [rip + {honest}]",
+                        $call,
                         $code,
-                        "add rsp, 8",
-                        "ret",
+                        $return,
                         liar = sym liar,
                         honest = sym super::HONEST,
                     );
@@ -198,7 +197,14 @@ mod liars {
             }
         )*};
     }
+
+    /// Signatures, and who loses a register of their results: each register comes up that
+    /// results come back in.
+    type Cases = &'static [(&'static str, &'static [Liar])];
+
+    #[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
     liars! {
+        "sub rsp, 8; call [rip + {honest}]", "add rsp, 8; ret";
         nothing "nop";
         rax "not rax";
         rdx "not rdx";
@@ -206,14 +212,8 @@ mod liars {
         xmm1 "pxor xmm1, xmm1";
         st0 "fchs";
     }
-}
-
-/// A callback that loses a register of its result is noticed by its caller.
-#[test]
-#[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
-fn lost_result_registers_are_noticed() {
-    use liars::{Liar, nothing, rax, rdx, st0, xmm0, xmm1};
-    let cases: [(&str, &[Liar]); 10] = [
+    #[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
+    pub(crate) const CASES: Cases = &[
         ("(i64) -> {i64, i64}", &[rax, rdx]),
         ("(i64) -> {f64, f64}", &[xmm0, xmm1]),
         ("(i64) -> {i64, f64}", &[rax, xmm0]),
@@ -225,10 +225,110 @@ fn lost_result_registers_are_noticed() {
         ("(i64) -> v128", &[xmm0]),
         ("(i64) -> u8", &[rax]),
     ];
-    let signatures = cases.iter().map(|(text, _)| CSignature::from(*text)).collect();
+
+    #[cfg(all(target_arch = "x86_64", vmtrampoline_windows))]
+    liars! {
+        "sub rsp, 40; call [rip + {honest}]", "add rsp, 40; ret";
+        nothing "nop";
+        rax "not rax";
+        xmm0 "pxor xmm0, xmm0";
+    }
+    #[cfg(all(target_arch = "x86_64", vmtrampoline_windows))]
+    pub(crate) const CASES: Cases = &[
+        ("(i64) -> i64", &[rax]),
+        ("(i64) -> {i32, i32}", &[rax]),
+        ("(i64) -> {f32, f32}", &[rax]),
+        ("(i64) -> {f64}", &[rax]),
+        ("(i64) -> f32", &[xmm0]),
+        ("(i64) -> f64", &[xmm0]),
+        ("(i64) -> v128", &[xmm0]),
+        ("(i64) -> u8", &[rax]),
+    ];
+
+    #[cfg(target_arch = "aarch64")]
+    liars! {
+        "hint #34; stp x29, x30, [sp, #-16]!; adrp x9, {honest}; ldr x9, [x9, :lo12:{honest}]; blr x9",
+        "ldp x29, x30, [sp], #16; ret";
+        nothing "nop";
+        x0 "mvn x0, x0";
+        x1 "mvn x1, x1";
+        v0 "movi v0.2d, #0";
+        v1 "movi v1.2d, #0";
+        v2 "movi v2.2d, #0";
+        v3 "movi v3.2d, #0";
+    }
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) const CASES: Cases = &[
+        ("(i64) -> {i64, i64}", &[x0, x1]),
+        ("(i64) -> {i64, f64}", &[x0, x1]),
+        ("(i64) -> {f64, i32}", &[x0, x1]),
+        ("(i64) -> {f64, f64}", &[v0, v1]),
+        ("(i64) -> {f64, f64, f64, f64}", &[v0, v1, v2, v3]),
+        ("(i64) -> {f32, f32, f32, f32}", &[v0, v1, v2, v3]),
+        ("(i64) -> longdouble", &[v0]),
+        ("(i64) -> clongdouble", &[v0, v1]),
+        ("(i64) -> v128", &[v0]),
+        ("(i64) -> u8", &[x0]),
+    ];
+
+    #[cfg(target_arch = "riscv64")]
+    liars! {
+        ".option push; .option arch, +d; addi sp, sp, -16; sd ra, 8(sp)
+        lla t0, {honest}; ld t0, 0(t0); jalr t0",
+        "ld ra, 8(sp); addi sp, sp, 16; ret; .option pop";
+        nothing "nop";
+        a0 "not a0, a0";
+        a1 "not a1, a1";
+        fa0 "fmv.d.x fa0, zero";
+        fa1 "fmv.d.x fa1, zero";
+    }
+    #[cfg(target_arch = "riscv64")]
+    pub(crate) const CASES: Cases = &[
+        ("(i64) -> {i64, i64}", &[a0, a1]),
+        ("(i64) -> {f64, f64}", &[fa0, fa1]),
+        ("(i64) -> {f32, f32}", &[fa0, fa1]),
+        ("(i64) -> {i64, f64}", &[a0, fa0]),
+        ("(i64) -> {f64, i64}", &[fa0, a0]),
+        ("(i64) -> {f32, f32, f32}", &[a0, a1]),
+        ("(i64) -> longdouble", &[a0, a1]),
+        ("(i64) -> f64", &[fa0]),
+        ("(i64) -> f32", &[fa0]),
+        ("(i64) -> u8", &[a0]),
+    ];
+
+    #[cfg(target_arch = "s390x")]
+    liars! {
+        "stmg %r14, %r15, 112(%r15)
+        aghi %r15, -160
+        larl %r1, {honest}
+        lg %r1, 0(%r1)
+        basr %r14, %r1",
+        "lmg %r14, %r15, 272(%r15)
+        br %r14";
+        nothing "nopr";
+        r2 "lghi %r1, -1
+        xgr %r2, %r1";
+        f0 "lzdr %f0";
+        v24 ".byte 0xe7, 0x80, 0, 0, 0x08, 0x44"; // vzero %v24
+    }
+    #[cfg(target_arch = "s390x")]
+    pub(crate) const CASES: Cases = &[
+        ("(i64) -> i64", &[r2]),
+        ("(i64) -> u8", &[r2]),
+        ("(i64) -> f64", &[f0]),
+        ("(i64) -> f32", &[f0]),
+        ("(i64) -> v128", &[v24]),
+    ];
+}
+
+/// A callback that loses a register of its result is noticed by its caller.
+#[test]
+#[cfg(not(all(target_arch = "aarch64", target_vendor = "apple")))]
+fn lost_result_registers_are_noticed() {
+    let signatures = liars::CASES.iter().map(|(text, _)| CSignature::from(*text)).collect();
     let functions = Functions::compile("result-registers", signatures);
-    for (index, (text, liars)) in cases.iter().enumerate() {
-        functions.check_caller_of(index, text, nothing).expect(text);
+    for (index, (text, liars)) in liars::CASES.iter().enumerate() {
+        functions.check_caller_of(index, text, liars::nothing).expect(text);
         for &liar in *liars {
             let error = functions.check_caller_of(index, text, liar).expect_err(text);
             assert!(error.contains("result"), "{text}: {error}");

@@ -141,7 +141,7 @@ fn vectors() {
         assert_eq!(found, areas, "{line}");
         count += 1;
     }
-    assert!(count > 12_000, "{count} vectors");
+    assert!(count > 1_300, "{count} vectors");
 }
 
 proptest! {
@@ -259,14 +259,14 @@ fn what_the_proofs_assume_of_scatters_can_be_wrong() {
         ("B5", (25, 0)),
     ];
     let signature = "(i64, f64, i64, i64, i64, i64, v128) -> (i64, i64, f64, f64)".parse().unwrap();
-    let made = scatter(&Abi::X86_64_SYSV_VM, &signature, Shape::Variable);
-    let (words, lists) = made.unwrap();
-    assumed::of_scatters(&words, &lists).unwrap();
+    let abi = &Abi::X86_64_SYSV_VM;
+    let (words, lists) = scatter(abi, &signature, Shape::Variable).unwrap();
+    assumed::of_scatters(&words, &lists, abi).unwrap();
     for (name, (index, value)) in breaks {
         let mut both = [&words[..], &lists].concat();
         both[index] = value;
         let (words, lists) = both.split_at(words.len());
-        let missed = assumed::of_scatters(words, lists).unwrap_err();
+        let missed = assumed::of_scatters(words, lists, abi).unwrap_err();
         assert!(missed.starts_with(name), "{index}: {missed}, not {name}");
     }
 }

@@ -12,7 +12,8 @@ use common::{
     recorder::record,
 };
 use proptest::prelude::*;
-use vmtrampoline::{Trampoline, ValType, private::Convention};
+use std::{cell::RefCell, ffi::c_void, mem::transmute, rc::Rc};
+use vmtrampoline::{CTrampoline, LocalCallback, Trampoline, ValType, private::Convention};
 
 /// Calls by this signature in every shape that can take it.
 fn check(case: &Case) -> Result<(), String> {
@@ -102,4 +103,27 @@ fn a_result_without_a_slot() {
         // SAFETY: none: there is no slot 0.
         unsafe { trampoline.call_unchecked(0 as _, 0 as _, target.cast(), slots) };
     });
+}
+
+/// The same for a callback that pushes on the stack of the interpreter that is in the call. The
+/// guide's interpreter copies the arguments; this one lends its stack as the slots, which moves.
+#[test]
+#[ignore = "is wrong on purpose"]
+fn a_stack_that_moves() {
+    extern "C" fn called(code: *const c_void) -> i64 {
+        // SAFETY: the callback below.
+        unsafe { transmute::<*const c_void, extern "C" fn()>(code)() };
+        7
+    }
+    let stack = Rc::new(RefCell::new(vec![0_u64; 8]));
+    let pushes = LocalCallback::new(&"()".parse().unwrap(), {
+        let stack = stack.clone();
+        move |_| stack.borrow_mut().extend([1; 1000])
+    });
+    let pushes = pushes.unwrap();
+    let trampoline = CTrampoline::<u64>::for_slots(&"(ptr) -> i64".parse().unwrap()).unwrap();
+    let slots = stack.borrow_mut().as_mut_ptr();
+    stack.borrow_mut()[0] = (pushes.code().addr() as u64).to_le();
+    // SAFETY: none: the slots are gone when the result is stored.
+    unsafe { trampoline.call_unchecked(called as *const c_void, slots) };
 }

@@ -1,11 +1,12 @@
 //! Closures: function pointers that a program makes at run time.
 //!
 //! The function pointer is that of a callback of the crate, which is taken when a closure is
-//! allocated and gets its signature when it is prepared. It calls [`invoke`], which reads from
-//! the closure whom to call, as programs may change that.
+//! allocated and gets its signature when it is prepared. It calls [`invoke`] or a shorter
+//! function, which reads from the closure whom to call, as programs may change that.
 
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc},
+    array,
     collections::BTreeMap,
     ffi::c_void,
     mem::MaybeUninit,
@@ -14,13 +15,12 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use vmtrampoline::{Callback, HostFunc, Signature, VMContext, VMOpaqueContext, ValRaw};
+use vmtrampoline::{ArrayCall, Callback, HostFunc, Signature, VMContext, VMOpaqueContext, ValRaw};
 
 use crate::{
     Status,
-    call::{Argument, Outcome},
-    cif::{Cif, DEFAULT_ABI, Interface},
-    copy::copy,
+    call::{Argument, Outcome, copy_bytes},
+    cif::{Cif, Closed, DEFAULT_ABI, Interface},
 };
 
 /// Bytes in front of the closure proper, for code that is not written here.
@@ -128,11 +128,16 @@ pub unsafe extern "C" fn ffi_prep_closure_loc(
         let Some(allocation) = allocation.filter(|it| it.callback.code() == code) else {
             return Status::BadAbi;
         };
-        // SAFETY: `invoke` finds what it wants in the closure, which is filled in before the
+        let Some(closed) = &interface.closed else { return Status::BadTypedef };
+        // SAFETY: the function finds what it wants in the closure, which is filled in before the
         // program calls it.
-        let replaced = interface.callback_signature().and_then(|signature| unsafe {
-            allocation.callback.replace_raw(&signature, invoke, closure.cast())
-        });
+        let replaced = unsafe {
+            allocation.callback.replace_raw(
+                &closed.signature,
+                choose(interface, closed),
+                closure.cast(),
+            )
+        };
         if replaced.is_err() {
             return Status::BadTypedef;
         }
@@ -153,78 +158,147 @@ pub extern "C" fn ffi_prep_closure(
     Status::BadAbi
 }
 
-/// The host function of all closures.
+/// The host function of closures of this kind.
+fn choose(interface: &Interface, closed: &Closed) -> ArrayCall {
+    let Interface { arguments, outcome, .. } = interface;
+    let short = cfg!(target_endian = "little") && arguments.len() <= SHORT;
+    let mut places = closed.places.iter().enumerate();
+    let plain =
+        closed.split == 0 && places.all(|(i, place)| *place as usize == i * size_of::<ValRaw>());
+    match outcome {
+        Outcome::Nothing if short && plain => invoke_short::<0, true>,
+        Outcome::Nothing if short => invoke_short::<0, false>,
+        Outcome::Word(32) if short && plain => invoke_short::<4, true>,
+        Outcome::Word(32) if short => invoke_short::<4, false>,
+        Outcome::Word(0) if short && plain => invoke_short::<8, true>,
+        Outcome::Word(0) if short => invoke_short::<8, false>,
+        Outcome::Bytes(9..=16) if short && plain => invoke_short::<16, true>,
+        Outcome::Bytes(9..=16) if short => invoke_short::<16, false>,
+        Outcome::Memory if short => invoke_short::<MEMORY, false>,
+        Outcome::Bytes(size) if *size > SMALL => invoke::<MOST, MOST_BYTES>,
+        _ if arguments.len() > FEW => invoke::<MOST, MOST_BYTES>,
+        _ => invoke::<FEW, SMALL>,
+    }
+}
+
+/// Arguments of a closure that need no loop.
+pub(crate) const SHORT: usize = 4;
+/// In place of a size, for a result in memory.
+const MEMORY: usize = usize::MAX;
+/// Arguments and bytes of a result that most closures do with.
+const FEW: usize = 16;
+const SMALL: usize = 64;
+/// A signature has no more.
+const MOST: usize = Signature::MAX_PARAMS;
+const MOST_BYTES: usize = vmtrampoline::CTrampoline::<u64>::MAX_BYTES;
+
+/// Where a function leaves its result.
+#[repr(align(16))]
+struct Buffer<const SIZE: usize>(MaybeUninit<[u8; SIZE]>);
+
+/// The host function of closures that have no more arguments than [`SHORT`], with `PLAIN` the one
+/// of each index in the slot of that index, and as the result nothing, an `int`, a word, a structure that fills a slot or most of
+/// it, or one in [`MEMORY`].
 ///
 /// # Safety
 ///
 /// The data of the context is a closure, and the slots hold arguments of its cif.
-unsafe extern "C-unwind" fn invoke(
+unsafe extern "C-unwind" fn invoke_short<const SIZE: usize, const PLAIN: bool>(
     context: *mut VMOpaqueContext,
     _: *mut VMContext,
     slots: *mut ValRaw,
     _: usize,
 ) {
     // SAFETY: our own condition.
-    let closure = unsafe { HostFunc::data(context) }.cast::<Closure>();
-    // SAFETY: as above.
-    let closure = unsafe { &*closure };
-    // SAFETY: a closure is used with the cif that it was prepared with.
-    let interface = unsafe { &*closure.cif }.interface();
-    if interface.places.len() <= FEW && interface.outcome.size() <= SMALL {
-        // SAFETY: our own conditions; there is room enough, here and below.
-        unsafe { deliver::<FEW, SMALL>(closure, interface, slots) }
+    let closure = unsafe { &*HostFunc::data(context).cast::<Closure>() };
+    // Where there are fewer arguments, no code reads the others.
+    let mut values: [*mut c_void; SHORT] = if PLAIN {
+        array::from_fn(|i| slots.wrapping_add(i).cast())
     } else {
+        // SAFETY: a closure is used with the cif that it was prepared with.
+        let closed = unsafe { &*closure.cif }.interface().closed();
+        // SAFETY: our own condition.
+        unsafe { join(closed.split, slots) };
+        closed.first.map(|place| slots.wrapping_byte_add(place as usize).cast())
+    };
+    let mut buffer = Buffer::<16>(MaybeUninit::uninit());
+    let result: *mut c_void = match SIZE {
+        // SAFETY: the first argument is the address.
+        MEMORY => unsafe { slots.cast::<*mut c_void>().read() },
+        _ => buffer.0.as_mut_ptr().cast(),
+    };
+    // SAFETY: the program's function, with as many values as the cif has parameters, or more.
+    unsafe { (closure.function)(closure.cif, result, values.as_mut_ptr(), closure.data) };
+    let word = match SIZE {
+        0 | MEMORY => return,
+        // SAFETY: the function has left a result of the cif's type; both have so many bytes.
+        16 => return unsafe { copy_bytes(result.cast(), slots.cast(), 16) },
         // SAFETY: as above.
-        unsafe { deliver_large(closure, interface, slots) }
-    }
+        4 => i64::from(unsafe { result.cast::<i32>().read() }) as u64,
+        // SAFETY: as above; of a small integer the program may have written less.
+        _ => unsafe { result.cast::<u64>().read_volatile() },
+    };
+    // SAFETY: there is a slot for a result.
+    unsafe { slots.cast::<u64>().write(word) };
 }
 
-/// Arguments and bytes of a result that most closures do with.
-const FEW: usize = 16;
-const SMALL: usize = 64;
-
-/// Calls the function of a closure with pointers to the values in the slots.
+/// Has arguments whose second word is in the next slot in one piece.
 ///
 /// # Safety
 ///
-/// As for [`invoke`], and there are no more arguments, and no more bytes in the result.
+/// These bits are for slots of which this is so.
 #[inline(always)]
-unsafe fn deliver<const ARGUMENTS: usize, const SIZE: usize>(
-    closure: &Closure,
-    interface: &Interface,
-    slots: *mut ValRaw,
-) {
-    #[repr(align(16))]
-    struct Buffer<const SIZE: usize>(MaybeUninit<[u8; SIZE]>);
+unsafe fn join(mut split: u64, slots: *mut ValRaw) {
+    while split != 0 {
+        let slot = slots.wrapping_add(split.trailing_zeros() as usize);
+        let word = slot.cast::<MaybeUninit<u64>>();
+        // SAFETY: our own condition: a slot has two words.
+        unsafe { word.wrapping_add(1).write(word.wrapping_add(2).read()) };
+        split &= split - 1;
+    }
+}
 
+/// The host function of closures that have no more arguments than this, and no more bytes in the
+/// result.
+///
+/// # Safety
+///
+/// As for [`invoke_short`].
+unsafe extern "C-unwind" fn invoke<const ARGUMENTS: usize, const SIZE: usize>(
+    context: *mut VMOpaqueContext,
+    _: *mut VMContext,
+    slots: *mut ValRaw,
+    _: usize,
+) {
+    // SAFETY: our own condition.
+    let closure = unsafe { &*HostFunc::data(context).cast::<Closure>() };
+    // SAFETY: a closure is used with the cif that it was prepared with.
+    let interface = unsafe { &*closure.cif }.interface();
+    let Closed { places, split, .. } = interface.closed();
+    // SAFETY: our own condition.
+    unsafe { join(*split, slots) };
     let mut values = [const { MaybeUninit::<*mut c_void>::uninit() }; ARGUMENTS];
     let mut result = Buffer::<SIZE>(MaybeUninit::uninit());
-    for (value, place) in values.iter_mut().zip(&interface.places) {
+    for (value, place) in values.iter_mut().zip(places) {
         value.write(slots.wrapping_byte_add(*place as usize).cast());
     }
     if cfg!(target_endian = "big") {
-        for (argument, place) in interface.arguments.iter().zip(&interface.places) {
+        for (argument, place) in interface.arguments.iter().zip(places) {
             // SAFETY: the slot holds this argument.
             unsafe { unpack(*argument, slots.wrapping_byte_add(*place as usize).cast()) };
         }
     }
-    let result = result.0.as_mut_ptr().cast::<c_void>();
+    let result = match interface.outcome {
+        Outcome::Memory => {
+            // SAFETY: the first argument is the address.
+            unsafe { slots.cast::<*mut c_void>().read() }.map_addr(usize::from_le)
+        }
+        _ => result.0.as_mut_ptr().cast(),
+    };
     // SAFETY: the program's function, with as many values as the cif has parameters.
     unsafe { (closure.function)(closure.cif, result, values.as_mut_ptr().cast(), closure.data) };
     // SAFETY: the function has left a result of the cif's type.
     unsafe { pack(interface.outcome, result, slots.cast()) };
-}
-
-/// [`deliver`] of any size, in a frame of its own.
-///
-/// # Safety
-///
-/// As for [`invoke`].
-#[inline(never)]
-unsafe fn deliver_large(closure: &Closure, interface: &Interface, slots: *mut ValRaw) {
-    const SIZE: usize = vmtrampoline::CTrampoline::<u64>::MAX_BYTES;
-    // SAFETY: our own conditions; a signature has no more.
-    unsafe { deliver::<{ Signature::MAX_PARAMS }, SIZE>(closure, interface, slots) }
 }
 
 /// Has a scalar begin where its slot does, in the machine's order.
@@ -234,7 +308,7 @@ unsafe fn deliver_large(closure: &Closure, interface: &Interface, slots: *mut Va
 /// The slot holds this argument.
 #[inline(always)]
 unsafe fn unpack(argument: Argument, slot: *mut u64) {
-    if matches!(argument, Argument::Bytes(_)) {
+    if !argument.is_scalar() {
         return;
     }
     // SAFETY: our own condition; every byte has some value, but Rust need not know which.
@@ -253,15 +327,16 @@ unsafe fn unpack(argument: Argument, slot: *mut u64) {
 #[inline(always)]
 unsafe fn pack(outcome: Outcome, result: *const c_void, slot: *mut u64) {
     let bits = match outcome {
-        Outcome::Nothing => return,
+        // An address is where it was.
+        Outcome::Nothing | Outcome::Memory => return,
         Outcome::Bytes(size) => {
             // SAFETY: there are so many bytes in both.
-            return unsafe { copy(result.cast(), slot.cast(), size) };
+            return unsafe { copy_bytes(result.cast(), slot.cast(), size) };
         }
         // SAFETY: our own condition.
         Outcome::Float => u64::from(unsafe { result.cast::<u32>().read() }),
         // SAFETY: a buffer has a word; of a small integer the program may have written less.
-        Outcome::Word | Outcome::Signed(_) => unsafe { result.cast::<u64>().read_volatile() },
+        Outcome::Word(_) => unsafe { result.cast::<u64>().read_volatile() },
     };
     // SAFETY: there is a slot for a result.
     unsafe { slot.write(bits.to_le()) };

@@ -1,120 +1,107 @@
-//! A signature as words that tell it from all others, made in one walk over its types.
-//!
-//! A scalar is five bits, twelve to a word. A structure or complex number is its kind in such
-//! bits, a word each for its alignment and size, and its elements with an end.
+//! What tells a signature from all others: a key, made in one walk over the types of its values,
+//! and a spelling in words where the key does not say all.
 
 use crate::{
     Status,
     types::{FfiType, complete, kind},
 };
 
-/// What a spelling is made of.
-pub(crate) struct Spelling {
-    /// The first words; all, if they are so few.
-    short: [u64; SHORT],
-    /// All words, if they are more.
-    long: Vec<u64>,
-    len: usize,
-    /// Kinds that are no word yet.
-    kinds: u64,
-    hash: u64,
+/// Few scalars are digits, which are the signature. Of other signatures it is a hash, marked as
+/// such.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct Key(u64);
+
+const DIGIT_BITS: u32 = 5;
+/// With the result's and the one for what is named, as many digits as there is room for.
+const MOST_PARAMS: usize = 10;
+const HASH: u64 = 1 << 63;
+
+impl Key {
+    /// The key of a signature of few scalars; `None` for others, or where a size is to be filled
+    /// in.
+    ///
+    /// # Safety
+    ///
+    /// As for [`complete`].
+    #[inline(always)]
+    pub(crate) unsafe fn of_scalars(
+        named: Option<usize>,
+        result: *const FfiType,
+        params: &[*mut FfiType],
+    ) -> Option<Key> {
+        if params.len() > MOST_PARAMS {
+            return None;
+        }
+        let add = |digits, ty: *const FfiType| {
+            // SAFETY: our own condition.
+            let ty = unsafe { ty.as_ref() }.filter(|ty| ty.size != 0 && ty.is_scalar())?;
+            Some(digits << DIGIT_BITS | u64::from(ty.kind))
+        };
+        // Not 0, so that the number of digits is seen.
+        let first = named.map_or(31, |named| named as u64 + 1);
+        let digits = params.iter().try_fold(add(first, result)?, |digits, ty| add(digits, *ty))?;
+        Some(Key(digits))
+    }
+
+    /// The key of any signature. Sizes are filled in first.
+    ///
+    /// # Safety
+    ///
+    /// As for [`complete`].
+    #[inline(always)]
+    pub(crate) unsafe fn new(
+        named: Option<usize>,
+        result: *mut FfiType,
+        params: &[*mut FfiType],
+    ) -> Result<Key, Status> {
+        let mut hash = 0u64;
+        for &ty in [result].iter().chain(params) {
+            // SAFETY: our own condition.
+            unsafe { complete(ty)? };
+            // SAFETY: it is not null, and no other code changes it meanwhile.
+            let ty = unsafe { &*ty };
+            hash = hash.rotate_left(DIGIT_BITS) ^ u64::from(ty.kind) ^ (ty.size as u64) << 32;
+        }
+        // SAFETY: our own condition.
+        let exact = unsafe { Key::of_scalars(named, result, params) };
+        Ok(exact.unwrap_or(Key(hash | HASH)))
+    }
+
+    /// Whether no other signature has this key.
+    #[inline(always)]
+    pub(crate) fn is_exact(self) -> bool {
+        self.0 & HASH == 0
+    }
+
+    /// One of so many.
+    #[inline(always)]
+    pub(crate) fn bucket<const COUNT: usize>(self) -> usize {
+        (self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize % COUNT
+    }
 }
 
-const SHORT: usize = 8;
-const KIND_BITS: u32 = 5;
-/// Kinds in front of which there is room for no other.
-const FULL: u64 = 1 << (KIND_BITS * 11);
 /// Follows the elements of a type.
-const END: u64 = 31;
+const END: u64 = u64::MAX;
 
-impl Spelling {
-    #[inline(always)]
-    pub(crate) fn new() -> Spelling {
-        Spelling { short: [0; SHORT], long: Vec::new(), len: 0, kinds: 0, hash: 0 }
+/// Spells a type: gives each of its words to a function, until that says false. What no signature
+/// can have ends it so, too.
+///
+/// # Safety
+///
+/// As for [`complete`].
+pub(crate) unsafe fn spell(ty: *mut FfiType, word: &mut impl FnMut(u64) -> bool) -> bool {
+    // SAFETY: our own condition.
+    if unsafe { complete(ty) }.is_err() {
+        return false;
     }
-
-    /// Appends a word.
-    #[inline(always)]
-    pub(crate) fn word(&mut self, word: u64) {
-        self.hash = (self.hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        if let Some(place) = self.short.get_mut(self.len) {
-            *place = word;
-        } else {
-            if self.long.is_empty() {
-                self.long.extend(self.short);
-            }
-            self.long.push(word);
-        }
-        self.len += 1;
+    // SAFETY: it is not null, and no other code changes it meanwhile.
+    let ty = unsafe { &*ty };
+    if ty.kind != kind::STRUCT && ty.kind != kind::COMPLEX {
+        return word(ty.kind.into());
     }
-
-    #[inline(always)]
-    fn kind(&mut self, kind: u64) {
-        self.kinds = self.kinds << KIND_BITS | kind;
-        if self.kinds >= FULL {
-            self.flush();
-        }
-    }
-
-    /// Appends what is no word yet.
-    #[inline(always)]
-    pub(crate) fn flush(&mut self) {
-        self.word(self.kinds);
-        self.kinds = 0;
-    }
-
-    /// Appends a type, whose size is filled in first.
-    ///
-    /// # Safety
-    ///
-    /// As for [`complete`].
-    #[inline(always)]
-    pub(crate) unsafe fn ty(&mut self, ty: *mut FfiType) -> Result<(), Status> {
+    word(u64::from(ty.alignment) << 16 | u64::from(ty.kind))
+        && word(ty.size as u64)
         // SAFETY: our own condition.
-        unsafe { complete(ty)? };
-        // SAFETY: it is not null, and no other code changes it meanwhile.
-        let ty = unsafe { &*ty };
-        match ty.kind {
-            kind::STRUCT | kind::COMPLEX => {
-                // SAFETY: our own condition.
-                unsafe { self.elements(ty) }
-            }
-            // Beyond the bits there are no kinds.
-            kind if u64::from(kind) + 1 >= END => Err(Status::BadTypedef),
-            // 0 would not be seen in front of others.
-            kind => {
-                self.kind(u64::from(kind) + 1);
-                Ok(())
-            }
-        }
-    }
-
-    /// Appends a type that has elements.
-    ///
-    /// # Safety
-    ///
-    /// As for [`complete`].
-    #[inline(never)]
-    unsafe fn elements(&mut self, ty: &FfiType) -> Result<(), Status> {
-        self.kind(u64::from(ty.kind) + 1);
-        self.flush();
-        self.word(ty.alignment.into());
-        self.word(ty.size as u64);
-        for element in ty.elements() {
-            // SAFETY: our own condition.
-            unsafe { self.ty(*element)? };
-        }
-        self.kind(END);
-        Ok(())
-    }
-
-    #[inline(always)]
-    pub(crate) fn hash(&self) -> usize {
-        (self.hash >> 32) as usize
-    }
-
-    #[inline(always)]
-    pub(crate) fn words(&self) -> &[u64] {
-        if self.long.is_empty() { &self.short[..self.len] } else { &self.long }
-    }
+        && ty.elements().all(|element| unsafe { spell(element, word) })
+        && word(END)
 }

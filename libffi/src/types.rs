@@ -1,6 +1,6 @@
 //! Types: libffi's, with sizes filled in, and what the crate makes of them.
 
-use std::{ptr::null_mut, slice};
+use std::{iter, ptr::null_mut};
 
 use vmtrampoline::{Abi, Type, ValType};
 
@@ -109,18 +109,26 @@ complex! {
 }
 
 impl FfiType {
+    /// Whether it is of a kind that has no elements; also void.
+    #[inline(always)]
+    pub(crate) fn is_scalar(&self) -> bool {
+        self.kind <= kind::SINT128 && !matches!(self.kind, kind::STRUCT | kind::COMPLEX)
+    }
+
     /// The elements; none if the program gives no list.
-    pub(crate) fn elements(&self) -> &[*mut FfiType] {
-        if self.elements.is_null() {
-            return &[];
-        }
-        let mut len = 0;
-        // SAFETY: the program's list is ended by null, and is not changed while we read it.
-        while !unsafe { *self.elements.add(len) }.is_null() {
-            len += 1;
-        }
-        // SAFETY: as above; so many entries precede the end.
-        unsafe { slice::from_raw_parts(self.elements, len) }
+    #[inline(always)]
+    pub(crate) fn elements(&self) -> impl Iterator<Item = *mut FfiType> {
+        let mut next = self.elements;
+        iter::from_fn(move || {
+            if next.is_null() {
+                return None;
+            }
+            // SAFETY: the program's list is ended by null, after which this does not read on, and
+            // is not changed while we read it.
+            let element = unsafe { *next };
+            next = if element.is_null() { null_mut() } else { next.wrapping_add(1) };
+            Some(element).filter(|element| !element.is_null())
+        })
     }
 
     /// The crate's type; `None` if it is none that C passes, or has another size.
@@ -154,7 +162,7 @@ impl FfiType {
     /// The same of a complex number.
     fn to_complex(&self) -> Option<Type<'static>> {
         // SAFETY: an element is a type of the program.
-        let part = unsafe { &**self.elements().first()? };
+        let part = unsafe { &*self.elements().next()? };
         Some(match part.kind {
             kind::FLOAT => ValType::C32.into(),
             kind::DOUBLE => ValType::C64.into(),
@@ -171,9 +179,9 @@ impl FfiType {
     /// The same of a structure. Its size and alignment, which the program may have filled in,
     /// say what the elements do not: whether they are packed, overlap, or are followed by more.
     fn to_structure(&self) -> Option<Type<'static>> {
-        let fields = self.elements().iter();
         // SAFETY: an element is a type of the program.
-        let fields: Option<Vec<_>> = fields.map(|field| unsafe { &**field }.to_type()).collect();
+        let fields = self.elements().map(|field| unsafe { &*field }.to_type());
+        let fields: Option<Vec<_>> = fields.collect();
         let fields = fields.filter(|fields| !fields.is_empty())?;
         let fits = |ty: &Type<'_>| {
             (ty.size(ABI), ty.align(ABI)) == (self.size, usize::from(self.alignment))
@@ -204,6 +212,7 @@ impl FfiType {
 /// # Safety
 ///
 /// The type is the program's or ours, or null; the program's may be written to.
+#[inline(always)]
 pub(crate) unsafe fn complete(ty: *mut FfiType) -> Result<(), Status> {
     // SAFETY: our own condition.
     match unsafe { ty.as_ref() } {
@@ -227,9 +236,9 @@ pub(crate) unsafe fn measure(
     // SAFETY: our own condition.
     for field in unsafe { &*ty }.elements() {
         // SAFETY: an element is a type of the program.
-        unsafe { complete(*field)? };
+        unsafe { complete(field)? };
         // SAFETY: as above.
-        let field = unsafe { &**field };
+        let field = unsafe { &*field };
         if !field.alignment.is_power_of_two() {
             return Err(Status::BadTypedef);
         }

@@ -7,9 +7,9 @@ use alloc::{
 use core::{alloc::Layout, ptr};
 
 use crate::{
-    Descriptor, Error,
-    descriptor::{Header, Source},
-    layout::Misfit,
+    encode::{descriptor::Descriptor, header::Header, writer::Source},
+    error::Error,
+    layout::misfit::Misfit,
 };
 
 /// Entries for the lists of most signatures.
@@ -22,13 +22,13 @@ impl Source<'_> {
     }
 
     fn allocated(&self) -> Result<Box<Descriptor>, Misfit> {
-        let mut room = [0; ROOM];
-        let (header, len) = self.encode(&mut room)?;
+        let (mut header, mut room) = (Header::EMPTY, [0; ROOM]);
+        let len = self.encode(&mut header, &mut room)?;
         if let Some(lists) = room.get(..len) {
             return Ok(allocate(&header, lists, len));
         }
         let mut descriptor = allocate(&header, &[], len);
-        self.encode(&mut descriptor.lists)?;
+        self.encode(&mut header, &mut descriptor.lists)?;
         Ok(descriptor)
     }
 }

@@ -20,9 +20,12 @@ use super::{
     thread,
 };
 use crate::{
-    Error, Signature, ValRaw,
-    descriptor::{Convention, Shape, constant},
-    scatter,
+    abi::Convention,
+    encode::{constants::constant, header::Shape},
+    error::Error,
+    layout::walk::first_slot,
+    signature::Signature,
+    valraw::ValRaw,
 };
 
 /// A C function pointer made at run time: a signature and a closure or function
@@ -291,7 +294,7 @@ impl<'f> Callback<'f> {
     /// If there are fewer parameters.
     pub fn argument(signature: &Signature, index: usize) -> Result<usize, Error> {
         let abi = Convention::C.abi().ok_or(Error::UnsupportedTarget)?;
-        Ok(scatter::argument(abi, signature.lend(), index))
+        Ok(first_slot(abi, signature.lend(), 16, index))
     }
 
     /// The function pointer, to be cast to its C type.

@@ -15,8 +15,8 @@ mod ported {
     #[cfg(vmtrampoline_mmap)]
     use crate::native::mapping::map;
     use crate::{
-        Error,
-        descriptor::constant,
+        encode::constants::constant,
+        error::Error,
         native::{
             VMOpaqueContext,
             atomics::{AtomicPtr, AtomicUsize},
@@ -124,8 +124,8 @@ pub(super) enum Thunk {}
 
 #[cfg(not(vmtrampoline_port))]
 impl Thunk {
-    pub(super) fn take(_: *mut super::VMOpaqueContext) -> Result<Thunk, crate::Error> {
-        Err(crate::Error::UnsupportedTarget)
+    pub(super) fn take(_: *mut super::VMOpaqueContext) -> Result<Thunk, crate::error::Error> {
+        Err(crate::error::Error::UnsupportedTarget)
     }
 
     pub(super) fn set(&self, _: *mut super::VMOpaqueContext) {

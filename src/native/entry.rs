@@ -5,7 +5,7 @@ use core::{ffi::c_void, mem::MaybeUninit};
 #[cfg(vmtrampoline_port)]
 use super::VMFunctionBody;
 
-use crate::{Descriptor, ValRaw};
+use crate::{encode::descriptor::Descriptor, valraw::ValRaw};
 
 /// Whether there is assembly for this target.
 pub(crate) const PORTED: bool = cfg!(vmtrampoline_port);
@@ -86,14 +86,16 @@ mod ported {
 
     use super::*;
     use crate::{
-        Abi,
-        abi::Extension,
-        descriptor::{Entry, Header, RESULT_FLOAT, constant},
+        abi::{Abi, Extension},
+        encode::{
+            constants::constant,
+            header::{Entry, Header, RESULT_FLOAT},
+        },
         native::{
             landing::{Landing, Outcome},
             prepared::{
                 beside_hidden, finished, float_integer, float_pair, integer_float, integer_pair,
-                prepared,
+                prepared, vector,
             },
         },
     };
@@ -236,13 +238,14 @@ mod ported {
 
     // A static, not the symbols themselves, is what inlined code refers to: the
     // symbols are hidden, and a caller may be in another shared object.
-    /// By [`Entry`](crate::descriptor::Entry), of which the first are the bodies, by
-    /// [`Shape`](crate::private::Shape).
+    /// By [`Entry`](crate::encode::header::Entry), of which the first are the bodies, by
+    /// [`Shape`](crate::encode::header::Shape).
     pub(crate) static ENTRIES: [Body<Left>; Entry::COUNT] = [
         bare,
         short_cut,
         fixed,
         variable,
+        vector,
         prepared::<Left>,
         PREPARED_FLOAT,
         finished,
@@ -316,7 +319,8 @@ mod ported {
     /// R2 holds of the slots.
     #[inline(always)]
     unsafe fn store(header: &Header, returned: Returned, slots: *mut ValRaw) {
-        if header.leaves_result() {
+        // `variable` of some ports has stored it already, which costs as much to ask.
+        if header.returns_word() {
             let float = header.result == RESULT_FLOAT;
             let bits = if float { returned.float.to_bits() } else { returned.integer };
             // An f32 is the upper half of its register there.
@@ -375,7 +379,7 @@ mod ported {
 #[cfg(all(test, vmtrampoline_port))]
 mod tests {
     use super::ported::ENTRIES;
-    use crate::private::Shape;
+    use crate::encode::header::Shape;
 
     /// Every body is called through a pointer, so it begins with the landing pad
     /// that control-flow integrity asks for.
@@ -425,7 +429,7 @@ mod unported {
     ///
     /// Always safe.
     pub(crate) unsafe fn c_call(
-        _: &crate::descriptor::Header,
+        _: &crate::encode::header::Header,
         _: *const c_void,
         _: *mut ValRaw,
     ) -> ArrayCall {

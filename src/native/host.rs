@@ -23,9 +23,14 @@ use super::{
     planned::{finish, planned, prepare},
 };
 use crate::{
-    Error, Signature, ValRaw,
-    descriptor::{Convention, Shape},
-    scatter::{Encoding, Plan, Scatter},
+    abi::Convention,
+    encode::{
+        header::Shape,
+        scatter::{Encoding, Plan, Scatter},
+    },
+    error::Error,
+    signature::Signature,
+    valraw::ValRaw,
 };
 
 macro_rules! host_functions {
@@ -88,7 +93,7 @@ pub(super) struct Context {
 }
 
 #[cfg(target_pointer_width = "64")] // no others are called
-crate::descriptor::assert_layout!(Context, 0, {
+crate::encode::constants::assert_layout!(Context, 0, {
     magic @ "H_MAGIC",
     code @ "H_CODE",
     function @ "H_FUNCTION",
@@ -102,9 +107,11 @@ crate::descriptor::assert_layout!(Context, 0, {
 #[repr(C)] // begins with the context
 pub(super) struct Bound<F: ?Sized> {
     context: Context,
-    plan: Plan,
+    pub(super) plan: Plan,
+    /// Whether the function returns something.
+    pub(super) returns: bool,
     lists: Vec<u16>,
-    function: F,
+    pub(super) function: F,
 }
 
 /// One for a function or closure of whatever type.
@@ -158,15 +165,20 @@ pub(super) struct Encoded {
     scatter: Scatter,
     lists: Vec<u16>,
     plan: Plan,
+    returns: bool,
 }
 
 impl Encoded {
-    const EMPTY: Encoded =
-        Encoded { code: None, scatter: Scatter::EMPTY, lists: Vec::new(), plan: Plan::EMPTY };
+    /// Nothing of this signature yet but whether it has a result.
+    fn empty(signature: &Signature) -> Encoded {
+        let (scatter, plan) = (Scatter::EMPTY, Plan::EMPTY);
+        let returns = !signature.results().is_empty();
+        Encoded { code: None, scatter, lists: Vec::new(), plan, returns }
+    }
 
     pub(super) fn new(signature: &Signature) -> Result<Encoded, Error> {
-        let mut encoded = Encoded::EMPTY;
-        let Encoded { code, scatter, lists, plan } = &mut encoded;
+        let mut encoded = Encoded::empty(signature);
+        let Encoded { code, scatter, lists, plan, .. } = &mut encoded;
         let encoding = Encoding { scatter, lists, plan };
         *code = encode(encoding, Convention::C, signature, Shape::Bare)?;
         Ok(encoded)
@@ -189,18 +201,18 @@ fn encode(
 impl<F> Bound<F> {
     /// A context for a function or closure that is called by this one.
     fn new(source: Source<'_>, call: ArrayCall, function: F) -> Result<Box<Bound<F>>, Error> {
-        let boxed = |Encoded { code, scatter, lists, plan }| {
+        let boxed = |Encoded { code, scatter, lists, plan, returns }| {
             let (data, lists_pointer) = (null_mut(), lists.as_ptr());
             let context =
                 Context { magic: MAGIC, code, function: call, data, lists: lists_pointer, scatter };
-            Box::new(Bound { context, plan, lists, function })
+            Box::new(Bound { context, plan, returns, lists, function })
         };
         // R6: the scatter and its entry. Neither changes from now on.
         let (convention, signature, shape) = match source {
             Source::Signature(convention, signature, shape) => (convention, signature, shape),
             Source::Encoded(encoded) => return Ok(boxed(encoded.clone())),
         };
-        let mut bound = boxed(Encoded::EMPTY);
+        let mut bound = boxed(Encoded::empty(signature));
         let Bound { context, plan, lists, .. } = &mut *bound;
         let encoding = Encoding { scatter: &mut context.scatter, lists, plan };
         context.code = encode(encoding, convention, signature, shape)?;
@@ -214,10 +226,9 @@ impl<F> Bound<F> {
     ///
     /// The context is that of a `Bound` with such a function, and alive.
     #[inline(always)]
-    pub(super) unsafe fn of<'b>(context: *mut VMOpaqueContext) -> (&'b Plan, &'b F) {
+    pub(super) unsafe fn of<'b>(context: *mut VMOpaqueContext) -> &'b Bound<F> {
         // SAFETY: our own condition; it begins with its context, and is never written to.
-        let Bound { plan, function, .. } = unsafe { &*context.cast::<Bound<F>>() };
-        (plan, function)
+        unsafe { &*context.cast::<Bound<F>>() }
     }
 }
 
@@ -287,14 +298,14 @@ unsafe fn call<F>(
     F: Fn(*mut VMContext, &mut [ValRaw]),
 {
     // SAFETY: the callee context is ours and alive (R6).
-    let (plan, function) = unsafe { Bound::<F>::of(callee) };
+    let bound = unsafe { Bound::<F>::of(callee) };
     // SAFETY: the slots are in the frame of the assembly, by E8 as the scatter says.
-    unsafe { prepare(plan, slots) };
+    unsafe { prepare(bound, slots) };
     // SAFETY: so many slots, aligned and ours alone (E8). They are in the frame of the
     // assembly, where every byte has some value.
-    function(caller, unsafe { slice::from_raw_parts_mut(slots, count) });
+    (bound.function)(caller, unsafe { slice::from_raw_parts_mut(slots, count) });
     // SAFETY: as above; the closure has left its result in the slots.
-    unsafe { finish(plan, slots) };
+    unsafe { finish(bound, slots, count) };
 }
 
 /// Rust aborts where a panic would leave an `extern "C"` function: at once, if it has
@@ -512,7 +523,7 @@ impl fmt::Debug for HostFunc<'_> {
 #[cfg(vmtrampoline_port)]
 mod ported {
     use super::*;
-    use crate::{native::entry::symbol, scatter::Entry};
+    use crate::{encode::scatter::Entry, native::entry::symbol};
 
     macro_rules! entries {
         ($($name:ident)*) => {
@@ -548,7 +559,7 @@ mod ported {
 mod ported {
     use super::*;
 
-    pub(super) fn code(_: Convention, _: crate::scatter::Entry) -> Result<Code, Error> {
+    pub(super) fn code(_: Convention, _: crate::encode::scatter::Entry) -> Result<Code, Error> {
         Err(Error::UnsupportedTarget)
     }
 }

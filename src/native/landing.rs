@@ -12,7 +12,7 @@ use core::{
 
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
-use crate::Error;
+use crate::error::Error;
 
 /// A place to which code deep below a call can go back at once, without returning through
 /// the frames between. The call is then *left*.
@@ -84,7 +84,7 @@ assert_impl_all!(Landing: Unpin);
 assert_not_impl_any!(Landing: Send, Sync);
 
 #[cfg(target_pointer_width = "64")] // no others are entered
-crate::descriptor::assert_layout!(Landing, 0, {
+crate::encode::constants::assert_layout!(Landing, 0, {
     sp @ "L_SP",
     body @ "L_BODY",
     word @ "L_WORD",

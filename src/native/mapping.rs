@@ -19,7 +19,7 @@ use super::{
     callback_thunks::{Block, Code},
     entry::symbol,
 };
-use crate::descriptor::constant;
+use crate::encode::constants::constant;
 
 type Entry = AtomicPtr<VMOpaqueContext>;
 

@@ -60,7 +60,7 @@ pub use typed::{
     pointer_unwind,
 };
 
-use crate::ValRaw;
+use crate::valraw::ValRaw;
 
 /// What an opaque type of the runtime is made of: no size that Rust knows, no
 /// automatic traits.

@@ -1,5 +1,5 @@
 //! Native code calls the host, and Rust has a part in it: what the assembly cannot do for
-//! a function of C, by the [plan](Plan) that its scatter has.
+//! a function of C, by the [plan](crate::encode::scatter::Plan) that its scatter has.
 //!
 //! A closure is called between [`prepare`] and [`finish`]. So is a function that is called as
 //! it is, by [`planned`], which the assembly calls in its place. They take arguments from
@@ -14,8 +14,8 @@ use super::{
     ArrayCall, VMContext, VMOpaqueContext, copy::copy_unaligned, entry::in_convention, host::Bound,
 };
 use crate::{
-    ValRaw,
-    scatter::{Op, Plan, Step},
+    encode::scatter::{Op, Step},
+    valraw::ValRaw,
 };
 
 macro_rules! define {
@@ -33,13 +33,13 @@ macro_rules! define {
         ) {
             // SAFETY: the callee context is ours and alive (R6); its function is this one only
             // if it has such another.
-            let (plan, function) = unsafe { Bound::<ArrayCall>::of(callee) };
+            let bound = unsafe { Bound::<ArrayCall>::of(callee) };
             // SAFETY: our own conditions.
-            unsafe { prepare(plan, slots) };
+            unsafe { prepare(bound, slots) };
             // SAFETY: our own conditions.
-            unsafe { function(callee, caller, slots, count) };
+            unsafe { (bound.function)(callee, caller, slots, count) };
             // SAFETY: our own conditions; the function has left its result in the slots.
-            unsafe { finish(plan, slots) };
+            unsafe { finish(bound, slots, count) };
         }
     };
 }
@@ -52,7 +52,7 @@ in_convention! { define }
 /// The slots are in a frame of the assembly, for whose scatter the plan is made: by E8
 /// registers and stack words are where it says. The caller follows its convention (R7).
 #[inline(always)]
-pub(super) unsafe fn prepare(plan: &Plan, slots: *mut ValRaw) {
+pub(super) unsafe fn prepare<F>(Bound { plan, .. }: &Bound<F>, slots: *mut ValRaw) {
     for &group in plan.narrow() {
         for offset in group {
             let above = slots.wrapping_byte_add(offset.into()).cast::<u32>();
@@ -70,9 +70,17 @@ pub(super) unsafe fn prepare(plan: &Plan, slots: *mut ValRaw) {
 ///
 /// # Safety
 ///
-/// As for [`prepare`], which has been called, and the result is in the slots.
+/// As for [`prepare`], which has been called, and the result is in the slots, of which there
+/// are so many.
 #[inline(always)]
-pub(super) unsafe fn finish(plan: &Plan, slots: *mut ValRaw) {
+pub(super) unsafe fn finish<F>(bound: &Bound<F>, slots: *mut ValRaw, count: usize) {
+    let Bound { plan, returns, .. } = bound;
+    if !returns && count > 0 {
+        // The assembly loads eight bytes of slot 0 all the same. Where two stores have written
+        // them, it would wait for both.
+        // SAFETY: in the first slot, which is ours alone.
+        unsafe { slots.cast::<u64>().write(0) };
+    }
     if !plan.after().is_empty() {
         // SAFETY: our own conditions.
         unsafe { run(plan.after(), slots.cast()) };

@@ -16,7 +16,7 @@ use core::{
 use static_assertions::assert_impl_all;
 
 use super::{Trampoline, VMTrampoline, VMTrampolineUnwind, table, thunks::thunk};
-use crate::{Error, descriptor::constant};
+use crate::{encode::constants::constant, error::Error};
 
 /// A share of the function pointers that a program can make.
 ///
@@ -71,6 +71,11 @@ assert_impl_all!(Pool: Send, Sync, UnwindSafe, RefUnwindSafe);
 impl Pool {
     /// How many signatures can have a function pointer: 4096, as
     /// `asm/descriptor.h` says, which is the place to change it.
+    ///
+    /// There are no more by mapping, as there are of [`Callback`](crate::Callback)s. A program
+    /// needs one pointer for each signature, however many functions it calls. Thunks to be mapped
+    /// would be 64 KiB more of code in every program that makes pointers, and an unwinder would
+    /// not know them, whereas it knows those of pointers at every instruction.
     pub const CAPACITY: usize = constant("POINTERS");
 
     /// The pool of all code that has no other.

@@ -5,8 +5,9 @@
 //! They prepare scratch slots by the [steps](plan) of the plan, and call the body that the
 //! layout asks for. `prepared` leaves the result as the body does; `finished` calls the body
 //! as a function that returns in whatever registers the target does, and writes the pieces
-//! of the result to the slots. Where the plan has no steps, there are shorter ones: for results
-//! that fill two registers, and [`beside_hidden`]. Calls without a plan never come here.
+//! of the result to the slots. Where there are no steps, there are shorter ones: for results
+//! that fill two registers or a vector register, and [`beside_hidden`]. All other calls
+//! without a plan never come here.
 //!
 //! Nothing here has a destructor, so the frame may be abandoned by unwinding or by
 //! longjmp.
@@ -19,11 +20,11 @@ use super::{
     entry::{ArrayCall, Body, ENTRIES, Left, Returned, Word, c_call, in_convention},
 };
 use crate::{
-    ValRaw,
-    descriptor::{
-        Header, Returns,
+    encode::{
+        header::{Header, Returns},
         plan::{ALIGN_SHIFT, COPY, PIECE, REFERENCE, SIGN_EXTEND, STEP, WORD, ZERO_EXTEND},
     },
+    valraw::ValRaw,
 };
 
 macro_rules! define {
@@ -98,15 +99,15 @@ macro_rules! define {
 }
 in_convention! { define }
 
-/// Functions that make a call whose arguments need no preparation and whose result fills
-/// two registers. They leave no result in a register.
+/// Functions that make a call whose arguments need no preparation and whose result has sixteen
+/// bytes in registers. They leave no result in a register.
 ///
 /// # Safety
 ///
 /// R1 to R4; the descriptor's entry is this function.
 #[cfg(not(any(vmtrampoline_windows, target_arch = "s390x")))]
-macro_rules! pairs {
-    ($($name:ident: $returned:ty, $pattern:pat => $first:expr, $second:expr;)*) => {$(
+macro_rules! sixteen_bytes {
+    ($($name:ident: $returned:ty, $pattern:pat => $bytes:expr;)*) => {$(
         pub(super) unsafe extern "C-unwind" fn $name(
             callee: Word,
             caller: Word,
@@ -118,24 +119,38 @@ macro_rules! pairs {
             // SAFETY: our own conditions.
             let $pattern = unsafe { through::<$returned>(call, descriptor) };
             // SAFETY: the result has sixteen bytes, from slot 0 on.
-            unsafe { store_pair([$first, $second], slots) };
+            unsafe { store_sixteen($bytes, slots) };
             Left::default()
         }
     )*};
 }
 
 #[cfg(not(any(vmtrampoline_windows, target_arch = "s390x")))]
-pairs! {
-    integer_pair: Integers, Several([first, second]) => first, second;
-    float_pair: Floats, Several([first, second, ..]) => first.to_bits(), second.to_bits();
+sixteen_bytes! {
+    integer_pair: Integers, Several(pair) => pair;
+    float_pair: Floats, Several([first, second, ..]) => [first, second].map(f64::to_bits);
 }
 
 // These machines alone return a value in registers of both classes.
 #[cfg(all(any(target_arch = "x86_64", target_arch = "riscv64"), not(vmtrampoline_windows)))]
-pairs! {
-    integer_float: Returned, Returned { integer, float } => integer, float.to_bits();
-    float_integer: Returned, Returned { integer, float } => float.to_bits(), integer;
+sixteen_bytes! {
+    integer_float: Returned, Returned { integer, float } => [integer, float.to_bits()];
+    float_integer: Returned, Returned { integer, float } => [float.to_bits(), integer];
 }
+
+// A type that comes back in a vector register.
+#[cfg(target_arch = "aarch64")]
+use core::arch::aarch64::uint8x16_t as Vector;
+#[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
+use core::arch::x86_64::__m128i as Vector;
+#[cfg(any(target_arch = "aarch64", all(target_arch = "x86_64", not(vmtrampoline_windows))))]
+sixteen_bytes! { vector: Vector, bytes => bytes; }
+// Elsewhere the body stores it.
+#[cfg(not(any(
+    target_arch = "aarch64",
+    all(target_arch = "x86_64", not(vmtrampoline_windows))
+)))]
+pub(super) use finished as vector;
 
 #[cfg(any(vmtrampoline_windows, target_arch = "s390x"))]
 pub(super) use {finished as integer_pair, finished as float_pair};
@@ -169,15 +184,16 @@ pub(super) unsafe extern "C-unwind" fn beside_hidden(
 #[cfg(not(all(target_arch = "x86_64", not(vmtrampoline_windows))))]
 pub(super) use finished as beside_hidden;
 
-/// Writes a pair of registers to the slots.
+/// Writes the sixteen bytes of a result to the slots.
 ///
 /// # Safety
 ///
 /// Sixteen bytes from slot 0 on may be written.
 #[inline(always)]
-unsafe fn store_pair(pair: [u64; 2], slots: *mut ValRaw) {
-    // SAFETY: our own condition; slots are aligned to 8.
-    unsafe { slots.cast::<[u64; 2]>().write(pair) };
+unsafe fn store_sixteen<T>(bytes: T, slots: *mut ValRaw) {
+    const { assert!(size_of::<T>() == 16) };
+    // SAFETY: our own condition.
+    unsafe { slots.cast::<T>().write_unaligned(bytes) };
 }
 
 /// The steps of a plan, and the pieces of its result.
@@ -242,14 +258,14 @@ unsafe fn call(target: *const c_void, slots: *mut ValRaw, descriptor: *const Hea
             // descriptor, here and below.
             let pair = unsafe { through::<Integers>(call, descriptor) };
             // SAFETY: the result has sixteen bytes.
-            return unsafe { store_pair(pair.take(), slots) };
+            return unsafe { store_sixteen(pair.take(), slots) };
         }
         #[cfg(not(any(vmtrampoline_windows, target_arch = "s390x")))]
         Returns::FloatPair => {
             // SAFETY: as above.
             let [first, second, ..] = unsafe { through::<Floats>(call, descriptor) }.take();
             // SAFETY: as above.
-            return unsafe { store_pair([first.to_bits(), second.to_bits()], slots) };
+            return unsafe { store_sixteen([first.to_bits(), second.to_bits()], slots) };
         }
         Returns::IntegerFloat | Returns::FloatInteger => {
             // SAFETY: the caller's R1 to R4; `returns` is of this descriptor.
@@ -258,7 +274,7 @@ unsafe fn call(target: *const c_void, slots: *mut ValRaw, descriptor: *const Hea
             let first_float = header.returns == Returns::FloatInteger;
             let pair = if first_float { [pair[1], pair[0]] } else { pair };
             // SAFETY: as above.
-            return unsafe { store_pair(pair, slots) };
+            return unsafe { store_sixteen(pair, slots) };
         }
         Returns::Integers => {
             // SAFETY: as above.

@@ -9,7 +9,7 @@ use super::{
     callback::{Callback, LocalCallback},
     host::{Encoded, Source},
 };
-use crate::{Error, Signature, ValRaw};
+use crate::{error::Error, signature::Signature, valraw::ValRaw};
 
 /// Makes callbacks of one signature. It works out the signature once, so each callback takes
 /// half the time.

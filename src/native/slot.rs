@@ -1,6 +1,6 @@
 //! What the array of an array call is made of.
 
-use crate::ValRaw;
+use crate::valraw::ValRaw;
 
 /// One value slot of an array call: [`ValRaw`], or what an interpreter's own
 /// stack is made of.

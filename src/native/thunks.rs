@@ -22,13 +22,19 @@ mod ported {
     use static_assertions::const_assert_eq;
 
     use crate::{
-        Descriptor, Error, Pool, ValRaw,
-        descriptor::{Header, Shape, constant},
+        encode::{
+            constants::constant,
+            descriptor::Descriptor,
+            header::{Header, RESULT_NONE, Shape},
+        },
+        error::Error,
         native::{
             VMFunctionBody,
             entry::{Body, ENTRIES, Left, Word, bodies, in_convention, symbol},
+            pool::Pool,
             table::{self, Refused, find_or_put},
         },
+        valraw::ValRaw,
     };
 
     const COUNT: usize = Pool::CAPACITY;
@@ -51,7 +57,42 @@ mod ported {
 
     bodies! {
         storing -> Left;
-        storing_short_cut -> Left;
+    }
+
+    /// What makes the call of a thunk for this header: the body, or a function that stores
+    /// what the body would leave in a register.
+    #[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
+    fn storing_call(header: &Header) -> Body<Left> {
+        use crate::encode::header::{FLOATS_SOME, RESULT_FLOAT, RESULT_INTEGER};
+
+        bodies! {
+            storing_integer -> Left;
+            storing_float -> Left;
+        }
+        match (header.shape, header.result) {
+            (Shape::Variable, _) | (_, RESULT_NONE) => ENTRIES[header.shape as usize],
+            (Shape::ShortCut, RESULT_INTEGER) if header.floats <= FLOATS_SOME => storing_integer,
+            (Shape::ShortCut, RESULT_FLOAT) if header.floats <= FLOATS_SOME => storing_float,
+            _ => storing,
+        }
+    }
+
+    /// What makes the call of a thunk for this header: the body, or a function that stores
+    /// what the body would leave in a register. On s390x and Windows no thunk asks.
+    #[cfg(not(all(target_arch = "x86_64", not(vmtrampoline_windows))))]
+    fn storing_call(header: &Header) -> Body<Left> {
+        use crate::encode::header::RESULT_VECTOR;
+
+        bodies! {
+            storing_short_cut -> Left;
+        }
+        match (header.shape, header.result) {
+            (_, RESULT_NONE) => ENTRIES[header.shape as usize],
+            // Whichever body leaves a vector, this one stores it.
+            (_, RESULT_VECTOR) => ENTRIES[Shape::Variable as usize],
+            (Shape::ShortCut, _) => storing_short_cut,
+            _ => storing,
+        }
     }
 
     /// What a thunk finds: who makes the call, and the descriptor as far as the
@@ -60,9 +101,8 @@ mod ported {
     struct Interned {
         /// The body, for `storing`.
         body: Body<Left>,
-        /// What the thunk jumps to: the body, or a function that stores the result which the
-        /// body leaves in its register. On s390x and Windows, thunks jump to `storing` and do
-        /// not read this.
+        /// What the thunk jumps to. On s390x and Windows, thunks jump to `storing` and do not
+        /// read this.
         call: Body<Left>,
         header: Header,
         lists: [u16; 0],
@@ -90,11 +130,7 @@ mod ported {
     impl Draft {
         fn new((header, lists): (&Header, &[u16])) -> Draft {
             let body = ENTRIES[header.shape as usize];
-            let call = match header.shape {
-                _ if !header.leaves_result() => body,
-                Shape::ShortCut => storing_short_cut,
-                _ => storing,
-            };
+            let call = storing_call(header);
             let (layout, _) = Layout::new::<Interned>()
                 .extend(Layout::for_value(lists))
                 .expect("lists have a few thousand entries");
@@ -192,8 +228,8 @@ pub(super) use ported::thunk;
 /// There are no thunks on this target.
 #[cfg(not(vmtrampoline_port))]
 pub(super) fn thunk(
-    _: &crate::Pool,
-    _: &crate::Descriptor,
-) -> Result<*const core::ffi::c_void, crate::Error> {
-    Err(crate::Error::UnsupportedTarget)
+    _: &super::Pool,
+    _: &crate::encode::descriptor::Descriptor,
+) -> Result<*const core::ffi::c_void, crate::error::Error> {
+    Err(crate::error::Error::UnsupportedTarget)
 }

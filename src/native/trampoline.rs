@@ -17,9 +17,11 @@ use super::{
     slot::{Slot, stride},
 };
 use crate::{
-    Descriptor, Error, Signature, ValRaw,
-    descriptor::{Convention, Shape, Source},
-    error::MAX_BYTES,
+    abi::Convention,
+    encode::{descriptor::Descriptor, header::Shape, writer::Source},
+    error::{Error, MAX_BYTES},
+    signature::Signature,
+    valraw::ValRaw,
 };
 
 /// A descriptor that is owned or lives for ever.

@@ -21,9 +21,12 @@ use super::{
     Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, VMTrampoline, VMTrampolineUnwind,
 };
 use crate::{
-    Abi, Descriptor, Signature, ValRaw, ValType,
-    descriptor::Convention,
-    layout::{Assigner, Place},
+    abi::{Abi, Convention},
+    encode::descriptor::Descriptor,
+    layout::{places::Place, walk::Walk},
+    signature::{Scalars, Signature},
+    valraw::ValRaw,
+    valtype::ValType,
 };
 
 /// A function pointer for a signature known at compile time: a constant, which
@@ -515,41 +518,51 @@ const fn agree(params: &[ValType], results: &[ValType]) -> bool {
     if cfg!(target_arch = "riscv64") {
         return false; // a target may lose fs1, which C keeps
     }
-    let (mut vm, mut c) = (Assigner::new(vm), Assigner::new(c));
+    if has_vector(params) || has_vector(results) {
+        return false;
+    }
     // In C, contexts and return pointer are parameters like any other.
-    place(&mut c, ValType::Ptr);
-    place(&mut c, ValType::Ptr);
+    let pointer: &[ValType] = if results.len() > 1 { &[ValType::Ptr] } else { &[] };
+    let contexts = Scalars::NONE.and(&[ValType::Ptr, ValType::Ptr]);
+    let c_scalars = contexts.and(params).and(pointer);
+    let vm_scalars = Scalars::NONE.and(params).and(results);
+    let c_params = 2 + params.len() + pointer.len();
+    let (vm_signature, c_signature) = (vm_scalars.lend(params.len()), c_scalars.lend(c_params));
+    let (mut vm, mut c) = (Walk::new(vm, &vm_signature, 16), Walk::new(c, &c_signature, 16));
+    let _contexts = (word(&mut c), word(&mut c));
+    while let Some(place) = word(&mut vm) {
+        if !same(Some(place), word(&mut c)) {
+            return false;
+        }
+    }
+    same(vm.pointer(), word(&mut c))
+}
+
+const fn has_vector(types: &[ValType]) -> bool {
     let mut i = 0;
-    while i < params.len() {
-        let ty = params[i];
-        if matches!(ty, ValType::V128) || !same(place(&mut vm, ty), place(&mut c, ty)) {
-            return false;
+    while i < types.len() {
+        if matches!(types[i], ValType::V128) {
+            return true;
         }
         i += 1;
     }
-    i = 0;
-    while i < results.len() {
-        if matches!(results[i], ValType::V128) {
-            return false;
-        }
-        i += 1;
-    }
-    results.len() < 2 || same(vm.return_pointer(), place(&mut c, ValType::Ptr))
+    false
 }
 
-/// The place of a scalar that is in one piece.
-const fn place(assigner: &mut Assigner<'_>, ty: ValType) -> Place {
-    match assigner.argument(&[ty as u16], 0, true) {
-        Ok(pieces) => pieces.as_slice()[0].location,
-        Err(_) => panic!("all conventions pass scalars"),
+/// The place of the next parameter, which is a word, if there is one.
+const fn word(walk: &mut Walk<'_>) -> Option<Place> {
+    match walk.param_word() {
+        Some((.., place)) => Some(place),
+        None => None,
     }
 }
 
-const fn same(one: Place, other: Place) -> bool {
+const fn same(one: Option<Place>, other: Option<Place>) -> bool {
     use Place::*;
     match (one, other) {
-        (Integer(a), Integer(b)) | (Float(a), Float(b)) | (Vector(a), Vector(b)) => a == b,
-        (Stack(a), Stack(b)) => a == b,
+        (Some(Integer(a)), Some(Integer(b))) | (Some(Float(a)), Some(Float(b))) => a == b,
+        (Some(Stack(a)), Some(Stack(b))) => a == b,
+        (None, None) => true,
         _ => false,
     }
 }

@@ -54,14 +54,14 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     let (more, alignment) =
         if machine.big_endian { (constant("VECTOR_WORDS"), 8) } else { (0, 16) };
     ensure!(words % group == 0 && words <= MAX_BYTES / unit + more + group, "A3");
-    ensure!(area % alignment == 0 && area <= 16 * LIMIT, "A4");
+    ensure!(area % alignment == 0 && area <= 16 * LIMIT && (spills == 0 || area > 0), "A4");
 
     let end = first + unit * words;
     let after_contexts = 2..machine.registers.integer.len();
     let known = after_contexts.map(|i| 1 << i).any(|bit| bit == register);
     ensure!(register == 0 || known && spills > 0, "A5: a register");
     ensure!(return_word % unit == 0 && return_word <= end, "A5: a word");
-    ensure!(spills == 0 || register != 0 || return_word < end, "A5: neither");
+    ensure!(spills == 0 || register != 0 || return_word + 8 <= end, "A5: neither");
 
     let mark = if machine.narrow { constant("NARROW") } else { 0 };
     let from_slots = |entry: u16, width: usize| {
@@ -111,7 +111,7 @@ fn of_plans(plan: &[u16], bytes: &Bytes<'_>) -> Result<(), String> {
     let (steps, pieces) = plan.split_at(plan.len() - 3 * count);
     // A pair for which nothing is prepared has a function of its own. Words are the body's.
     let (ready, hidden) = (steps.is_empty(), bytes.word("D_HIDDEN") != 0);
-    let (result, prepared) = (bytes.byte("D_RESULT"), Shape::ALL.len());
+    let (result, prepared) = (bytes.byte("D_RESULT"), Shape::ALL.len() + 1);
     let [integer, float] = ["RESULT_INTEGER", "RESULT_FLOAT"].map(constant);
     let must = match returns {
         0 if ready && hidden => prepared + 7,
@@ -184,7 +184,9 @@ pub(crate) fn broken(
 }
 
 /// Of a scatter, its words from the first on, and its lists.
-pub(crate) fn of_scatters(scatter: &[u16], lists: &[u16]) -> Result<(), String> {
+pub(crate) fn of_scatters(scatter: &[u16], lists: &[u16], abi: &Abi) -> Result<(), String> {
+    let machine = Machine::of(abi);
+    let unit = machine.unit as usize;
     let field = |name: &str| (constant(name) - constant("H_SCATTER")) / 2;
     let word = |name: &str| usize::from(scatter[field(name)]);
     let registers = |name: &str| scatter[field(name)..][..8].iter().map(|&to| usize::from(to));
@@ -194,32 +196,55 @@ pub(crate) fn of_scatters(scatter: &[u16], lists: &[u16]) -> Result<(), String> 
 
     ensure!(scratch % 16 == 0 && end <= scratch && frame <= MAX_BYTES, "B1");
 
+    // On s390x, entries of the vector registers come first.
+    let more = word("H_MORE");
+    let vectors = machine.big_endian && more & constant("MORE_VECTORS") != 0;
+    let vector_words = if vectors { constant("VECTOR_WORDS") } else { 0 };
     let floats = word("H_FLOATS");
-    let most = MAX_BYTES / 8 + constant("H_GROUP");
-    ensure!(words % constant("H_GROUP") == 0 && words <= most && floats <= 8, "B2");
-    let ways = ["MORE_RESULTS", "MORE_PAIR", "MORE_BOTH", "MORE_X87", "MORE_X87_PAIR"];
-    let more = word("H_MORE") & !constant("MORE_NARROW");
+    let most = MAX_BYTES / unit + vector_words + constant("H_GROUP");
+    ensure!(words % constant("H_GROUP") == 0 && words <= most && words >= vector_words, "B2");
+    ensure!(floats <= machine.registers.float.len(), "B2: vector registers");
+    let ways: &[&str] = match machine.registers.integer[..] {
+        [.., "rdi"] => &["MORE_PAIR", "MORE_BOTH", "MORE_X87", "MORE_X87_PAIR"],
+        [.., "x0"] => &["MORE_PAIR"],
+        [.., "a0"] => &["MORE_PAIR", "MORE_BOTH"],
+        _ => &[],
+    };
+    let narrow = if machine.narrow { constant("MORE_NARROW") } else { 0 };
+    let more = more & !narrow & !if vectors { constant("MORE_VECTORS") } else { 0 };
     let least = 1 + usize::from(more == constant("MORE_X87_PAIR"));
-    ensure!(more == 0 || ways.iter().any(|way| more == constant(way)), "B2: more");
+    let known = more == constant("MORE_RESULTS") || ways.iter().any(|way| more == constant(way));
+    ensure!(more == 0 || known, "B2: more");
     ensure!(more == 0 || slots >= least, "B2: slots");
     let spilled = spills < slots && spills <= LIMIT && more == constant("MORE_RESULTS");
     ensure!(spills == 0 || spilled, "B2: results");
 
     let listed = lists[..words].iter().map(|&to| usize::from(to));
-    let eight = |to| to % 8 == 0 && (to + 8 <= scratch || to == scratch || to == frame);
-    let sixteen = |to| to % 16 == 0 && (to + 16 <= scratch || to == scratch);
-    ensure!(registers("H_INTEGER").chain(listed.clone()).all(eight), "B3");
-    ensure!(registers("H_FLOAT").all(sixteen), "B3: vector registers");
-    ensure!(registers("H_FLOAT").skip(floats).all(|to| to == scratch), "B3: no vector registers");
+    let mark = if machine.big_endian { constant("NARROW") } else { 0 };
+    let vector_registers = || registers("H_FLOAT").map(|to| to & !mark);
+    let pointer = |to| frame <= to && to < frame + 8;
+    let goes = |to: usize, width| {
+        let somewhere = to + width <= scratch || to == scratch || width <= 8 && pointer(to);
+        to % width == 0 && somewhere
+    };
+    ensure!(registers("H_INTEGER").all(|to| goes(to, 8)), "B3");
+    ensure!(listed.clone().all(|to| goes(to, unit)), "B3: words");
+    ensure!(vector_registers().all(|to| goes(to, 16)), "B3: vector registers");
+    ensure!(vector_registers().skip(floats).all(|to| to == scratch), "B3: no vector registers");
 
-    let halves = registers("H_FLOAT").flat_map(|to| [to, to + 8]);
-    let mut places: Vec<_> = registers("H_INTEGER").chain(halves).chain(listed).collect();
-    places.retain(|to| *to + 8 <= scratch || *to == frame);
+    let parts = |to: usize, width: usize| (to..to + width).step_by(unit);
+    let integers = registers("H_INTEGER").flat_map(|to| parts(to, 8));
+    let halves = vector_registers().flat_map(|to| parts(to, 16));
+    let mut places: Vec<_> = integers.chain(halves).chain(listed).collect();
+    places.retain(|to| *to + unit <= scratch || pointer(*to));
     let count = places.len();
     places.sort_unstable();
     places.dedup();
     ensure!(places.len() == count, "B4: a place with two sources");
-    ensure!(places.contains(&frame) || spills == 0, "B4: the return pointer");
+    let has_pointer = parts(frame, 8).all(|to| places.contains(&to));
+    ensure!(has_pointer || spills == 0, "B4: the return pointer");
+    let x8 = machine.registers.integer.contains(&"x0") && abi.name().ends_with("-c");
+    ensure!(!(x8 && places.iter().any(|to| pointer(*to))), "B3: the place for x8");
 
     let bytes = |entry: u16| match usize::from(entry) {
         entry if entry % 4 == constant("SPILL_4") => Some((entry - constant("SPILL_4"), 4)),

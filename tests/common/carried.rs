@@ -511,14 +511,18 @@ pub(crate) fn carried(
         let (entry, pair) = (header.byte("D_ENTRY"), header.byte("D_RETURNS"));
         let result = header.byte("D_RESULT");
         let left = ["RESULT_INTEGER", "RESULT_FLOAT"].map(constant).contains(&result);
+        // The functions that make calls, behind the bodies.
+        let [vector, prepared_integer, prepared_float, finished, first_pair, hidden] =
+            [4, 5, 6, 7, 8, 12];
         let must = match plan {
+            None if result == constant("RESULT_VECTOR") && shape < 3 => vector,
             None => shape,
             // A pair has a function of its own, if there is nothing else to do.
-            Some(([], [])) if pair > 6 => pair,
-            Some(_) if !(pair == 0 || left) => 6,
-            Some(([], [])) => 11,
-            Some(_) if result == constant("RESULT_FLOAT") => 5,
-            Some(_) => 4,
+            Some(([], [])) if pair > 6 => first_pair + pair - 7,
+            Some(_) if !(pair == 0 || left) => finished,
+            Some(([], [])) => hidden,
+            Some(_) if result == constant("RESULT_FLOAT") => prepared_float,
+            Some(_) => prepared_integer,
         };
         ensure!(entry == must, "ENTRY is {entry}, not {must}");
         if let Some([to, size, _]) = prepared.memory {

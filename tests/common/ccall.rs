@@ -127,9 +127,11 @@ impl Facts {
 pub(crate) struct LaidOut {
     pub(crate) ty: CType,
     pub(crate) size: usize,
-    align: usize,
+    pub(crate) align: usize,
     /// Offset and size of each.
     pub(crate) leaves: Vec<(Leaf, usize, usize)>,
+    /// Where each member of each union ends, in the order of [`CType::unions`].
+    pub(crate) ends: Vec<usize>,
     /// The bytes that are not padding.
     counts: Vec<bool>,
 }
@@ -146,6 +148,10 @@ impl LaidOut {
                 }
             };
         }
+        for path in ty.unions().iter().flatten() {
+            text +=
+                &format!("__builtin_offsetof({name}, {path}) + sizeof((({name} *)0)->{path}), ");
+        }
         text
     }
 
@@ -153,6 +159,7 @@ impl LaidOut {
         let mut next = || table.next().expect("a number");
         let (size, align) = (next(), next());
         let leaves = ty.leaves().into_iter().map(|leaf| (leaf, next(), next())).collect::<Vec<_>>();
+        let ends = ty.unions().iter().flatten().map(|_| next()).collect();
         let mut counts = vec![false; size];
         for (leaf, offset, len) in &leaves {
             for byte in 0..*len {
@@ -160,7 +167,7 @@ impl LaidOut {
                 counts[offset + byte] |= !extended;
             }
         }
-        LaidOut { ty: ty.clone(), size, align, leaves, counts }
+        LaidOut { ty: ty.clone(), size, align, leaves, ends, counts }
     }
 
     /// The scalar, if it is one that has a slot for itself.

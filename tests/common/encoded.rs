@@ -11,6 +11,7 @@ use vmtrampoline::{
 
 use super::{
     assumed,
+    case::LEAVES_VECTORS,
     naive::{Registers, first_slot, machine, registers},
     placed::ensure,
 };
@@ -308,11 +309,12 @@ fn descriptor_is(
     let types = params.iter().chain(&results).map(|ty| *ty as usize);
     let kept = entries.into_iter().map(usize::from);
     ensure!(kept.eq(counts.into_iter().chain(types)), "its signature is another");
-    let one_scalar = spilled == 0 && results.first() != Some(&ValType::V128);
+    let leaves = LEAVES_VECTORS || results.first() != Some(&ValType::V128);
+    let one_left = spilled == 0 && leaves;
     let shortest = match stack_words {
         0 if params.is_empty() && results.is_empty() => Shape::Bare,
-        0 if one_scalar => Shape::ShortCut,
-        n if one_scalar && n <= constant("FIXED_WORDS") => Shape::Fixed,
+        0 if one_left => Shape::ShortCut,
+        n if one_left && n <= constant("FIXED_WORDS") => Shape::Fixed,
         _ => Shape::Variable,
     };
     let must = match shape {
@@ -320,7 +322,8 @@ fn descriptor_is(
         _ if params.is_empty() && results.is_empty() => Shape::Variable,
         _ => shape.max(shortest),
     };
-    equal("ENTRY", bytes.byte("D_ENTRY"), must as usize)?;
+    let vector = result == "RESULT_VECTOR" && must < Shape::Variable;
+    equal("ENTRY", bytes.byte("D_ENTRY"), if vector { 4 } else { must as usize })?;
     equal(
         "RETURNS",
         bytes.byte("D_RETURNS"),
@@ -358,9 +361,7 @@ fn scatter_is(
     shape: Shape,
 ) -> Result<(), String> {
     let machine = Machine::of(abi);
-    if machine.unit == 8 && !machine.big_endian {
-        assumed::of_scatters(scatter, lists)?;
-    }
+    assumed::of_scatters(scatter, lists, abi)?;
     let signature = layout.signature();
     let (params, results) = (scalars::params(signature), scalars::results(signature));
     let field = |name: &str| (constant(name) - constant("H_SCATTER")) / 2;

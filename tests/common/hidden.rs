@@ -17,7 +17,7 @@ use vmtrampoline::{
 };
 
 use super::{
-    case::{abi, body},
+    case::{VARIABLE_STORES, abi, body},
     encoded::{Bytes, constant},
     guarded::{Edge, Guarded},
     placed::ensure,
@@ -520,12 +520,16 @@ fn judged<S: Slot>(
                 let stored = (0..4).flat_map(|i| float(&format!("v{i}"))).eq(memory_is.clone());
                 ensure!(stored, "the vectors stored");
             }
+            // By the body, if not by Rust.
+            let word = ["RESULT_INTEGER", "RESULT_FLOAT"].map(constant).contains(&result);
+            let variable = trampoline.shape() == Shape::Variable;
+            let stored = result == constant("RESULT_VECTOR") || VARIABLE_STORES && variable && word;
             for piece in placement.pieces() {
                 let Location::Register(name) = piece.location else { panic!("a result elsewhere") };
                 let bytes: Vec<u8> = match name {
                     "st0" => heard.st[0][..10].to_vec(),
                     "st1" => heard.st[1][..10].to_vec(),
-                    _ if left.is_some() && result != constant("RESULT_VECTOR") => continue,
+                    _ if left.is_some() && !stored => continue,
                     "rax" | "x0" => heard.integer_results[0].to_ne_bytes().to_vec(),
                     "rdx" | "x1" => heard.integer_results[1].to_ne_bytes().to_vec(),
                     name => float(name).to_vec(),

@@ -4,13 +4,15 @@ use vmtrampoline::private::Convention;
 
 use super::case::{Case, Route, Subject, Vector, signature};
 
-const SIGNATURES: [&str; 15] = [
+const SIGNATURES: [&str; 17] = [
     "()",
     "() -> i32",
     "(i32) -> i64",
     "(f32) -> f64",
     "(f32, f32, f32, f32) -> f32",
     "(f32, f32, f32, f32, f64, f64, f64, f64) -> f64",
+    "(f32, f32, f32, f32, f64) -> i64",
+    "(i64, i64, i64, i64, i64, i64, i64, i64, i64) -> v128",
     "(f64, v128) -> f32",
     "(v128) -> v128",
     "(f32, f32, f32, f32, f32) -> (i32, v128, i32, v128, i64)",

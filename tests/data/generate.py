@@ -32,7 +32,7 @@ def signature(conv):
 def main():
     lines = []
     for conv in CONVS:
-        for sig in EDGES + [signature(conv) for _ in range(2000)]:
+        for sig in EDGES + [signature(conv) for _ in range(200)]:
             params, results = sig.split('>')
             try:
                 placed = place(conv, params, results)

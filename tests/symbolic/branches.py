@@ -8,10 +8,15 @@ PADS = {'AMD64': [0xf30f1efa], 'AARCH64': [0xd503245f, 0xd50324df]}     # endbr6
 ANY = {'AMD64': 0xf30f1efa, 'AARCH64': 0xd50324df}      # those that let in whatever branch was last
 ORDER = {'AMD64': 'big', 'AARCH64': 'little'}
 BRANCH, THROUGH = 0xd61f0000, (16, 17)
+JR_T0 = 0x8282      # a return to riscv64's other link register, for VEX a jump
 
 
 def word(machine, pc):
     return int.from_bytes(machine.code.bytes(pc, 4), ORDER[machine.arch.name])
+
+
+def jumps_to_t0(machine, pc):
+    return int.from_bytes(machine.code.bytes(pc, 2), 'little') == JR_T0
 
 
 def entered(state, interrupted):
@@ -28,7 +33,7 @@ def followed(before, state, going):
     if block.jumpkind == 'Ijk_Call':
         if state.pc != before.pc + block.size:      # of our own; what a contract calls returns
             state.calls += (before.pc + block.size,)
-    elif block.jumpkind == 'Ijk_Ret':
+    elif block.jumpkind == 'Ijk_Ret' or machine.arch.name == 'RISCV64' and jumps_to_t0(machine, before.pc):
         to = state.calls[-1:] or ('our caller',)
         before.claim(to == ((state.pc,) if going else ('our caller',)), 'a return that meets its call')
         state.calls = state.calls[:-1]
@@ -39,6 +44,6 @@ def followed(before, state, going):
                          'a jump through x16 or x17')
 
 
-def balanced(state):
-    """Where paths meet."""
-    state.claim(not state.calls, 'all calls have returned')
+def met(state, calls):
+    """Where paths meet, of which the first had these calls open."""
+    state.claim(state.calls == calls, 'the calls that have not returned')

@@ -5,7 +5,7 @@ from pathlib import Path
 import z3
 
 from machine import State
-from memory import Memory, Unproved, bits, fresh, inside, wide
+from memory import Memory, Unproved, bits, fresh, inside, number, swapped, wide
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 H = {name: int(value, 0) for name, value in
@@ -23,8 +23,8 @@ COUNT = 16          # bits of a count, as of the fields that counts begin with
 class Fields:
     """A structure whose bytes are unknown: fields by name, loads at any offset."""
 
-    def __init__(self, prefix, start, end):
-        self.start, self.end = start, end
+    def __init__(self, prefix, start, end, native):
+        self.start, self.end, self.native = start, end, native
         self.bytes = [z3.BitVec(f'{prefix}{i:x}', 8) for i in range(start, end)]
 
     def load(self, offset, width):
@@ -33,7 +33,7 @@ class Fields:
 
     def __call__(self, name, width=2, index=0):
         """A field as a number of 64 bits."""
-        return wide(self.load(H[name] + width * index, width))
+        return wide(self.native(self.load(H[name] + width * index, width)))
 
 
 class Cut:
@@ -94,10 +94,15 @@ class Contract:
     begins = None   # where it begins, if not at the one that is proved
     interrupted = False     # whether a signal handler goes on there
     tail = False    # whether it ends with a jump
+    ends = ()       # functions that are not followed
+    keeps = True    # whether the solver keeps what it has been told of a path
 
     def __init__(self, port):
         self.port, self.sp = port, port.sp
+        # Memory is of little-endian terms. What the machine has in its own order is in this one.
+        self.native = swapped if port.big_endian else lambda term: term
         self.entry, self.returns = z3.BitVecs('stack return_address', 64)
+        self.passed_words = {}  # arguments on the stack
         self.bases = {self.entry.get_id(): 'stack'}
         # E5: the lowest byte that our caller has touched.
         self.above = ZERO if port.pushed else z3.BitVec('touched_above', 64)
@@ -106,6 +111,10 @@ class Contract:
         term = z3.BitVec(name, 64)
         self.bases[term.get_id()] = name
         return term
+
+    def loops(self):
+        """Heads of loops, in the order of addresses."""
+        return [cut for cut in self.cuts if cut.left]
 
     def split(self, state, address):
         """Base and offset."""
@@ -122,7 +131,8 @@ class Contract:
 
     def assumed(self):
         """Of the stack: aligned, and not at an end of the address space."""
-        return [self.entry + self.port.pushed & 15 == 0, z3.ULT(STACK, self.entry), z3.ULT(self.entry, 1 << 63),
+        aligned = self.entry + self.port.pushed & self.port.alignment - 1 == 0
+        return [aligned, z3.ULT(STACK, self.entry), z3.ULT(self.entry, 1 << 63),
                 inside(self.above, 0, ZERO, bits(UNTOUCHED))]
 
     def begin(self, state):
@@ -134,12 +144,31 @@ class Contract:
             state[self.port.link] = self.returns
         self.kept = {name: state[name] for name in self.port.kept}
 
+    def give(self, state, name, term):
+        """Passes an argument in its register, or so far above the stack pointer at the call."""
+        where = getattr(self.port, name)
+        if isinstance(where, str):
+            state[where] = term
+        else:
+            self.passed_words[self.port.pushed + where] = self.native(term)
+            state.memory['stack'].store(bits(self.port.pushed + where), self.native(term))
+
+    def passed(self, state, name, top):
+        """The same argument of another function, where the stack pointer at its call has this offset."""
+        where = getattr(self.port, name)
+        if isinstance(where, str):
+            return state[where]
+        return self.native(state.memory['stack'].load(state, z3.simplify(top + where), 8))
+
     def memory(self, called):
         return {'stack': Memory(lambda offset, width: fresh('unwritten', 8 * width))}
 
     def always(self):
         """Registers and what is stored, at every cut."""
-        return self.kept, [('stack', bits(self.port.saved_link), self.returns, True)]
+        words = {self.port.saved_link: self.native(self.returns), **self.passed_words}
+        words |= {offset: self.kept[name] for name, offset in self.port.lost.items()}
+        kept = {name: term for name, term in self.kept.items() if name not in self.port.lost}
+        return kept, [('stack', bits(offset), value, True) for offset, value in words.items()]
 
     def offset(self, sp):
         return z3.simplify(sp - self.entry)
@@ -167,10 +196,17 @@ class Contract:
         state.claim(state.touched <= self.offset(sp) - self.port.pushed + reach, 'E5: not touched above a call')
 
     def in_frame(self, state, offset, width, end):
-        """E3: from the stack pointer on, before the instruction or after."""
+        """E3: from the stack pointer on, before the instruction or after, or in the bytes that a
+        caller leaves to whom it calls.
+        """
         sps = [self.offset(state.lowest), self.offset(state[self.sp])]
-        state.claim(z3.Or(*(inside(offset, width, sp, bits(end)) for sp in sps)), 'E3: outside the frame')
+        frame = [inside(offset, width, sp, bits(end)) for sp in sps]
+        state.claim(z3.Or(self.ours(offset, width), *frame), 'E3: outside the frame')
         self.touch(state, offset)
+
+    def ours(self, offset, width):
+        first, last = self.port.ours
+        return inside(offset, width, bits(first), bits(last))
 
     def load(self, state, address, width):
         name, offset = self.split(state, address)
@@ -183,18 +219,20 @@ class Contract:
         getattr(self, f'store_{name}')(state, offset, value)
 
     def load_stack(self, state, offset, width):
-        self.in_frame(state, offset, width, self.port.pushed)
+        if width != 8 or number(offset) not in self.passed_words:
+            self.in_frame(state, offset, width, self.port.pushed)
         return state.memory['stack'].load(state, offset, width)
 
     def store_stack(self, state, offset, value):
-        state.claim(not state.called, 'the frame is written after the call')
+        written = z3.Or(not state.called, self.ours(offset, value.size() // 8))
+        state.claim(written, 'the frame is written after the call')
         self.in_frame(state, offset, value.size() // 8, 0)
         state.memory['stack'].store(offset, value)
 
     def after_call(self, state, sp):
         """The callee may have changed all registers but those that are kept."""
         self.leads_on(state, sp)
-        kept = {name: state[name] for name in self.port.kept}
+        kept = {name: state[name] for name in self.port.kept if name not in self.port.lost}
         state.registers, state.unknown, state.called = {}, 'called', True
         for name, term in kept.items():
             state[name] = term

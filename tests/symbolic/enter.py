@@ -7,7 +7,7 @@ of every one, by the names A1 to A9. So a proof is for every signature.
 import z3
 
 from contract import H, ZERO, Contract, Fields
-from memory import Bytes, Memory, Unproved, bits, extended, fresh, inside, low, number, wide
+from memory import Bytes, Memory, Unproved, bits, extended, fresh, inside, low, number, sign_extended, wide
 
 LIMIT = 1024        # of parameters, and of results
 MAX_BYTES = 65520   # of slots, and of stack words
@@ -20,12 +20,15 @@ class Enter(Contract):
 
     def __init__(self, port, stride):
         super().__init__(port)
+        self.frame_end = port.saved
         self.callee, self.caller, self.target = z3.BitVecs('callee caller target', 64)
         self.slots, self.descriptor = self.base('slots'), self.base('descriptor')
-        self.header = field = Fields('header_', 0, H['D_LISTS'])
+        self.header = field = Fields('header_', 0, H['D_LISTS'], self.native)
         field.bytes[H['D_STRIDE']], self.distance = bits(stride, 8), stride
         self.list, self.slot, self.area = Bytes('list'), Bytes('slot'), Bytes('area')
-        self.result_in, self.float_in = z3.BitVec('result', 64), z3.BitVec('float_result', 128)
+        # Added to an entry of a value of four bytes that is extended, where the convention says how.
+        self.mark = H['NARROW'] if port.narrow else 0
+        self.result_in, self.float_in = z3.BitVec('result', 64), z3.BitVec('float_result', 8 * port.float_bytes)
         self.words, self.spills, self.count = field('D_STACK_WORDS'), field('D_SPILLS'), field('D_SLOTS')
         self.return_area, self.return_word = field('D_RETURN_AREA'), field('D_RETURN_WORD')
         self.return_register, self.result = field('D_RETURN_REGISTER', 1), field('D_RESULT', 1)
@@ -39,7 +42,7 @@ class Enter(Contract):
         self.array = self.scale(self.count)
         # Registers of a result after the first ones.
         self.more_results = {name: z3.BitVec(f'more_in_{name}', size)
-                             for names, size in ((port.more_results, 64), (port.more_float_results, 128))
+                             for names, size in ((port.more_results, 64), (port.more_float_results, 8 * port.float_bytes))
                              for name in names}
 
     def scale(self, count):
@@ -48,8 +51,9 @@ class Enter(Contract):
     # ---- R1: what Source::encode makes true of every descriptor
 
     def assumed(self):
-        vectors, at_most = H['FLOATS_VECTORS'], MAX_BYTES // 8 + H['GROUP']
+        vectors, at_most = H['FLOATS_VECTORS'], MAX_BYTES // self.port.word + H['GROUP']
         registers = [0] + [1 << i for i in range(2, len(self.port.integers))]
+        unit, end = self.port.word, self.port.space + self.port.word * self.words
         return super().assumed() + [
             # A1: the counts, and kinds of what is counted.
             z3.And(self.results <= LIMIT, self.array <= MAX_BYTES, self.written <= self.array),
@@ -61,20 +65,30 @@ class Enter(Contract):
             z3.Or(*(self.floats == tier for tier in (0, H['FLOATS_SOME'], H['FLOATS_ALL'], vectors))),
             z3.Implies(z3.And(self.vector, self.spills != 0), self.stride == 16),
             z3.Implies(self.count == 0, z3.And(self.floats == 0, self.words == 0)),
+            z3.Or(self.port.vectors, z3.And(z3.Not(self.vector), self.floats != vectors)),
             # A3: stack words in groups.
             z3.And(self.words & H['GROUP'] - 1 == 0, self.words <= at_most),
             # A4: the return area.
-            z3.And(self.return_area & 15 == 0, self.return_area <= 16 * LIMIT),
+            z3.And(self.return_area & self.port.alignment - 1 == 0, self.return_area <= 16 * LIMIT),
+            z3.Or(self.spills == 0, self.return_area != 0),
             # A5: its pointer, in a register or a stack word, or in a word that is not read.
             z3.Or(*(self.return_register == register for register in registers)),
             z3.Implies(self.return_register != 0, self.spills != 0),
-            z3.And(self.return_word & 7 == 0, self.return_word <= 8 * self.words),
-            z3.Implies(z3.And(self.spills != 0, self.return_register == 0), self.return_word < 8 * self.words),
+            z3.And(self.return_word & unit - 1 == 0, self.return_word <= end),
+            z3.Implies(z3.And(self.spills != 0, self.return_register == 0), self.return_word + 8 <= end),
         ] + self.shape()
 
     def from_slots(self, offset, width=8):
         """A6, A7: bytes of the slots; 0 if there are none."""
+        offset = offset & ~self.mark
         return z3.If(self.count == 0, offset == 0, inside(offset, width, ZERO, self.array))
+
+    def value(self, entry, narrow):
+        """Eight bytes of the slot that an entry names, or four that are extended so."""
+        if not self.mark:
+            return self.slot(entry, 8)
+        value = self.slot(entry & ~self.mark, 8)
+        return z3.If(entry & self.mark != 0, narrow(value), value)
 
     def register(self, state, name, index):
         """The entry of a register, with A6."""
@@ -86,18 +100,18 @@ class Enter(Contract):
 
     def listing(self, offset):
         """An entry of the lists."""
-        return wide(self.list(offset, 2))
+        return wide(self.native(self.list(offset, 2)))
 
     def listed(self, offset):
         """A7 of an entry if it is of a stack word, A8 if it is of a spill."""
         entry, words = self.listing(offset), 2 * self.words
-        spill = [entry & 3 != 3]
+        spill = [entry & 3 != 3, z3.Or(self.port.vectors, entry & 3 != H['SPILL_16'])]
         for mark, width in SPILLS:
             start = entry - mark
             fits = inside(start, width, ZERO, self.return_area)
             fits = z3.And(start & min(width, 8) - 1 == 0, fits, self.stride >= width)
             spill.append(z3.Implies(entry & 3 == mark, fits))
-        return z3.And(z3.Implies(inside(offset, 2, ZERO, words), self.from_slots(entry)),
+        return z3.And(z3.Implies(inside(offset, 2, ZERO, words), self.from_slots(entry, self.port.word)),
                       z3.Implies(inside(offset, 2, words, words + 2 * self.spills), z3.And(*spill)))
 
     # ---- accesses
@@ -139,16 +153,20 @@ class Enter(Contract):
 
     def begin(self, state):
         super().begin(state)
-        for name in ('callee', 'caller', 'target', 'slots', 'descriptor'):
-            state[getattr(self.port, name)] = getattr(self, name)
-        self.hidden = state[self.port.hidden]
+        for name in ('callee', 'caller', 'target', 'slots'):
+            self.give(state, name, getattr(self, name))
+        self.give_descriptor(state)
+        self.hidden = state[self.port.hidden] if self.port.hidden else None
+
+    def give_descriptor(self, state):
+        self.give(state, 'descriptor', self.descriptor)
 
     def call(self, state, target):
         """E1, and what R3 leaves."""
         port, sp = self.port, z3.simplify(state[self.sp] + self.port.pushed)
         state.claim(not self.tail and not state.called, 'E1: another call')
         state.claim(target == self.target, 'E1: target')
-        state.claim(sp & 15 == 0, 'E1: alignment of the stack')
+        state.claim(sp & port.alignment - 1 == 0, 'E1: alignment of the stack')
         state.claim(state[port.frame] == self.entry + port.saved_frame, 'E6: frame record')
         self.arguments(state, self.offset(sp))
         self.after_call(state, sp)
@@ -174,40 +192,55 @@ class Enter(Contract):
         port, claim, area = self.port, state.claim, self.return_pointer()
         claim(state[port.callee] == self.callee, 'E1: callee context')
         claim(state[port.caller] == self.caller, 'E1: caller context')
-        claim(state[port.hidden] == self.hidden, f'E1: {port.hidden} as it came')
+        if port.hidden:
+            claim(state[port.hidden] == self.hidden, f'E1: {port.hidden} as it came')
         if 'd' in self.kept:
             claim(state['d'] == self.kept['d'], 'E1: direction flag')
         for i, name in list(enumerate(port.integers))[2:]:
-            slot = self.slot(self.register(state, 'D_INTEGER', i), 8)
+            slot = self.value(self.register(state, 'D_INTEGER', i), sign_extended)
             argument = z3.Or(self.count == 0, state[name] == slot)
             claim(z3.If(self.return_register == 1 << i, state[name] == area, argument), f'E1: {name}')
         for i, name in enumerate(port.floats):
             offset = self.register(state, 'D_FLOAT', i)
-            claim(z3.Or(self.floats <= i, low(state[name]) == self.slot(offset, 8)), f'E1: {name}')
-            vector = state[name] == self.slot(offset, 16)
-            claim(z3.Or(self.floats != H['FLOATS_VECTORS'], vector), f'E1: vector {name}')
+            vectors = self.floats == H['FLOATS_VECTORS']
+            none = z3.Or(self.floats <= i, z3.And(vectors, i < port.first_vector))
+            claim(z3.Or(none, low(state[name]) == self.value(offset, port.narrow)), f'E1: {name}')
+            if port.float_bytes == 16:
+                vector = state[name] == self.slot(offset, 16)
+                claim(z3.Or(none, z3.Not(vectors), vector), f'E1: vector {name}')
         on_stack = z3.And(self.spills != 0, self.return_register == 0)
         state.claim_stored([('stack', top + self.return_word, area, on_stack)], 'E1: return pointer')
         for index in self.claimed_words():
-            carries = z3.And(inside(index, 1, ZERO, self.words), 8 * index != self.return_word)
-            state.claim_stored([('stack', top + 8 * index, self.stack_word(index), carries)], 'E1: a stack word')
+            at = port.space + port.word * index
+            pointer = z3.And(self.return_word < at + port.word, at < self.return_word + 8)
+            carries = z3.And(inside(index, 1, ZERO, self.words), z3.Not(pointer))
+            state.claim_stored([('stack', top + at, self.stack_word(index), carries)], 'E1: a stack word')
 
     def stack_word(self, index):
-        return self.slot(self.listing(2 * index), 8)
+        entry = self.listing(2 * index)
+        if self.port.word < 8:
+            return self.slot(entry, self.port.word)
+        return self.native(self.value(entry, sign_extended))
 
     def claimed_words(self):
         return []
 
     def return_pointer(self):
         """Where the return area is, which is not asked for without one."""
-        return self.entry + self.port.saved - self.return_area
+        return self.entry + self.frame_end - self.return_area
 
     def target_wrote(self, state, top):
         """Whatever is below this offset of the stack."""
-        state.memory['stack'].forget(top, lambda offset, width: fresh('forgotten', 8 * width))
+        state.memory['stack'].forget(top + self.port.space, lambda offset, width: fresh('forgotten', 8 * width))
+
+    def first_result(self):
+        """E7: result 0, as it is stored; and whether it is a scalar, or a vector."""
+        value = z3.If(self.result == H['RESULT_INTEGER'], self.result_in, low(self.float_in))
+        return [('slots', ZERO, value & self.header('D_RESULT_MASK', 8), self.scalar),
+                ('slots', ZERO, self.float_in, self.vector)]
 
     def results_are_there(self, state):
-        """E2: a scalar result 0, and what it and others may have left in addition."""
+        """E2: a result 0 that is left, and what it and others may have left in addition."""
         integer = z3.Or(self.result != H['RESULT_INTEGER'], state[self.port.result] == self.result_in)
         float = z3.Or(self.result != H['RESULT_FLOAT'], low(state[self.port.float_result]) == low(self.float_in))
         state.claim(integer, 'E2: integer result')
@@ -219,7 +252,9 @@ class Enter(Contract):
 
 
 class Bare(Enter):
-    tail = True
+    @property
+    def tail(self):
+        return 'bare' in self.port.jumps
 
     def shape(self):
         return [self.count == 0]
@@ -230,19 +265,19 @@ class ShortCut(Enter):
 
     def shape(self):
         """R4: what this shape or a shorter one serves."""
-        return [self.spills == 0, z3.Not(self.vector), self.array > 0, self.words == 0]
+        return [self.spills == 0, self.array > 0, self.words == 0]
 
 
 class Fixed(Enter):
     def shape(self):
-        return [self.spills == 0, z3.Not(self.vector), self.array > 0, self.words <= H['FIXED_WORDS']]
+        return [self.spills == 0, self.array > 0, self.words <= H['FIXED_WORDS']]
 
     def claimed_words(self):
         return [bits(index) for index in range(H['FIXED_WORDS'])]
 
     def target_wrote(self, state, top):
         """The argument area is the target's."""
-        super().target_wrote(state, top + 8 * H['FIXED_WORDS'])
+        super().target_wrote(state, top + self.port.word * H['FIXED_WORDS'])
 
 
 class StoringShortCut(Enter):
@@ -253,21 +288,45 @@ class StoringShortCut(Enter):
         """R4 and R5."""
         return [self.words == 0, self.spills == 0, self.scalar]
 
+    def store_slots(self, state, offset, value):
+        some = z3.Or(self.scalar, z3.And(self.vector, self.port.variable_stores))
+        state.claim(some, 'E7: a slot is written without a result that was left')
+        super().store_slots(state, offset, value)
+
     def results_are_there(self, state):
-        value = z3.If(self.result == H['RESULT_INTEGER'], self.result_in, low(self.float_in))
-        stored = state.memory['slots'].load(state, ZERO, 8)
-        state.claim(stored == value & self.header('D_RESULT_MASK', 8), 'E7: result 0')
+        scalar, vector = self.first_result()
+        state.claim_stored([scalar, vector] if self.port.variable_stores else [scalar], 'E7: result 0')
+
+
+class StoringInteger(StoringShortCut):
+    def shape(self):
+        return [*super().shape(), self.result == H['RESULT_INTEGER'], self.floats <= H['FLOATS_SOME']]
+
+
+class StoringFloat(StoringShortCut):
+    def shape(self):
+        return [*super().shape(), self.result == H['RESULT_FLOAT'], self.floats <= H['FLOATS_SOME']]
 
 
 class Storing(StoringShortCut):
-    """The same, where the body whose address is before the descriptor makes the call."""
+    """The same, where the body whose address is before the descriptor makes the call. On some ports it is called for any
+    result, with the descriptor in a register of its own.
+    """
 
     def shape(self):
-        return [self.scalar]
+        """R5: a vector only if the body leaves it, and the port's function stores it."""
+        left = z3.Or(self.scalar, z3.And(self.vector, self.spills == 0, self.port.variable_stores))
+        return [] if self.port.storing_descriptor else [left]
+
+    def give_descriptor(self, state):
+        if self.port.storing_descriptor:
+            state[self.port.storing_descriptor] = self.descriptor
+        else:
+            super().give_descriptor(state)
 
     def load_descriptor(self, state, offset, width):
         if number(offset) == -H['BODY_BEFORE'] and width == 8:
-            return z3.BitVec('body', 64)
+            return self.native(z3.BitVec('body', 64))
         return super().load_descriptor(state, offset, width)
 
     def call(self, state, target):
@@ -278,7 +337,7 @@ class Storing(StoringShortCut):
     def arguments(self, state, top):
         """R1 to R3 of the body."""
         for name in ('callee', 'caller', 'slots', 'descriptor'):
-            state.claim(state[getattr(self.port, name)] == getattr(self, name), f'R1 to R3: {name}')
+            state.claim(self.passed(state, name, top) == getattr(self, name), f'R1 to R3: {name}')
         state.claim(state[self.port.target] == z3.BitVec('target', 64), 'R3: target')
 
 
@@ -406,5 +465,6 @@ class Vectors(Hidden):
         state.claim_stored([('image', bits(16 * i), term, True) for i, term in enumerate(left)], 'E11')
 
 
-ENTER = {'bare': Bare, 'short_cut': ShortCut, 'fixed': Fixed, 'hidden': Hidden,
-         'storing_short_cut': StoringShortCut, 'storing': Storing}
+ENTER = {'bare': Bare, 'short_cut': ShortCut, 'fixed': Fixed, 'hidden': Hidden, 'storing': Storing}
+# Those that store what the short cut leaves: each port has its own.
+STORING = {'storing_short_cut': StoringShortCut, 'storing_integer': StoringInteger, 'storing_float': StoringFloat}

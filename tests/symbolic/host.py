@@ -5,14 +5,14 @@ The scatter is symbolic, as the descriptor is in enter.py: of it only that is as
 which `Scatter::encode` makes true of every one, by the names B1 to B5.
 
 What is claimed of slots, and of the places for Rust behind them, is claimed of any one of
-their eight bytes that something goes to. That each such place has one source, a register or
-a stack word, is B4.
+their words that something goes to: of eight bytes, or of four where stack words have so many.
+That each such place has one source, a register or a stack word, is B4.
 """
 import z3
 
 from contract import H, PAGE, ZERO, Contract, Cut, Fields
 from enter import LIMIT, SPILLS
-from memory import Bytes, Memory, Unproved, bits, fresh, inside, low, number, shortened, wide
+from memory import Bytes, Memory, Unproved, bits, fresh, inside, low, number, shortened, sign_extended, wide
 
 SLOT = 16
 MAX_BYTES = 65520
@@ -21,7 +21,7 @@ EMPTY_X87 = {'ftop': bits(0, 32), 'fpu_tags': ZERO}
 
 
 class Place:
-    """Eight bytes of the frame that one register or word goes to."""
+    """A word of the frame that a register, a part of one or a stack word goes to."""
 
     def __init__(self, name, offset, value):
         self.offset, self.value = offset, value
@@ -29,36 +29,46 @@ class Place:
 
 
 class Host(Contract):
-    """One of x86-64: with `small` in a frame of constant size, with `plain` for plain C."""
-    ways = [H[f'MORE_{name}'] for name in ('PAIR', 'BOTH', 'X87', 'X87_PAIR')]
+    """With `small` in a frame of constant size, with `plain` for plain C."""
+    keeps = False
 
     def __init__(self, port, small, plain):
         super().__init__(port)
-        self.small, self.plain = small, plain
+        self.small, self.plain, self.unit = small, plain, port.word
         self.context, self.lists, self.area = self.base('context'), self.base('lists'), self.base('area')
         self.function = z3.BitVec('function', 64)
-        self.scatter = field = Fields('scatter_', H['H_SCATTER'], H['H_FLOATS'] + 2)
+        self.scatter = field = Fields('scatter_', H['H_SCATTER'], H['H_FLOATS'] + 2, self.native)
         self.slots, self.frame, self.words = field('H_SLOTS'), field('H_FRAME'), field('H_STACK_WORDS')
         self.spills, self.more, self.floats = field('H_SPILLS'), field('H_MORE'), field('H_FLOATS')
-        self.list, self.argument, self.filled = Bytes('list'), Bytes('argument'), Bytes('filled')
+        self.more_but_narrow = self.more & ~H['MORE_NARROW'] if port.narrow else self.more
+        self.list, self.argument, self.filled = Bytes('list'), Bytes('argument'), Bytes('filled', self.unit)
         self.spill = z3.BitVec('any_spill', 64)
         self.any_spill = inside(self.spill, 1, ZERO, self.spills)
-        self.integers = [i for i in range(len(port.integers)) if plain or i > 1]
-        self.places = [Place('place', z3.BitVec('any_place', 64), z3.BitVec('any_value', 64)),
-                       Place('pointer', self.frame, self.area)]
+        self.integers = [i for i in range(len(port.integers)) if plain or port.host_contexts or i > 1]
+        self.place = Place('place', z3.BitVec('any_place', 64), z3.BitVec('any_value', 8 * self.unit))
+        parts = range(0, 8, self.unit)
+        self.pointer = [Place(f'pointer_{at}', self.frame + at, self.part(self.area, at)) for at in parts]
+        self.places = [self.place, *self.pointer]
         self.top = self.entry + port.host_frame - self.frame
         self.scratch = self.frame - H['SCRATCH_SIZE']
         pages = [] if small else [Pages(self)]
         self.returned = Returned(self)
         self.cuts = [*pages, Words(self), self.returned, Spills(self)]
 
+    def part(self, term, at):
+        """A word of a register."""
+        return z3.Extract(8 * (at + self.unit) - 1, 8 * at, term)
+
     # ---- R6: what Scatter::encode makes true of every scatter
 
     def goes_somewhere(self, entry, width):
-        """B3: to a slot or a place behind the slots, to the scratch bytes, or to where the return pointer is kept."""
-        slot = inside(entry, width, ZERO, self.scratch)
-        scratch, pointer = entry == self.scratch, z3.And(entry == self.frame, width == 8)
-        return z3.And(entry & width - 1 == 0, z3.Or(slot, scratch, pointer))
+        """B3: to a slot or a place behind the slots, to the scratch bytes, or to where the return pointer is kept, unless it has a
+        register of its own.
+        """
+        places = [inside(entry, width, ZERO, self.scratch), entry == self.scratch]
+        if width <= 8 and not (self.plain and self.port.host_hidden):
+            places += [inside(entry, width, self.frame, self.frame + 8)]
+        return z3.And(entry & width - 1 == 0, z3.Or(*places))
 
     def integer(self, index):
         return self.scatter('H_INTEGER', 2, index)
@@ -67,28 +77,32 @@ class Host(Contract):
         return self.scatter('H_FLOAT', 2, index)
 
     def listing(self, offset):
-        return wide(self.list(offset, 2))
+        return wide(self.native(self.list(offset, 2)))
+
+    def parts(self):
+        """Words of registers: where each goes, and its value."""
+        for i in self.integers:
+            for at in range(0, 8, self.unit):
+                yield self.integer(i) + at, self.part(self.given[self.port.integers[i]], at)
+        for i, name in enumerate(self.port.floats):
+            for at in range(0, self.port.float_bytes, self.unit):
+                yield self.float(i) + at, self.part(self.given[name], at)
 
     def in_register(self, place):
-        halves = [self.float(i) + half for i in range(8) for half in (0, 8)]
-        return z3.Or(*(entry == place.offset for entry in [self.integer(i) for i in self.integers] + halves))
+        return z3.Or(*(to == place.offset for to, _ in self.parts()))
 
     def register_has(self, place):
         """B4, of registers: if one goes to this place, the value is its."""
-        for i in self.integers:
-            yield z3.Implies(self.integer(i) == place.offset, place.value == self.given[self.port.integers[i]])
-        for i, name in enumerate(self.port.floats):
-            for half in (0, 8):
-                value = z3.Extract(8 * half + 63, 8 * half, self.given[name])
-                yield z3.Implies(self.float(i) + half == place.offset, place.value == value)
+        return [z3.Implies(to == place.offset, place.value == value) for to, value in self.parts()]
 
     def word_has(self, offset):
         """B3, and B4 of a stack word, by the offset of its entry."""
         entry = self.listing(offset)
-        facts = [self.goes_somewhere(entry, 8)]
+        facts = [self.goes_somewhere(entry, self.unit)]
         for place in self.places:
-            this = z3.And(offset == 2 * place.word, z3.Not(self.in_register(place)))
-            facts += [z3.Implies(entry == place.offset, z3.And(this, place.value == self.argument(4 * offset, 8)))]
+            this = z3.And(offset == 2 * place.word, inside(place.word, 1, ZERO, self.words), z3.Not(self.in_register(place)))
+            value = self.argument(self.unit // 2 * offset, self.unit)
+            facts += [z3.Implies(entry == place.offset, z3.And(this, place.value == value))]
         return z3.Implies(inside(offset, 2, ZERO, 2 * self.words), z3.And(*facts))
 
     def has_source(self, place):
@@ -110,34 +124,40 @@ class Host(Contract):
         _, other, other_end = self.result(self.spill)
         apart = z3.Or(index == self.spill, z3.Not(self.any_spill), end <= other, other_end <= start)
         return z3.Implies(inside(index, 1, ZERO, self.spills),
-                          z3.And(entry & 3 != 3, ZERO <= start, end <= SLOT * LIMIT, apart))
+                          z3.And(entry & 3 != 3, z3.Or(self.port.vectors, entry & 3 != H['SPILL_16']), ZERO <= start, end <= SLOT * LIMIT, apart))
+
+    def narrow_result(self, extended):
+        value = self.filled(ZERO, 8)
+        return z3.If(self.more & H['MORE_NARROW'] != 0, extended(value), value) if self.port.narrow else value
 
     def assumed(self):
-        place, pointer = self.places
         size = lambda slots: SLOT * slots + H['SCRATCH_SIZE']
         small = size(H['SMALL_SLOTS'])
+        ways = [H[f'MORE_{name}'] for name in ('RESULTS', *self.port.host_ways)]
+        count, more = len(self.port.floats), self.more_but_narrow
         return super().assumed() + [
             # B1: the frame.
             z3.And(self.frame & 15 == 0, inside(self.frame, 0, size(self.slots), small if self.small else MAX_BYTES)),
             self.frame == small if self.small else True,
             # B2: counts.
-            z3.And(self.words & H['H_GROUP'] - 1 == 0, 8 * self.words <= MAX_BYTES + 8 * H['H_GROUP']),
-            z3.And(self.floats <= 8, self.slots <= MAX_BYTES // SLOT),
-            z3.Or(*(self.more == more for more in (0, H['MORE_RESULTS'], *self.ways))),
+            z3.And(self.words & H['H_GROUP'] - 1 == 0, self.unit * self.words <= MAX_BYTES + 8 * H['H_GROUP']),
+            z3.And(self.floats <= count, self.slots <= MAX_BYTES // SLOT),
+            z3.Or(*(more == way for way in (0, *ways))),
             z3.Or(self.spills == 0,
-                  z3.And(self.spills < self.slots, self.spills <= LIMIT, self.more == H['MORE_RESULTS'])),
+                  z3.And(self.spills < self.slots, self.spills <= LIMIT, more == H['MORE_RESULTS'])),
             # There are slots for what is loaded from them.
-            z3.Or(self.more == 0, self.slots > z3.If(self.more == H['MORE_X87_PAIR'], bits(1), ZERO)),
+            z3.Or(more == 0, self.slots > z3.If(more == H['MORE_X87_PAIR'], bits(1), ZERO)),
             # B3
             *(self.goes_somewhere(self.integer(i), 8) for i in range(8)),
-            *(self.goes_somewhere(self.float(i), 16) for i in range(8)),
-            *(z3.Or(self.floats > i, self.float(i) == self.scratch) for i in range(8)),
+            *(self.goes_somewhere(self.float(i), 16) for i in range(count)),
+            *(z3.Or(self.floats > i, self.float(i) == self.scratch) for i in range(count)),
             # B4
             *(fact for place in self.places for fact in self.register_has(place)),
             *(self.word_has(2 * place.word) for place in self.places),
             # Any place is one.
-            z3.And(place.offset & 7 == 0, inside(place.offset, 8, ZERO, self.scratch)), self.has_source(place),
-            z3.Or(self.spills == 0, self.has_source(pointer)),
+            self.place.offset & self.unit - 1 == 0, inside(self.place.offset, self.unit, ZERO, self.scratch),
+            self.has_source(self.place),
+            z3.Or(self.spills == 0, z3.And(*map(self.has_source, self.pointer))),
             # B5
             self.spill_fits(self.spill),
         ]
@@ -149,7 +169,7 @@ class Host(Contract):
         at = number(offset)
         addresses = {H['H_FUNCTION']: self.function, H['H_LISTS']: self.lists}
         if width == 8 and at in addresses:
-            return addresses[at]
+            return self.native(addresses[at])
         if at is None or not H['H_SCATTER'] <= at <= H['H_FLOATS'] + 2 - width:
             raise Unproved(f'E10: outside the context, at {state.pc:#x}')
         return self.scatter.load(at, width)
@@ -163,10 +183,11 @@ class Host(Contract):
         return self.list(offset, width)
 
     def load_stack(self, state, offset, width):
-        arguments = self.port.pushed
+        arguments = self.port.arguments
         if state.holds(offset < arguments):
             return super().load_stack(state, offset, width)
-        state.claim(inside(offset, width, bits(arguments), arguments + 8 * self.words), 'E10: outside the arguments')
+        end = arguments + self.unit * self.words
+        state.claim(inside(offset, width, bits(arguments), end), 'E10: outside the arguments')
         return self.argument(offset - arguments, width)
 
     def turn(self, state):
@@ -191,6 +212,7 @@ class Host(Contract):
 
     def memory(self, called):
         memory = {**super().memory(called), 'area': Memory(lambda offset, width: fresh('before', 8 * width))}
+        memory['stack'].grain = self.unit
         if called:
             memory['stack'].before = self.from_slots
         return memory
@@ -202,9 +224,10 @@ class Host(Contract):
     def begin(self, state):
         super().begin(state)
         port = self.port
-        self.given = {name: state[name] for name in port.integers + port.floats}
         register = port.plain_context if self.plain else port.callee
         state[register] = self.context
+        names = [*port.integers, *port.floats, *filter(None, [port.host_hidden])]
+        self.given = {name: state[name] for name in names}
         self.caller = ZERO if self.plain else state[port.caller]
         self.loaded = {**self.given, register: self.context}
 
@@ -213,36 +236,60 @@ class Host(Contract):
         port, sp, claim = self.port, z3.simplify(state[self.sp] + self.port.pushed), state.claim
         claim(not state.called, 'E8: another call')
         claim(target == self.function, 'E8: FUNCTION')
-        claim(sp == self.top, 'E8: slots')
-        claim(z3.And(sp & 15 == 0, state['d'] == self.kept['d']), 'E8: alignment and direction')
-        claim(state[port.frame] == self.entry + port.saved_frame, 'E6: frame record')
+        claim(sp == self.top - port.space, 'E8: slots')
+        claim(self.top & 15 == 0, 'E8: alignment')
+        if 'd' in self.kept:
+            claim(state['d'] == self.kept['d'], 'E8: direction flag')
+        if port.frame:
+            claim(state[port.frame] == self.entry + port.saved_frame, 'E6: frame record')
         for i, value in enumerate((self.context, self.caller, self.top, self.slots)):
             claim(state[port.integers[i]] == value, f'E8: argument {i}')
-        state.claim_stored(self.stored(self.places[0], ZERO), 'E8: a parameter')
+        state.claim_stored(self.stored(self.place, ZERO), 'E8: a parameter')
+        if port.host_hidden:
+            state.claim_stored(self.hidden(), f'E8: {port.host_hidden}')
         self.after_call(state, sp)
         # `planned` writes to the places, too.
         state.memory['stack'].forget(self.offset(self.top + self.scratch), self.from_slots)
-        for name, value in EMPTY_X87.items():
+        for name, value in self.unused().items():
             state[name] = value
+
+    def float_result(self):
+        """Where there are more results."""
+        return self.filled(ZERO, 16) if self.port.float_bytes == 16 else self.narrow_result(self.port.narrow)
+
+    def unused(self):
+        return EMPTY_X87 if self.port.x87 else {}
 
     def stored(self, place, count):
         """A place whose register or word is done, if it is one that has a source."""
-        done = z3.And(self.has_source(place), z3.Or(self.in_register(place), count <= place.word))
+        done = count <= place.word if self.port.host_last_first else place.word < self.words - count
+        done = z3.And(self.has_source(place), z3.Or(self.in_register(place), done))
         return [('stack', self.offset(self.top + place.offset), place.value, done)]
+
+    def hidden(self):
+        """The register that has C's return pointer, unless the place is for the VM convention's."""
+        value = self.given[self.port.host_hidden]
+        return [('stack', self.offset(self.top + place.offset), self.part(value, at), z3.Not(self.has_source(place)))
+                for at, place in zip(range(0, 8, self.unit), self.pointer)]
 
     def saved(self):
         """What is kept through the call."""
-        return [('stack', bits(self.port.host_context), self.context, True)] + self.stored(self.places[1], ZERO)
+        return [*self.kept_there(self.port.host_saved),
+                *(cell for place in self.pointer for cell in self.stored(place, ZERO))]
+
+    def kept_there(self, saved):
+        return [('stack', bits(offset), getattr(self, name), True) for name, offset in saved.items()]
 
     def stored_results(self, done):
         entry, start, _ = self.result(self.spill)
         done, at = z3.And(self.any_spill, done), SLOT * (self.spill + 1)
         is_4, is_16 = (entry & 3 == H[name] for name in ('SPILL_4', 'SPILL_16'))
-        low_half, high_half = self.filled(at, 8), self.filled(at + 8, 8)
-        return [('area', entry - H['SPILL_4'], low(low_half, 32), z3.And(done, is_4)),
-                ('area', entry - H['SPILL_8'], low_half, z3.And(done, entry & 3 == H['SPILL_8'])),
-                ('area', entry - H['SPILL_16'], low_half, z3.And(done, is_16)),
-                ('area', entry - H['SPILL_16'] + 8, high_half, z3.And(done, is_16))]
+        halves = [self.filled(at, 8), self.filled(at + 8, 8)]
+        first, second = halves[::-1] if self.port.big_endian else halves
+        return [('area', entry - H['SPILL_4'], self.native(low(halves[0], 32)), z3.And(done, is_4)),
+                ('area', entry - H['SPILL_8'], self.native(halves[0]), z3.And(done, entry & 3 == H['SPILL_8'])),
+                ('area', entry - H['SPILL_16'], self.native(first), z3.And(done, is_16)),
+                ('area', entry - H['SPILL_16'] + 8, self.native(second), z3.And(done, is_16))]
 
     def always(self):
         registers, stored = super().always()
@@ -252,28 +299,41 @@ class Host(Contract):
 
     def exit(self, state, following):
         """E9."""
-        port = self.port
-        state.claim(state.called, 'E8: FUNCTION is called')
-        state.claim(following == self.returns, 'returns to the caller')
+        port, claim = self.port, state.claim
+        claim(state.called, 'E8: FUNCTION is called')
+        claim(following == self.returns, 'returns to the caller')
         self.left(state, port.pushed)
-        state.claim(state[port.result] == self.filled(ZERO, 8), 'E9: integer result')
-        pair, both, x87, x87_pair = (self.more == more for more in self.ways)
-        first, second = self.filled(ZERO, 8), self.filled(bits(8), 8)
-        state.claim(low(state[port.float_result]) == z3.If(both, second, first), 'E9: float result')
-        state.claim(z3.Or(z3.Not(pair), low(state[port.more_float_results[0]]) == second), 'E9: second float')
-        state.claim(z3.Or(z3.Not(z3.Or(pair, both)), state[port.more_results[0]] == second), 'E9: second integer')
+        claim(state[port.result] == self.narrow_result(sign_extended), 'E9: integer result')
+        way = {name: self.more_but_narrow == H[f'MORE_{name}'] for name in ('RESULTS', 'PAIR', 'BOTH', 'X87', 'X87_PAIR')}
+        first, second = self.narrow_result(port.narrow), self.filled(bits(8), 8)
+        claim(low(state[port.float_result]) == z3.If(way['BOTH'], second, first), 'E9: float result')
+        several = z3.Or(way['PAIR'], way['BOTH'])
+        for name in port.more_results:
+            claim(z3.Implies(several, state[name] == second), f'E9: {name}')
+        floats = [port.float_result, *port.more_float_results]
+        if len(floats) == 2:
+            claim(z3.Implies(way['PAIR'], low(state[floats[1]]) == second), f'E9: {floats[1]}')
+        elif len(floats) > 2:
+            for i, name in enumerate(floats):
+                there = z3.And(way['PAIR'], 16 * i + 16 <= self.scratch)
+                claim(z3.Implies(there, state[name] == self.filled(bits(16 * i), 16)), f'E9: {name}')
+        if port.float_bytes == 16:
+            vector = state[port.float_result] == self.filled(ZERO, 16)
+            claim(z3.Implies(way['RESULTS'], vector), 'E9: vector result')
+        if port.x87:
+            self.x87_results(state, way['X87'], way['X87_PAIR'])
+        state.claim_stored(self.stored_results(True), 'E9: a result')
+
+    def x87_results(self, state, one, pair):
         values, tags = (state.machine.place(name)[0] for name in ('fpu_regs', 'fpu_tags'))
-        number_of = z3.If(x87, bits(1, 32), z3.If(x87_pair, bits(2, 32), bits(0, 32)))
+        number_of = z3.If(one, bits(1, 32), z3.If(pair, bits(2, 32), bits(0, 32)))
         state.claim(state['ftop'] & 7 == -number_of & 7, 'E9: x87 registers')
-        for guard, results in ((x87, [0]), (x87_pair, [0, SLOT])):
+        for guard, results in ((one, [0]), (pair, [0, SLOT])):
             for i, at in enumerate(results):
                 register = 8 - len(results) + i
                 value = shortened(z3.Concat(self.filled(bits(at + 8), 2), self.filled(bits(at), 8)))
                 is_there = z3.And(state.get(values + 8 * register, 8) == value, state.get(tags + register, 1) == 1)
                 state.claim(z3.Implies(guard, is_there), f'E9: st{i}')
-        wide = z3.Or(self.more != H['MORE_RESULTS'], state[port.float_result] == self.filled(ZERO, 16))
-        state.claim(wide, 'E9: vector result')
-        state.claim_stored(self.stored_results(True), 'E9: a result')
 
 
 class Pages(Cut):
@@ -281,34 +341,41 @@ class Pages(Cut):
     name, ahead = 'pages', PAGE
 
     def left(self, state):
-        return state['rax']
+        return state[self.port.host_pages_left]
 
     def facts(self, count):
         return [z3.ULE(count, self.contract.frame), count & 15 == 0]
 
     def registers(self, count):
-        return {**self.contract.loaded, 'rax': count, 'rsp': self.contract.top + count}
+        contract, port = self.contract, self.port
+        return {**contract.loaded, **port.host_roles(contract), **port.host_pages_more, port.host_pages_left: count,
+                port.sp: contract.top + count}
+
+    def stored(self, count):
+        return self.contract.kept_there(self.port.host_saved_first)
 
 
 class Words(Cut):
-    """Stack words, two at a time, last ones first: as many as are left."""
+    """Stack words: as many as are left."""
     name, ahead = 'words', 8
 
     def left(self, state):
-        return state['rcx']
+        return state[self.port.host_words_left]
 
     def facts(self, count):
-        return [z3.ULE(count, self.contract.words), count != 0, count & H['H_GROUP'] - 1 == 0]
+        at_once = self.port.host_words_at_once
+        return [z3.ULE(count, self.contract.words), count != 0, count & at_once - 1 == 0]
 
     def registers(self, count):
-        contract = self.contract
-        return {'rdi': contract.context, 'rsi': contract.caller, 'rcx': count, 'r8': contract.lists,
-                'rsp': contract.top}
+        contract, port = self.contract, self.port
+        return {**port.host_roles(contract), **port.host_words(contract, count), port.host_words_left: count,
+                port.sp: contract.top}
 
     def stored(self, count):
-        contract = self.contract
+        contract, port = self.contract, self.port
+        hidden = contract.hidden() if port.host_hidden else []
         places = [cell for place in contract.places for cell in contract.stored(place, count)]
-        return [('stack', bits(self.port.host_context), contract.context, True), *places]
+        return [*contract.kept_there(port.host_saved), *hidden, *places]
 
 
 class Returned(Cut):
@@ -316,7 +383,7 @@ class Returned(Cut):
     name, called = 'returned', True
 
     def registers(self, count):
-        return {'rsp': self.contract.top, **EMPTY_X87}
+        return {self.port.sp: self.contract.top - self.port.space, **self.contract.unused()}
 
     def stored(self, count):
         return self.contract.saved()
@@ -327,22 +394,20 @@ class Spills(Cut):
     name, called = 'results', True
 
     def left(self, state):
-        return state['rcx']
+        return state[self.port.host_spills_left]
 
     def facts(self, count):
         contract = self.contract
-        return [z3.ULE(count, contract.spills), count != 0, contract.more == H['MORE_RESULTS']]
+        return [z3.ULE(count, contract.spills), count != 0, contract.more_but_narrow == H['MORE_RESULTS']]
 
     def registers(self, count):
-        contract = self.contract
+        contract, port = self.contract, self.port
         done = contract.spills - count
-        return {'rcx': count, 'r8': contract.lists + 2 * (contract.words + done), 'r9': contract.area,
-                'r10': contract.top + SLOT * done, 'rsp': contract.top,
-                'rax': contract.filled(ZERO, 8), 'xmm0': contract.filled(ZERO, 16), **EMPTY_X87}
+        lists, slots = contract.lists + 2 * (contract.words + done), contract.top + SLOT * done
+        return {**port.host_spills(contract, lists, slots), port.host_spills_left: count,
+                port.sp: contract.top - port.space, port.result: contract.narrow_result(sign_extended),
+                port.float_result: contract.float_result(), **contract.unused()}
 
     def stored(self, count):
         contract = self.contract
         return contract.stored_results(z3.ULT(contract.spill, contract.spills - count))
-
-
-HOST = {f'{"c_" * plain}host{"_small" * small}': (small, plain) for small in (True, False) for plain in (False, True)}

@@ -27,45 +27,60 @@ class Leavable(Contract):
 
     def begin(self, state):
         super().begin(state)
-        state[self.port.landing], state['ssp'] = self.landing, self.ssp
-        self.words = {name: low(state[name], size) for name, size in self.port.control.items()}
-        names = (getattr(self.port, name) for name in ('callee', 'caller', 'target', 'slots', 'descriptor'))
-        self.given = {name: state[name] for name in names}
+        names = ('callee', 'caller', 'target', 'slots', 'descriptor')
+        self.given = {name: z3.BitVec(name, 64) for name in names}
+        for name, term in {**self.given, 'landing': self.landing}.items():
+            self.give(state, name, term)
+        state['ssp'] = self.ssp
+        self.words = {name: self.control(state, name) for name in self.port.control}
 
     def memory(self, called):
         return {**super().memory(called), 'landing': Memory(lambda offset, width: fresh('before', 8 * width))}
 
     def load_landing(self, state, offset, width):
         if number(offset) == H['L_BODY'] and width == 8:
-            return self.body
+            return self.native(self.body)
         raise Unproved(f'a load from the landing place, at {state.pc:#x}')
 
     def store_landing(self, state, offset, value):
         state.claim(z3.And(offset == H['L_SP'], value.size() == 64), 'R10: outside L_SP')
         state.memory['landing'].store(offset, value)
 
+    def control(self, state, name):
+        """Bits of a control word that are kept."""
+        first, size = self.port.control[name]
+        return z3.Extract(first + size - 1, first, state[name])
+
     def place(self, state):
-        return state.memory['landing'].load(state, bits(H['L_SP']), 8)
+        return self.native(state.memory['landing'].load(state, bits(H['L_SP']), 8))
 
     def call(self, state, target):
         """R1 to R4 of the body, and what one who leaves needs."""
         port, sp = self.port, z3.simplify(state[self.sp] + self.port.pushed)
         state.claim(not state.called, 'E1: another call')
         state.claim(target == self.body, 'R10: the body')
-        state.claim(sp & 15 == 0, 'E1: alignment of the stack')
+        state.claim(sp & port.alignment - 1 == 0, 'E1: alignment of the stack')
         state.claim(state[port.frame] == self.entry + port.saved_frame, 'E6: frame record')
         for name, term in self.given.items():
-            state.claim(state[name] == term, f'R1 to R3: {name}')
+            state.claim(self.passed(state, name, self.offset(sp)) == term, f'R1 to R3: {name}')
         if 'd' in self.kept:
             state.claim(state['d'] == self.kept['d'], 'E1: direction flag')
         state.claim(state['ssp'] == self.ssp, 'the shadow stack')
         state.claim(self.place(state) == sp, 'E12: the stack pointer')
         self.after_call(state, sp)
         state['ssp'] = self.ssp
-        for name, term in self.words.items():
-            state[name] = term
-        state.memory['stack'].forget(self.offset(sp), lambda offset, width: fresh('forgotten', 8 * width))
+        self.set_words(state)
+        state.memory['stack'].forget(self.offset(sp) + port.space, lambda offset, width: fresh('forgotten', 8 * width))
         self.calls.append(state.copy())
+
+    def set_words(self, state):
+        """Whoever is called leaves them as they were."""
+        for name, term in self.words.items():
+            first, size = self.port.control[name]
+            word = state[name]
+            parts = [z3.Extract(word.size() - 1, first + size, word)] if first + size < word.size() else []
+            parts += [term] + ([z3.Extract(first - 1, 0, word)] if first else [])
+            state[name] = z3.Concat(*parts) if len(parts) > 1 else term
 
     def exit(self, state, following):
         state.claim(state.called, 'E1: the body is called')
@@ -78,9 +93,10 @@ class Leavable(Contract):
     def returned_to(self, state, following):
         """The caller of `leavable`, with its control words."""
         state.claim(following == self.returns, 'returns to the caller')
-        state.claim(z3.Or(z3.Not(self.shadow), state['ssp'] == self.ssp), 'E13: the shadow stack')
+        if self.port.shadow:
+            state.claim(z3.Or(z3.Not(self.shadow), state['ssp'] == self.ssp), 'E13: the shadow stack')
         for name, term in self.words.items():
-            state.claim(low(state[name], term.size()) == term, f'E4: {name}')
+            state.claim(self.control(state, name) == term, f'E4: {name}')
 
 
 class Left(Leavable):
@@ -91,7 +107,7 @@ class Left(Leavable):
         self.begins, self.register, self.way = begins, register, way
         self.interrupted = begins == 'landed'
         self.deeper = z3.ZeroExt(64 - DEEPER, z3.BitVec('deeper', DEEPER))
-        self.cuts = [ShadowWords(self)]
+        self.cuts = [ShadowWords(self)] if port.shadow else []
 
     def begin(self, state):
         call = Leavable(self.port)
@@ -128,8 +144,11 @@ class Left(Leavable):
         return {port.frame: self.entry + port.saved_frame, self.sp: self.top, **self.restored()}, []
 
     def restored(self):
-        words = {name: wide(term, 8 * self.port.arch.registers[name][1]) for name, term in self.words.items()}
-        return {**words, **self.port.clear}
+        return {**self.words_alone(), **self.port.clear}
+
+    def words_alone(self):
+        return {name: wide(term, 8 * self.port.arch.registers[name][1]) for name, term in self.words.items()
+                if self.port.control[name][0] == 0}
 
     def exit(self, state, following):
         self.returned_to(state, following)

@@ -10,13 +10,14 @@ there is for the contract to say, which is asked about every access, call and ex
 import z3
 
 import branches
-from memory import Refuted, Unproved
+from memory import Refuted, Unproved, bits
 from unwind import Unwinding
 from vex import Step
 
 
 MAX_STEPS = 1000    # of one path
-SSP = 1 << 16       # where the shadow stack pointer is, which VEX does not have
+# Where the shadow stack pointer is, which VEX does not have, and what archinfo does not know.
+OTHERS = {'ssp': 1 << 16, 'fcsr': 536}
 
 
 class Fork(Exception):
@@ -61,6 +62,8 @@ class State:
         if width > 8:
             return z3.Concat(self.get(offset + 8, width - 8), self.get(offset, 8))
         word, shift = self.registers.get(offset & ~7), 8 * (offset & 7)
+        if offset & ~7 == self.machine.zero:
+            word = bits(0)
         if word is None:
             word = self.registers[offset & ~7] = z3.BitVec(f'{self.unknown}_{offset & ~7}', 64)
         return z3.simplify(z3.Extract(shift + 8 * width - 1, shift, word))
@@ -119,7 +122,8 @@ class Machine:
 
     def __init__(self, code, contract):
         self.code, self.contract, self.arch = code, contract, code.arch
-        self.claims, self.paths, self.known = 0, 0, {}
+        self.zero = self.arch.registers.get('zero', (None,))[0]     # a register that is always zero
+        self.claims, self.paths, self.known, self.told = 0, 0, {}, []
         self.solver = z3.Solver()
         self.solver.set('rlimit', 100_000_000)  # per question, some 20 seconds
         self.unwinding = Unwinding(self)
@@ -131,25 +135,41 @@ class Machine:
             return z3.unsat
         key = (*(known.get_id() for known in path), condition.get_id())
         if key not in self.known:
+            self.assume(path)
             self.solver.push()
-            self.solver.add(*path, z3.Not(condition))
+            self.solver.add(z3.Not(condition))
             # The terms are kept, too, so that no other gets their numbers.
             self.known[key] = self.solver.check(), condition, list(path)
             self.solver.pop()
         return self.known[key][0]
 
+    def assume(self, path):
+        """Tells the solver what is known on a path. It keeps what two paths begin with, or, where it is faster so, none."""
+        same = 0
+        if not self.contract.keeps:
+            path = [z3.And(*path)] if path else []
+        while same < min(len(path), len(self.told)) and path[same].eq(self.told[same]):
+            same += 1
+        self.solver.pop(len(self.told) - same)
+        for fact in path[same:]:
+            self.solver.push()
+            self.solver.add(fact)
+        self.told = list(path)
+
     def place(self, name):
-        if name == 'ssp':
-            return SSP, 8
+        if name in OTHERS:
+            return OTHERS[name], 8
         offset, size = self.arch.registers[name]
         return offset, min(size, 16)
 
     def run(self, name, distance=0):
         entry, contract = self.code.symbols[name] + distance, self.contract
-        heads, loops = self.code.loops(entry), [cut for cut in contract.cuts if cut.left]
+        heads, loops = [] if contract.ends else self.code.loops(entry), contract.loops()
         if len(heads) != len(loops):
             raise Unproved(f'{len(heads)} loops, not {len(loops)}')
         self.cuts, self.begun = dict(zip(heads, loops)), set()
+        self.open = {}  # calls, where paths meet
+        self.ends = {self.code.symbols[name] for name in contract.ends}
         start = State(self, entry, (None, None))
         contract.begin(start)
         self.solver.add(*contract.assumed())
@@ -179,7 +199,10 @@ class Machine:
                 self.unwinding.at(state, state.pc - 1, live=False)
             returned = state.called and not before.called and self.contract.returned
             cut = returned or self.cuts.get(state.pc)
-            if going and cut:
+            if going and state.pc in self.ends:
+                self.contract.exit(state, bits(state.pc))
+                going = False
+            elif going and cut:
                 self.arrive(state, cut)
                 going = False
         self.not_empty(state)
@@ -192,7 +215,7 @@ class Machine:
     def arrive(self, state, cut):
         """The first time, a path begins here."""
         count = cut.check(state)
-        branches.balanced(state)
+        branches.met(state, self.open.setdefault(state.pc, state.calls))
         before, first = state.origin
         if cut is before:
             state.claim(z3.ULT(count, first), f'{cut.name}: an end')
@@ -201,6 +224,7 @@ class Machine:
         if state.pc not in self.begun:
             self.begun.add(state.pc)
             general = cut.state(self, state.pc)
+            general.calls = state.calls
             self.not_empty(general)
             self.todo.append(general)
 

@@ -23,6 +23,17 @@ def low(term, width=64):
     return z3.Extract(width - 1, 0, term)
 
 
+def sign_extended(term):
+    """Of the lower half."""
+    return z3.SignExt(32, low(term, 32))
+
+
+def swapped(term):
+    """Its bytes in reverse order."""
+    parts = [z3.Extract(i + 7, i, term) for i in range(0, term.size(), 8)]
+    return z3.simplify(z3.Concat(*parts)) if len(parts) > 1 else term
+
+
 def fresh(name, width=64):
     return z3.FreshConst(z3.BitVecSort(width), name)
 
@@ -50,32 +61,37 @@ def inside(offset, width, first, end):
 
 class Bytes:
     """Memory that is not written to: something for every offset and width. That loads of
-    different widths agree is not known, which can only leave a claim unproved.
+    different widths agree is not known, which can only leave a claim unproved. What is wider
+    than the grain is made of such parts.
     """
 
-    def __init__(self, name):
+    def __init__(self, name, grain=8):
+        self.grain = grain
         self.functions = {width: z3.Function(f'{name}_{width}', z3.BitVecSort(64), z3.BitVecSort(8 * width))
                           for width in (1, 2, 4, 8)}
 
     def __call__(self, offset, width):
-        if width == 16:
-            return z3.Concat(self(offset + 8, 8), self(offset, 8))
+        if width > self.grain:
+            half = width // 2
+            return z3.Concat(self(offset + half, half), self(offset, half))
         return self.functions[width](z3.simplify(offset))
 
 
 class Memory:
-    """What was written at which offsets, latest last, over what was there before."""
+    """What was written at which offsets, latest last, over what was there before, in parts of up
+    to so many bytes.
+    """
 
-    def __init__(self, before, log=()):
-        self.before, self.log = before, list(log)
+    def __init__(self, before, log=(), grain=8):
+        self.before, self.log, self.grain = before, list(log), grain
 
     def copy(self):
-        return Memory(self.before, self.log)
+        return Memory(self.before, self.log, self.grain)
 
     def store(self, offset, value, guard=True):
         """With a guard: this is there if the guard holds."""
-        for i in range(0, value.size() // 8, 8):
-            part = z3.Extract(min(value.size(), 8 * i + 64) - 1, 8 * i, value)
+        for i in range(0, value.size() // 8, self.grain):
+            part = z3.Extract(min(value.size(), 8 * (i + self.grain)) - 1, 8 * i, value)
             self.log.append((z3.simplify(offset + i), part.size() // 8, z3.simplify(part), guard))
 
     def forget(self, end, what):
@@ -83,8 +99,10 @@ class Memory:
         self.log.append((z3.simplify(end), None, what, True))
 
     def load(self, state, offset, width):
-        if width > 8:
-            return z3.Concat(self.load(state, offset + 8, width - 8), self.load(state, offset, 8))
+        grain = self.grain
+        if width > grain:
+            parts = self.load(state, offset + grain, width - grain), self.load(state, offset, grain)
+            return z3.simplify(z3.Concat(*parts))
         value, chosen = None, []
         for at, size, stored, guard in reversed(self.log):
             if size is None:

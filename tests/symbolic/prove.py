@@ -1,17 +1,16 @@
 """Proves functions of the assembly for every signature, and refutes copies that are
 broken on purpose; asm/README.md says what that means.
 
-    prove.py [--port NAME] [--mutants N] [--only PATTERN] [--verbose]
+    prove.py [--port NAME] [--mutants N] [--only PATTERN,...] [--verbose]
 
 Prints a table of the functions. Drops each directive for unwinders, and with --mutants
-tries every Nth mutant of ci/mutants that breaks an instruction of theirs: none may be
+tries every Nth mutant of ci/mutator.py that breaks an instruction of theirs: none may be
 proved, but those that are listed as equivalent.
 """
 import argparse
 import collections
 import concurrent.futures
 import fnmatch
-import importlib.machinery
 import multiprocessing
 import os
 import re
@@ -19,42 +18,48 @@ import subprocess
 import sys
 import tempfile
 import time
-import types
 from pathlib import Path
 
 from contract import ROOT
-from enter import ENTER, X87, Vectors
-from host import HOST, Host
+from enter import ENTER, STORING, X87, Vectors
+from host import Host
 from leave import Leavable, Left
 from machine import Machine
 from memory import Refuted, Unproved
 from ports import PORTS
 from thunks import Thunk
-from variable import VARIABLE
+from variable import VARIABLE, FixedLoop
 from vex import Code
 
-BODIES = {**VARIABLE, **ENTER}
+sys.path.append(str(ROOT / 'ci'))
+import mutator
+
+BODIES = {**VARIABLE, **ENTER, **STORING}
 # A part of others: the one that refutes its mutants.
 CALLERS = {'all_floats': 'short_cut', 'landed': 'leavable'}
 
 
 def names(port):
     """The functions that are proved."""
-    others = ['x87', *HOST] if port == 'x86_64' else ['vectors']
-    return [*BODIES, *others, 'leavable', 'leave', *PORTS[port].thunks]
+    return [*PORTS[port].functions, *PORTS[port].host, 'leavable', 'leave', *PORTS[port].thunks]
+
+
+def wanted(name, options):
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in options.only.split(','))
 
 
 def cases(port, name):
     """What is proved of a function: contracts, and how far into it each begins."""
     port = PORTS[port]
     if name in BODIES:
-        return {f'slots of {stride}': [(BODIES[name](port, stride), 0)] for stride in (16, 8)}
+        body = FixedLoop if name == 'fixed' and port.words_return else BODIES[name]
+        return {f'slots of {stride}': [(body(port, stride), 0)] for stride in (16, 8)}
     if name == 'x87':
         return {f'slots of {stride}': [(X87(port, stride, top), 0) for top in range(8)] for stride in (16, 8)}
     if name == 'vectors':
         return {f'slots of {stride}': [(Vectors(port, stride), 0)] for stride in (16, 8)}
-    if name in HOST:
-        return {'': [(Host(port, *HOST[name]), 0)]}
+    if name in port.host:
+        return {'': [(Host(port, *port.host[name]), 0)]}
     if name == 'leavable':
         left = [(Left(port, 'landed', port.sp, way), 0) for way in range(port.ways)]
         return {'returns': [(Leavable(port), 0)], 'is left': left}
@@ -62,15 +67,6 @@ def cases(port, name):
         return {'': [(Left(port, 'leave', port.callee, way), 0) for way in range(port.ways)]}
     *row, count, size = port.thunks[name]
     return {f'{count} of them': ((Thunk(port, *row, index), index * size) for index in range(count))}
-
-
-def mutants_module():
-    sys.dont_write_bytecode = True
-    loader = importlib.machinery.SourceFileLoader('mutants', str(ROOT / 'ci/mutants'))
-    module = types.ModuleType('mutants')
-    module.__file__ = loader.path
-    loader.exec_module(module)
-    return module
 
 
 def linked(port, text):
@@ -127,22 +123,21 @@ def table(pool, port, text, names, directives):
     return proved, missed
 
 
-def directives(module, bench, wanted):
+def directives(statements, wanted):
     """Mutants of the unwinding directives of each function, in order."""
     found = collections.defaultdict(list)
-    for mutant in module.mutants(bench.statements):
+    for mutant in mutator.mutants(statements):
         name = mutant.name.split(':')[0].split()[0]
         if re.search(r': \.cfi_(?!startproc|endproc)', mutant.name) and CALLERS.get(name, name) in wanted:
             found[name].append(mutant.name)
     return found
 
 
-def unwound(module, directives, missed, options):
+def unwound(directives, missed, options):
     """Whether no directive can be dropped, but those that are known for it."""
     names = [name for some in directives.values() for name in some]
     dropped = [name for name in names if name not in missed]
-    bad = [name for name in dropped
-           if not any(fnmatch.fnmatchcase(name, pattern) for pattern in module.equivalents())]
+    bad = [name for name in dropped if not mutator.equivalent(name)]
     for name in names if options.verbose else bad:
         print(f'{name}\n    {missed.get(name, "PROVED")}', flush=True)
     print(f'{len(names)} directives for unwinders: without them {len(missed)} refuted, {len(dropped) - len(bad)} equivalent')
@@ -154,17 +149,18 @@ def vacuous(port, text):
     return not isinstance(prove(port, text, 'bare', 'slots of 16', assumed=False), Unproved)
 
 
-def control(pool, module, bench, options):
+def control(pool, statements, options):
     """Whether no mutant of the sample is proved that is not known to be equivalent."""
     todo = []
-    for mutant in module.mutants(bench.statements):
+    for mutant in mutator.mutants(statements):
         name = mutant.name.split(':')[0].split()[0]
         directive = any(word in mutant.name for word in ('.cfi_', '.hidden'))
-        if name in [*names(options.port), *CALLERS] and fnmatch.fnmatchcase(name, options.only) and not directive:
-            todo.append((mutant, CALLERS.get(name, name)))
+        caller = CALLERS.get(name, name)
+        if caller in names(options.port) and wanted(caller, options) and not directive:
+            todo.append((mutant, caller))
     todo = todo[options.mutants // 2::options.mutants]
-    texts = [bench.source(mutant) for mutant, _ in todo]
-    counts, patterns = collections.Counter(), module.equivalents()
+    texts = [mutator.source(statements, mutant) for mutant, _ in todo]
+    counts = collections.Counter()
     results = pool.map(refute, [options.port] * len(todo), texts, [name for _, name in todo])
     for (mutant, _), why in zip(todo, results):
         if options.verbose:
@@ -173,7 +169,7 @@ def control(pool, module, bench, options):
             counts[why] += 1
         elif why:
             counts['refuted' if isinstance(why, Refuted) else 'not understood'] += 1
-        elif any(fnmatch.fnmatchcase(mutant.name, pattern) for pattern in patterns):
+        elif mutator.equivalent(mutant.name):
             counts['equivalent'] += 1
         else:
             counts['proved'] += 1
@@ -189,20 +185,18 @@ def main():
     parser.add_argument('--only', default='*')
     parser.add_argument('--verbose', action='store_true')
     options = parser.parse_args()
-    module, port = mutants_module(), PORTS[options.port]
-    os.environ.setdefault(f"CC_{port.triple.replace('-', '_')}", port.cc)
+    port = PORTS[options.port]
+    statements = mutator.read(f'{port.cc} {port.flags}', port.file)
+    text = mutator.source(statements)
     # Terms of z3 do not survive a fork.
     context = multiprocessing.get_context('spawn')
-    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool, \
-            tempfile.TemporaryDirectory() as folder:
-        bench = module.Bench(ROOT / port.file, port.triple, Path(folder), False)
-        text = bench.source(None)
-        wanted = [name for name in names(options.port) if fnmatch.fnmatchcase(name, options.only)]
-        own = directives(module, bench, wanted)
-        good, missed = table(pool, options.port, text, wanted, own)
-        good &= unwound(module, own, missed, options) and not vacuous(options.port, text)
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool:
+        rows = [name for name in names(options.port) if wanted(name, options)]
+        own = directives(statements, rows)
+        good, missed = table(pool, options.port, text, rows, own)
+        good &= unwound(own, missed, options) and not vacuous(options.port, text)
         if options.mutants:
-            good &= control(pool, module, bench, options)
+            good &= control(pool, statements, options)
     sys.exit(not good)
 
 

@@ -5,32 +5,35 @@ it in a register, and jumps to the address that is there; see R5 and R6. The tab
 import z3
 
 from contract import Contract
-from memory import Unproved, number
+from memory import Unproved, bits, number
 
 
 class Thunk(Contract):
     """Of the table that is so far behind a symbol, leaving what it finds in a register; the
-    address is so far from there, and may go through another register.
+    address is so far from there, and may go through another register. Or it is that of a function.
     """
 
     tail = True
 
-    def __init__(self, port, symbol, behind, register, scratch, distance, index):
+    def __init__(self, port, symbol, behind, register, scratch, code, index):
         super().__init__(port)
         self.symbol, self.behind, self.register, self.scratch = symbol, behind, register, scratch
-        self.distance, self.index = distance, index
+        self.to, self.index = code, index
         self.found, self.code = self.base('found'), z3.BitVec('code', 64)
+        self.ends = [code] if isinstance(code, str) else []
 
     def begin(self, state):
         super().begin(state)
         self.given = dict(state.registers)
+        if self.ends:
+            self.code = bits(state.machine.code.symbols[self.to])
 
     def load(self, state, address, width):
         table = state.machine.code.symbols[self.symbol] + self.behind
         if width == 8 and number(address) == table + 8 * self.index:
-            return self.found
-        if width == 8 and number(address - self.found) == self.distance:
-            return self.code
+            return self.native(self.found)
+        if width == 8 and not self.ends and number(address - self.found) == self.to:
+            return self.native(self.code)
         raise Unproved(f'a load from {address}, at {state.pc:#x}')
 
     def store(self, state, address, value):

@@ -26,6 +26,12 @@ DWARF = {
     'AARCH64': SimpleNamespace(
         names={**{i: f'x{i}' for i in range(31)}, 31: 'sp', **{64 + i: f'd{i}' for i in range(32)}},
         returns=30, red_zone=0),
+    'RISCV64': SimpleNamespace(
+        names=dict(enumerate(
+            'zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6 '
+            'ft0 ft1 ft2 ft3 ft4 ft5 ft6 ft7 fs0 fs1 fa0 fa1 fa2 fa3 fa4 fa5 fa6 fa7 '
+            'fs2 fs3 fs4 fs5 fs6 fs7 fs8 fs9 fs10 fs11 ft8 ft9 ft10 ft11'.split())),
+        returns=1, red_zone=0),
 }
 MOVES = (DW_CFA.advance_loc, DW_CFA.advance_loc1, DW_CFA.advance_loc2, DW_CFA.advance_loc4, DW_CFA.nop)
 

@@ -3,7 +3,7 @@ import z3
 
 from contract import H, PAGE, ZERO, Cut
 from enter import Enter
-from memory import bits, inside, wide
+from memory import bits, inside, number, wide
 
 
 class Variable(Enter):
@@ -25,18 +25,24 @@ class Variable(Enter):
         return [self.word]
 
     def argument_area(self):
-        return self.return_pointer() - 8 * self.words
+        return self.return_pointer() - self.port.word * self.words
 
     def always(self):
         """The frame record, and what is saved below it."""
         registers, stored = super().always()
         port, frame = self.port, self.entry + self.port.saved_frame
-        saved = {port.saved_frame: self.kept[port.frame], port.saved_slots: self.slots,
-                 port.saved_descriptor: self.descriptor}
-        if port.saved_target is not None:
-            saved[port.saved_target] = self.target
+        saved = {port.saved_frame: self.kept[port.frame]}
+        for name, offset in self.saved_there().items():
+            saved[offset] = getattr(self, name)
         return ({**registers, port.frame: frame},
                 stored + [('stack', bits(offset), value, True) for offset, value in saved.items()])
+
+    def saved_there(self):
+        return self.port.saved_there
+
+    def loops(self):
+        loops = super().loops()
+        return sorted(loops, key=lambda cut: not isinstance(cut, StackWords)) if self.port.words_return else loops
 
     def area_saved(self):
         return [('stack', bits(self.port.saved_area), self.return_pointer(), True)]
@@ -45,18 +51,17 @@ class Variable(Enter):
         """Until the arguments are loaded."""
         slots = z3.If(self.count == 0, self.descriptor, self.slots)
         port = self.port
-        registers = {port.callee: self.callee, port.caller: self.caller, port.hidden: self.hidden,
-                     port.slots: slots, port.descriptor: self.descriptor}
-        return registers if port.saved_target is not None else {**registers, port.target_moved: self.target}
+        registers = {port.callee: self.callee, port.caller: self.caller, **port.roles(self, slots)}
+        return {**registers, port.hidden: self.hidden} if port.hidden else registers
 
     def returned_registers(self):
         port = self.port
-        return {port.sp: self.argument_area(), port.result: self.result_in, port.float_result: self.float_in}
+        return {port.sp: self.argument_area() - port.space, port.result: self.result_in, port.float_result: self.float_in}
 
     def call(self, state, target):
         sp = state[self.sp] + self.port.pushed
-        state.claim(sp == self.argument_area(), 'the argument area meets the return area')
-        state.claim(self.return_pointer() & 15 == 0, 'the return area is aligned')
+        state.claim(sp == self.argument_area() - self.port.space, 'the argument area meets the return area')
+        state.claim(self.return_pointer() & self.port.alignment - 1 == 0, 'the return area is aligned')
         super().call(state, target)
 
     def target_wrote(self, state, top):
@@ -73,13 +78,15 @@ class Variable(Enter):
         return memory
 
     def stored_results(self, done):
-        """Where results belong: 0 if it is a vector, and any other if it is done."""
+        """Where results belong: 0 if it is not left, and any other if it is done."""
         entry, at = self.listing(2 * (self.words + self.spill)), self.scale(self.spill + 1)
         is_4, is_16 = (entry & 3 == H[name] for name in ('SPILL_4', 'SPILL_16'))
         low, high = (self.area(entry - H['SPILL_16'] + half, 8) for half in (0, 8))
         scalar = z3.If(is_4, wide(self.area(entry - H['SPILL_4'], 4)), self.area(entry - H['SPILL_8'], 8))
         done = z3.And(self.any_spill, done)
-        return [('slots', ZERO, self.float_in, self.vector), ('slots', at, z3.If(is_16, low, scalar), done),
+        scalar_0, vector_0 = self.first_result()
+        first = [scalar_0, vector_0] if self.port.variable_stores else [vector_0]
+        return [*first, ('slots', at, z3.If(is_16, low, scalar), done),
                 ('slots', at + 8, high, z3.And(done, is_16))]
 
     def results_are_there(self, state):
@@ -100,7 +107,8 @@ class Pages(Cut):
 
     def registers(self, count):
         port = self.port
-        return {**self.contract.loaded(), port.pages_left: count, port.sp: self.contract.return_pointer() + count}
+        return {**self.contract.loaded(), **port.pages_more, port.pages_left: count,
+                port.sp: self.contract.return_pointer() + count}
 
 
 class StackWords(Cut):
@@ -109,22 +117,31 @@ class StackWords(Cut):
 
     def __init__(self, contract):
         super().__init__(contract)
-        self.ahead = 8 * self.port.words_at_once
+        self.ahead = self.port.word * self.port.words_at_once
+        self.constant = {}
+
+    def check(self, state):
+        """Where this part returns to, if bodies share it, is the same at every round."""
+        if self.port.words_return and not self.constant:
+            self.constant = {self.port.words_return: bits(number(state[self.port.words_return]))}
+        return super().check(state)
 
     def left(self, state):
         return self.port.words_left(self.contract, state)
 
     def facts(self, count):
-        return [z3.ULE(count, self.contract.words), count != 0, count & self.port.words_at_once - 1 == 0]
+        some = [] if self.port.words_return else [count != 0]    # such a loop may end at once
+        return [z3.ULE(count, self.contract.words), *some, count & self.port.words_at_once - 1 == 0]
 
     def registers(self, count):
         contract, port = self.contract, self.port
-        return {**contract.loaded(), **port.words(contract, count), port.sp: contract.argument_area() + 8 * count}
+        return {**contract.loaded(), **port.words(contract, count), port.sp: contract.argument_area() + port.word * count,
+                **self.constant}
 
     def stored(self, count):
         contract = self.contract
         pushed = z3.And(contract.any_word, z3.ULE(count, contract.word))
-        at = contract.offset(contract.argument_area() + 8 * contract.word)
+        at = contract.offset(contract.argument_area() + self.port.word * contract.word)
         return contract.area_saved() + [('stack', at, contract.stack_word(contract.word), pushed)]
 
 
@@ -158,7 +175,26 @@ class Spills(Cut):
 
     def stored(self, count):
         contract = self.contract
-        return contract.stored_results(z3.ULT(contract.spill, contract.spills - count))
+        stored = contract.stored_results(z3.ULT(contract.spill, contract.spills - count))
+        return stored + self.port.spills_stored(contract)
+
+
+class FixedLoop(Variable):
+    """`fixed`, where bodies share the loop of stack words."""
+
+    def __init__(self, port, stride):
+        super().__init__(port, stride)
+        self.frame_end, self.return_area, self.returned = port.saved_fixed, ZERO, None
+        self.cuts = [StackWords(self)]
+
+    def shape(self):
+        return [self.spills == 0, z3.Not(self.vector), self.array > 0, self.words <= H['FIXED_WORDS']]
+
+    def saved_there(self):
+        return {}
+
+    def area_saved(self):
+        return []
 
 
 VARIABLE = {'variable': Variable}

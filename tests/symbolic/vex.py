@@ -51,12 +51,18 @@ def pop_word(state, register):
     state['ssp'] = state['ssp'] + 8
 
 
+def touch(state, register):
+    """ld zero, (sp), of which VEX drops the load"""
+    state.machine.contract.load(state, z3.simplify(state[register]), 8)
+
+
 # Size, registers that the lowest bits name, and instructions by their other bits.
 SHADOW = {
     'AMD64': (5, 'big', 'rax rcx rdx rbx rsp rbp rsi rdi'.split(),
               {0xf3480f1ec8: read, 0xf3480faee8: pop_words}),
     'AARCH64': (4, 'little', [f'x{i}' for i in range(31)] + ['xzr'],
                 {0xd53b2520: read_system, 0xd503251f & ~31: ask, 0xd52b773f & ~31: pop_word}),
+    'RISCV64': (4, 'little', ['sp'], {0x00013003: touch}),
 }
 
 
@@ -69,6 +75,8 @@ class Shadow:
 
     @classmethod
     def lift(cls, data, arch):
+        if arch.name not in SHADOW:
+            return None
         size, order, names, instructions = SHADOW[arch.name]
         word, mask = int.from_bytes(data[:size], order), len(names) - 1
         if word & ~mask in instructions:
@@ -103,8 +111,10 @@ class Code:
     def following(self, pc):
         """Where it goes on after an instruction, as far as one can see from it."""
         block = self.instruction(pc)
-        yield from (s.dst.value for s in block.statements if s.tag == 'Ist_Exit')
+        yield from (s.dst.value for s in block.statements if s.tag == 'Ist_Exit' and s.jk == 'Ijk_Boring')
         puts = [s.data for s in block.statements if s.tag == 'Ist_Put' and s.offset == block.offsIP]
+        if block.jumpkind == 'Ijk_Call' and puts and puts[-1].tag == 'Iex_Const':
+            yield puts[-1].con.value
         if block.jumpkind == 'Ijk_Call' or block.jumpkind == 'Ijk_Boring' and not puts:
             yield pc + block.size
         elif block.jumpkind == 'Ijk_Boring' and puts[-1].tag == 'Iex_Const':
@@ -164,6 +174,8 @@ class Step:
             elif tag == 'Ist_Dirty' and statement.cee.name == 'amd64g_dirtyhelper_FINIT':
                 for name, value in ('fpround', bits(0x37f)), ('fpu_tags', bits(0)), ('ftop', bits(0, 32)):
                     state[name] = value
+            elif tag == 'Ist_Exit' and statement.jk == 'Ijk_SigSEGV':
+                state.claim(self.value(statement.guard) == 0, 'alignment')
             elif tag == 'Ist_Exit':
                 if state.decide(self.value(statement.guard) == 1):
                     state.pc = statement.dst.value
@@ -238,6 +250,8 @@ class Step:
         name = re.sub(r'\d+', '', op)
         if name in ('Shl', 'Shr', 'Sar'):
             b = wide(b, a.size())
+            if self.machine.arch.name == 'RISCV64':     # where VEX leaves it to the processor that higher bits do not count
+                b = b & a.size() - 1
         table = {'Add': lambda: a + b, 'Sub': lambda: a - b, 'And': lambda: a & b, 'Or': lambda: a | b,
                  'Xor': lambda: a ^ b, 'Shl': lambda: a << b, 'Shr': lambda: z3.LShR(a, b),
                  'Sar': lambda: a >> b, 'HLtoV': lambda: z3.Concat(a, b)}

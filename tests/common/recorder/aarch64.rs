@@ -1,11 +1,8 @@
 //! 64-bit Arm: AAPCS64, and Apple's variant.
 
-use std::{arch::global_asm, mem::offset_of};
+use std::mem::offset_of;
 
-use super::{
-    ABOVE, BELOW, CHECK, Check, POISON, RED_ZONE, SPOIL, Spoil, TAPE, Tape, checker, listen,
-    recorder, spoiler,
-};
+use super::{Check, POISON};
 
 pub(super) const REGISTERS: &[&str] = &[
     "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",
@@ -65,7 +62,7 @@ macro_rules! address {
 }
 
 // x18 is the platform's: it is not touched.
-global_asm!(
+functions! {{
     ".globl {recorder}",
     "{recorder}:",
     "hint #34", // bti c
@@ -214,31 +211,7 @@ global_asm!(
     "msr nzcv, x11",
     "br x17",
     ".ltorg",
-    spoiler = sym spoiler,
-    spoil = sym SPOIL,
-    spoil_sp = const offset_of!(Spoil, sp),
-    exit = const offset_of!(Spoil, exit),
-    moves = const offset_of!(Spoil, moves),
-    recorder = sym recorder,
-    checker = sym checker,
-    listen = sym listen,
-    tape = sym TAPE,
-    check = sym CHECK,
-    registers = const offset_of!(Tape, registers),
-    results = const offset_of!(Tape, results),
-    sp = const offset_of!(Tape, sp),
-    controls = const offset_of!(Tape, controls),
-    function = const offset_of!(Check, function),
-    arguments = const offset_of!(Check, arguments),
-    unused = const offset_of!(Check, unused),
+}
     flags = const offset_of!(Check, flags),
-    saved_sp = const offset_of!(Check, sp),
-    given = const offset_of!(Check, given),
-    found = const offset_of!(Check, found),
-    check_results = const offset_of!(Check, results),
-    copy = const offset_of!(Check, above),
     poison = const POISON,
-    red_zone = const RED_ZONE,
-    above = const ABOVE,
-    below = const BELOW,
-);
+}

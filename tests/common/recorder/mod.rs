@@ -33,7 +33,7 @@
 //!                 poison in all bits that the convention leaves open
 //! ```
 //!
-//! and in `global_asm!` three functions with the labels `{recorder}`, `{checker}` and
+//! and in `functions!` three functions with the labels `{recorder}`, `{checker}` and
 //! `{spoiler}`. The recorder, in order:
 //!
 //! 1. stores the REGISTERS, each to its 16 bytes of `Tape::registers`, the
@@ -76,6 +76,42 @@ use std::{
 
 use super::scalars;
 use vmtrampoline::{Layout, Location, ValType};
+
+/// The functions of an architecture, whose text has names for what is here, and more names of
+/// its own.
+macro_rules! functions {
+    ({ $($text:tt)* } $($more:tt)*) => {
+        core::arch::global_asm!(
+            $($text)*
+            spoiler = sym super::spoiler,
+            spoil = sym super::SPOIL,
+            spoil_sp = const core::mem::offset_of!(super::Spoil, sp),
+            exit = const core::mem::offset_of!(super::Spoil, exit),
+            moves = const core::mem::offset_of!(super::Spoil, moves),
+            recorder = sym super::recorder,
+            checker = sym super::checker,
+            listen = sym super::listen,
+            tape = sym super::TAPE,
+            check = sym super::CHECK,
+            registers = const core::mem::offset_of!(super::Tape, registers),
+            results = const core::mem::offset_of!(super::Tape, results),
+            sp = const core::mem::offset_of!(super::Tape, sp),
+            controls = const core::mem::offset_of!(super::Tape, controls),
+            function = const core::mem::offset_of!(super::Check, function),
+            arguments = const core::mem::offset_of!(super::Check, arguments),
+            unused = const core::mem::offset_of!(super::Check, unused),
+            saved_sp = const core::mem::offset_of!(super::Check, sp),
+            given = const core::mem::offset_of!(super::Check, given),
+            found = const core::mem::offset_of!(super::Check, found),
+            check_results = const core::mem::offset_of!(super::Check, results),
+            copy = const core::mem::offset_of!(super::Check, above),
+            red_zone = const super::RED_ZONE,
+            above = const super::ABOVE,
+            below = const super::BELOW,
+            $($more)*
+        );
+    };
+}
 
 #[cfg_attr(all(target_arch = "x86_64", not(vmtrampoline_windows)), path = "x86_64_sysv.rs")]
 #[cfg_attr(vmtrampoline_windows, path = "x86_64_windows.rs")]

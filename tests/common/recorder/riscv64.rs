@@ -1,11 +1,6 @@
 //! 64-bit RISC-V, LP64D.
 
-use std::{arch::global_asm, mem::offset_of};
-
-use super::{
-    ABOVE, BELOW, CHECK, Check, POISON, RED_ZONE, SPOIL, Spoil, TAPE, Tape, checker, listen,
-    low_bits, recorder, spoiler,
-};
+use super::{POISON, low_bits};
 use vmtrampoline::ValType;
 
 pub(super) const REGISTERS: &[&str] = &[
@@ -70,7 +65,7 @@ pub(crate) fn value(register: u128, ty: ValType) -> u128 {
 
 // Among what the recorder overwrites is fs1, which Cranelift's functions do not
 // keep.
-global_asm!(
+functions! {{
     ".option push",
     ".option arch, +d", // which the compiler does not always say
     ".globl {recorder}",
@@ -204,30 +199,6 @@ global_asm!(
     ".endr",
     "jr t0",
     ".option pop",
-    spoiler = sym spoiler,
-    spoil = sym SPOIL,
-    spoil_sp = const offset_of!(Spoil, sp),
-    exit = const offset_of!(Spoil, exit),
-    moves = const offset_of!(Spoil, moves),
-    recorder = sym recorder,
-    checker = sym checker,
-    listen = sym listen,
-    tape = sym TAPE,
-    check = sym CHECK,
-    registers = const offset_of!(Tape, registers),
-    results = const offset_of!(Tape, results),
-    sp = const offset_of!(Tape, sp),
-    controls = const offset_of!(Tape, controls),
-    function = const offset_of!(Check, function),
-    arguments = const offset_of!(Check, arguments),
-    unused = const offset_of!(Check, unused),
-    saved_sp = const offset_of!(Check, sp),
-    given = const offset_of!(Check, given),
-    found = const offset_of!(Check, found),
-    check_results = const offset_of!(Check, results),
-    copy = const offset_of!(Check, above),
+}
     poison = const POISON,
-    red_zone = const RED_ZONE,
-    above = const ABOVE,
-    below = const BELOW,
-);
+}

@@ -1,11 +1,8 @@
 //! s390x.
 
-use std::{arch::global_asm, mem::offset_of};
+use std::mem::offset_of;
 
-use super::{
-    ABOVE, BELOW, CHECK, Check, POISON, RED_ZONE, SPOIL, Spoil, TAPE, Tape, checker, listen,
-    low_bits, poisoned, recorder, spoiler,
-};
+use super::{Check, POISON, low_bits, poisoned};
 use vmtrampoline::ValType;
 
 pub(super) const REGISTERS: &[&str] = &[
@@ -65,7 +62,7 @@ pub(crate) fn register(value: u128, ty: ValType) -> u128 {
 // A general or float register is the lower half of its 16 bytes, which come last.
 // The space for the callee's registers, which listen overwrites with the argument
 // area, is ours as any callee's: what we save lies below it.
-global_asm!(
+functions! {{
     ".machine push",
     ".machine z13",
     ".globl {recorder}",
@@ -210,32 +207,8 @@ global_asm!(
     "ltgr %r0, %r0",
     "br %r1",
     ".machine pop",
-    spoiler = sym spoiler,
-    spoil = sym SPOIL,
-    spoil_sp = const offset_of!(Spoil, sp),
-    exit = const offset_of!(Spoil, exit),
-    moves = const offset_of!(Spoil, moves),
-    recorder = sym recorder,
-    checker = sym checker,
-    listen = sym listen,
-    tape = sym TAPE,
-    check = sym CHECK,
-    registers = const offset_of!(Tape, registers),
-    results = const offset_of!(Tape, results),
-    sp = const offset_of!(Tape, sp),
-    controls = const offset_of!(Tape, controls),
-    function = const offset_of!(Check, function),
-    arguments = const offset_of!(Check, arguments),
-    unused = const offset_of!(Check, unused),
+}
     flags = const offset_of!(Check, flags),
-    saved_sp = const offset_of!(Check, sp),
-    given = const offset_of!(Check, given),
-    found = const offset_of!(Check, found),
-    check_results = const offset_of!(Check, results),
-    copy = const offset_of!(Check, above),
     poison_high = const POISON >> 32,
     poison_low = const POISON & 0xffff_ffff,
-    red_zone = const RED_ZONE,
-    above = const ABOVE,
-    below = const BELOW,
-);
+}

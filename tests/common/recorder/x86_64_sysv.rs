@@ -1,11 +1,8 @@
 //! x86-64, System V.
 
-use std::{arch::global_asm, mem::offset_of};
+use std::mem::offset_of;
 
-use super::{
-    ABOVE, BELOW, CHECK, Check, POISON, RED_ZONE, SPOIL, Spoil, TAPE, Tape, checker, listen,
-    recorder, spoiler,
-};
+use super::{Check, POISON};
 
 pub(super) const REGISTERS: &[&str] = &[
     "rdi", "rsi", "rdx", "rcx", "r8", "r9", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
@@ -48,7 +45,7 @@ pub(super) const RETURN_ADDRESS: usize = 8;
 /// Integers and floats begin at bit 0; the convention defines no bit above them.
 pub(crate) use super::{low_bits as value, poisoned as register};
 
-global_asm!(
+functions! {{
     ".globl {recorder}",
     "{recorder}:",
     "lea r11, [rip + {tape}]",
@@ -200,31 +197,7 @@ global_asm!(
     ".endif",
     ".endr",
     "jmp r10",
-    spoiler = sym spoiler,
-    spoil = sym SPOIL,
-    spoil_sp = const offset_of!(Spoil, sp),
-    exit = const offset_of!(Spoil, exit),
-    moves = const offset_of!(Spoil, moves),
-    recorder = sym recorder,
-    checker = sym checker,
-    listen = sym listen,
-    tape = sym TAPE,
-    check = sym CHECK,
-    registers = const offset_of!(Tape, registers),
-    results = const offset_of!(Tape, results),
-    sp = const offset_of!(Tape, sp),
-    controls = const offset_of!(Tape, controls),
-    function = const offset_of!(Check, function),
-    arguments = const offset_of!(Check, arguments),
-    unused = const offset_of!(Check, unused),
+}
     flags = const offset_of!(Check, flags),
-    saved_sp = const offset_of!(Check, sp),
-    given = const offset_of!(Check, given),
-    found = const offset_of!(Check, found),
-    check_results = const offset_of!(Check, results),
-    copy = const offset_of!(Check, above),
     poison = const POISON,
-    red_zone = const RED_ZONE,
-    above = const ABOVE,
-    below = const BELOW,
-);
+}

@@ -1,11 +1,8 @@
 //! x86-64, Windows.
 
-use std::{arch::global_asm, mem::offset_of};
+use std::mem::offset_of;
 
-use super::{
-    ABOVE, BELOW, CHECK, Check, POISON, RED_ZONE, SPOIL, Spoil, TAPE, Tape, checker, listen,
-    recorder, spoiler,
-};
+use super::{Check, POISON};
 
 pub(super) const REGISTERS: &[&str] = &["rcx", "rdx", "r8", "r9", "xmm0", "xmm1", "xmm2", "xmm3"];
 pub(super) const RESULTS: &[&str] = &["rax", "xmm0"];
@@ -95,7 +92,7 @@ const SHADOW: usize = 32;
 
 // `listen` may be of this convention or, where that is only pretended, of another,
 // and so may the checker's callers: hence both keep what any of them wants kept.
-global_asm!(
+functions! {{
     ".globl {recorder}",
     "{recorder}:",
     "lea r11, [rip + {tape}]",
@@ -277,32 +274,8 @@ global_asm!(
     ".endif",
     ".endr",
     "jmp r10",
-    spoiler = sym spoiler,
-    spoil = sym SPOIL,
-    spoil_sp = const offset_of!(Spoil, sp),
-    exit = const offset_of!(Spoil, exit),
-    moves = const offset_of!(Spoil, moves),
-    recorder = sym recorder,
-    checker = sym checker,
-    listen = sym listen,
-    tape = sym TAPE,
-    check = sym CHECK,
-    registers = const offset_of!(Tape, registers),
-    results = const offset_of!(Tape, results),
-    sp = const offset_of!(Tape, sp),
-    controls = const offset_of!(Tape, controls),
-    function = const offset_of!(Check, function),
-    arguments = const offset_of!(Check, arguments),
-    unused = const offset_of!(Check, unused),
+}
     flags = const offset_of!(Check, flags),
-    saved_sp = const offset_of!(Check, sp),
-    given = const offset_of!(Check, given),
-    found = const offset_of!(Check, found),
-    check_results = const offset_of!(Check, results),
-    copy = const offset_of!(Check, above),
     poison = const POISON,
-    red_zone = const RED_ZONE,
     shadow = const SHADOW,
-    above = const ABOVE,
-    below = const BELOW,
-);
+}

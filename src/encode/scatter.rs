@@ -4,7 +4,7 @@
 //! argument register and every stack word in its frame, at an offset that the scatter names.
 //! That is the value's slot, a place behind the slots, or a scratch place for words that
 //! carry no value. The results in the return area are a list like that of a
-//! [`Descriptor`](crate::Descriptor).
+//! [`Descriptor`](super::descriptor::Descriptor).
 //!
 //! The assembly moves whole words. Rust does the rest by a [`Plan`]. The types of
 //! WebAssembly need none.
@@ -12,13 +12,21 @@
 use alloc::vec::Vec;
 use core::mem;
 
+use super::{
+    constants::{assert_layout, constant},
+    header::{NARROW, Shape, VECTOR_WORDS},
+    lists,
+};
 use crate::{
-    Abi, Error, Signature,
-    abi::{Extension, ReturnPointer},
-    descriptor::{SPILL_4, SPILL_8, SPILL_16, Shape, assert_layout, constant},
-    error::{MAX_BYTES, ValueIndex},
-    layout::{Assigner, Misfit, Packer, Piece, Pieces, Place, Returned, check, returned},
-    signature::SignatureRef,
+    abi::{Abi, Extension, Stack},
+    error::{Error, MAX_BYTES},
+    layout::{
+        Piece,
+        misfit::{Misfit, check},
+        places::{Pieces, Place},
+        walk::{Returned, Walk},
+    },
+    signature::{Signature, SignatureRef},
     types::Operand,
     valtype::{Kind, Scalar},
 };
@@ -31,8 +39,6 @@ const MORE_PAIR: u16 = constant("MORE_PAIR") as u16;
 const MORE_BOTH: u16 = constant("MORE_BOTH") as u16;
 const MORE_X87: u16 = constant("MORE_X87") as u16;
 const MORE_X87_PAIR: u16 = constant("MORE_X87_PAIR") as u16;
-const NARROW: u16 = constant("NARROW") as u16;
-const VECTOR_WORDS: usize = constant("VECTOR_WORDS");
 const SMALL_SLOTS: usize = constant("SMALL_SLOTS");
 const SCRATCH_SIZE: usize = constant("SCRATCH_SIZE");
 const IMAGE_SIZE: usize = constant("IMAGE_SIZE");
@@ -234,21 +240,20 @@ impl Scatter {
         signature: SignatureRef<'_>,
         shape: Shape,
     ) -> Result<Entry, Misfit> {
-        check(signature, abi)?;
+        check(&signature, abi)?;
         if signature.counts.named.is_some() {
             return Err(Misfit::VariadicCallback);
         }
-        let (assigner, vectors) = (Assigner::new(abi), Vec::new());
-        let mut writer =
-            Writer { abi, assigner, scatter, lists, plan, vectors, end: 0, shared: None };
-        writer.write(signature, shape)
+        let (walk, vectors) = (Walk::new(abi, &signature, SLOT as u16), Vec::new());
+        let mut writer = Writer { abi, walk, scatter, lists, plan, vectors, end: 0, shared: None };
+        writer.write(shape)
     }
 }
 
 /// Writes what goes where.
 struct Writer<'a, 'e> {
     abi: &'a Abi,
-    assigner: Assigner<'a>,
+    walk: Walk<'a>,
     scatter: &'e mut Scatter,
     lists: &'e mut Vec<u16>,
     plan: &'e mut Plan,
@@ -261,46 +266,32 @@ struct Writer<'a, 'e> {
 }
 
 impl Writer<'_, '_> {
-    fn write(&mut self, signature: SignatureRef<'_>, shape: Shape) -> Result<Entry, Misfit> {
-        let SignatureRef { params, results, counts } = signature;
-        let spills = counts.results.saturating_sub(1);
-        let (mut word, mut pieces, mut memory, mut results_end) = (None, None, None, 0);
-        if !results.is_empty() {
-            let first = Operand::new(results, 0, self.abi);
-            results_end = in_slots(first.measure.size as usize);
-            match first.scalar {
-                Some(scalar) if scalar.is_word() => word = Some(scalar),
-                _ => match returned(results, first, self.abi) {
-                    Ok(Returned::Pieces(list)) => pieces = Some(list),
-                    Ok(Returned::Memory) => memory = Some(first.measure.size),
-                    Err(unfit) => return Err(Misfit::Unfit(unfit, ValueIndex::Result(0))),
-                },
-            }
-            if spills > 0 {
-                results_end = values(self.abi, results).end();
-            }
-        }
-
-        let in_register = matches!(self.abi.results.pointer, ReturnPointer::Register(_));
-        let first_pointer = memory.is_some() && !in_register;
-        let (mut pointer, params_end) = self.arguments(params, first_pointer, results_end)?;
-        let slots = params_end.max(results_end);
+    fn write(&mut self, shape: Shape) -> Result<Entry, Misfit> {
+        let word = self.walk.first_word();
+        let first = if word.is_some() { None } else { self.walk.first()? };
+        let pieces = first.map(|_| *self.walk.pieces());
+        let results_end = self.results_end()?;
+        self.arguments(results_end)?;
+        let slots = results_end.max(self.walk.slots() as usize);
         if self.end > results_end && slots > results_end {
             // Only now is it known where the places lie, behind the slots.
-            (*self.scatter, *self.plan) = (Scatter::EMPTY, Plan::EMPTY);
-            self.lists.clear();
-            (self.assigner, self.shared) = (Assigner::new(self.abi), None);
-            (pointer, _) = self.arguments(params, first_pointer, slots)?;
+            self.restart()?;
+            self.arguments(slots)?;
         }
         self.end = self.end.max(slots);
-        if spills > 0 {
-            pointer = Some(self.assigner.return_pointer());
+        let (mut pointer, mut memory) = (self.walk.pointer(), None);
+        if pointer.is_some() {
             self.scatter.more |= MORE_RESULTS;
         }
         if let Some(scalar) = word {
             self.word_result(scalar);
-        } else if let Some(pieces) = &pieces {
-            self.result(pieces.as_slice());
+        } else if let (Some(first), Some(pieces)) = (first, pieces) {
+            match first.returned {
+                Returned::Registers => self.result(pieces.as_slice()),
+                Returned::Memory(place) => {
+                    (pointer, memory) = (place, Some(first.operand.measure.size));
+                }
+            }
         }
 
         let small = shape != Shape::Variable && self.end <= SLOT * SMALL_SLOTS;
@@ -322,59 +313,50 @@ impl Writer<'_, '_> {
         self.fill(scratch as u16);
         self.scatter.slots = (slots / SLOT) as u16;
         self.scatter.frame = frame as u16;
-        if spills > 0 {
-            self.spills(results, spills);
+        while let Some((operand, offset)) = self.walk.more()? {
+            self.lists.push(lists::spill(offset, operand));
+            self.scatter.spills += 1;
         }
         Ok(if small { Entry::Small } else { Entry::Any })
     }
 
-    /// The results in the return area.
-    fn spills(&mut self, results: &[u16], count: usize) {
-        self.scatter.spills = count as u16;
-        let mut packer = Packer::new(self.abi);
-        self.lists.extend(values(self.abi, results).skip(1).map(|(operand, _)| {
-            let size = operand.measure.size;
-            let width = match size {
-                4 => SPILL_4,
-                8 => SPILL_8,
-                _ => SPILL_16,
-            };
-            packer.place(size) as u16 | width
-        }));
+    /// Where the slots of all results end.
+    fn results_end(&self) -> Result<usize, Misfit> {
+        let mut end = self.walk.slots();
+        if self.walk.signature.counts.results > 1 {
+            let mut walk = self.walk;
+            while walk.more()?.is_some() {}
+            end = walk.slots();
+        }
+        Ok(end as usize)
     }
 
-    /// All arguments, with places from `end` on. Returns where the return pointer is, if it
-    /// comes first, and where the slots of the arguments end.
-    #[inline]
-    fn arguments(
-        &mut self,
-        params: &[u16],
-        pointer: bool,
-        end: usize,
-    ) -> Result<(Option<Place>, usize), Misfit> {
-        self.end = end;
-        let pointer = pointer.then(|| self.assigner.return_pointer());
-        let (mut at, mut to, mut i) = (0, 0, 0);
-        while at < params.len() {
-            let operand = Operand::new(params, at, self.abi);
-            match operand.scalar {
-                // Most are words, which need no list of pieces.
-                Some(scalar) if scalar.is_word() => {
-                    let place = self.assigner.named_word(scalar.kind, scalar.size);
-                    self.word(scalar.size, to, place);
-                    to += SLOT;
-                }
-                _ => {
-                    let pieces = self.assigner.operand(params, operand, true);
-                    let pieces = pieces.map_err(|it| Misfit::Unfit(it, ValueIndex::Param(i)))?;
-                    self.argument(operand, to, pieces);
-                    to += in_slots(operand.measure.size as usize);
-                }
-            }
-            at = operand.measure.end;
-            i += 1;
+    /// Begins anew with the arguments.
+    #[inline(never)]
+    fn restart(&mut self) -> Result<(), Misfit> {
+        (*self.scatter, *self.plan) = (Scatter::EMPTY, Plan::EMPTY);
+        self.lists.clear();
+        self.walk = Walk::new(self.abi, self.walk.signature, SLOT as u16);
+        self.shared = None;
+        if self.walk.first_word().is_none() {
+            self.walk.first()?;
         }
-        Ok((pointer, to))
+        Ok(())
+    }
+
+    /// All arguments, with places from `end` on.
+    #[inline]
+    fn arguments(&mut self, end: usize) -> Result<(), Misfit> {
+        self.end = end;
+        loop {
+            if let Some((scalar, slot, place)) = self.walk.param_word() {
+                self.word(scalar.size, slot as usize, place);
+            } else if let Some(param) = self.walk.param()? {
+                self.argument(param.operand, param.slot as usize, *self.walk.pieces());
+            } else {
+                return Ok(());
+            }
+        }
     }
 
     /// An argument of up to eight bytes, a scalar, whose value is at `to`.
@@ -415,7 +397,7 @@ impl Writer<'_, '_> {
     fn argument(&mut self, operand: Operand, to: usize, pieces: Pieces) {
         let size = operand.measure.size as usize;
         let pieces = match pieces.as_slice() {
-            [Piece { location, .. }] if pieces.by_reference => {
+            [Piece { location, .. }] if pieces.by_reference() => {
                 let address = self.room(8);
                 self.put(*location, address, 8);
                 if size > 0 {
@@ -484,26 +466,26 @@ impl Writer<'_, '_> {
     fn put(&mut self, place: Place, to: usize, size: usize) {
         let stack = &self.abi.stack;
         match place {
-            Place::Integer(register) => self.scatter.integer[register] = to as u16,
+            Place::Integer(register) => self.scatter.integer[register as usize] = to as u16,
             Place::Float(register) => {
                 // There a narrow float is at the other end of its register.
                 let narrow = stack.big_endian && size == 4;
-                self.scatter.float[register] = to as u16 | if narrow { NARROW } else { 0 };
+                self.scatter.float[register as usize] = to as u16 | if narrow { NARROW } else { 0 };
                 self.scatter.floats = self.scatter.floats.max(register as u16 + 1);
             }
             Place::Vector(register) => {
                 self.scatter.more |= MORE_VECTORS;
                 self.vectors.resize(VECTOR_WORDS, NOTHING);
-                put_words(self.abi, &mut self.vectors[2 * register..], to, size);
+                put_words(&self.abi.stack, &mut self.vectors[2 * register as usize..], to, size);
             }
             Place::X87(_) => unreachable!("no argument is in an x87 register"),
             Place::Stack(offset) => {
-                let first = ((offset - stack.start) / stack.slot) as usize;
+                let first = stack.words(offset - stack.start) as usize;
                 let end = first + size.div_ceil(stack.slot as usize);
                 if end > self.lists.len() {
                     self.lists.resize(end.next_multiple_of(GROUP), NOTHING);
                 }
-                put_words(self.abi, &mut self.lists[first..], to, size);
+                put_words(&self.abi.stack, &mut self.lists[first..], to, size);
             }
         }
     }
@@ -541,9 +523,9 @@ impl Writer<'_, '_> {
         let both = pieces.iter().any(float) && !pieces.iter().all(float);
         let apart = if self.abi.results.float.len() > 2 { 16 } else { 8 };
         let to = |piece: &Piece<Place>| match piece.location {
-            Place::Float(i) if both => 8 + 8 * i,
-            Place::Float(i) => apart * i,
-            Place::Integer(i) => 8 * i,
+            Place::Float(i) if both => 8 + 8 * i as usize,
+            Place::Float(i) => apart * i as usize,
+            Place::Integer(i) => 8 * i as usize,
             _ => unreachable!("no result in several registers is elsewhere"),
         };
         if let Some(last) = pieces.last() {
@@ -587,56 +569,11 @@ impl Writer<'_, '_> {
 }
 
 /// Writes the stack words of a value that goes to this offset.
-fn put_words(abi: &Abi, words: &mut [u16], to: usize, size: usize) {
-    let word = abi.stack.slot as usize;
-    let count = size.div_ceil(word);
-    for (i, entry) in words[..count].iter_mut().enumerate() {
-        let part = if abi.stack.big_endian { count - 1 - i } else { i };
-        *entry = (to + part * word) as u16;
+fn put_words(stack: &Stack, entries: &mut [u16], to: usize, size: usize) {
+    let words = lists::words(stack, size as u32);
+    for (i, entry) in (0..words).zip(entries) {
+        *entry = (to + lists::word(stack, i, words) as usize) as u16;
     }
-}
-
-/// Walks over values in slots.
-struct Values<'a> {
-    abi: &'a Abi,
-    types: &'a [u16],
-    at: usize,
-    to: usize,
-}
-
-/// Each value of these types, and where it begins in the slots.
-fn values<'a>(abi: &'a Abi, types: &'a [u16]) -> Values<'a> {
-    Values { abi, types, at: 0, to: 0 }
-}
-
-impl Values<'_> {
-    /// The offset behind all values.
-    fn end(mut self) -> usize {
-        while self.next().is_some() {}
-        self.to
-    }
-}
-
-impl Iterator for Values<'_> {
-    type Item = (Operand, usize);
-
-    fn next(&mut self) -> Option<(Operand, usize)> {
-        if self.at == self.types.len() {
-            return None;
-        }
-        let operand = Operand::new(self.types, self.at, self.abi);
-        let to = self.to;
-        self.to += in_slots(operand.measure.size as usize);
-        self.at = operand.measure.end;
-        Some((operand, to))
-    }
-}
-
-/// The index of the first slot of parameter `index`, or of the one behind all.
-pub(crate) fn argument(abi: &Abi, signature: SignatureRef<'_>, index: usize) -> usize {
-    let params = || values(abi, signature.params);
-    let mut starts = params().map(|(_, to)| to).chain([params().end()]);
-    starts.nth(index).expect("a parameter of this index") / SLOT
 }
 
 /// For the tests: the words of a scatter under any convention, and its lists.

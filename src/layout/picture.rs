@@ -3,10 +3,11 @@
 use alloc::{format, string::String, vec::Vec};
 use core::{cmp::Reverse, fmt};
 
-use crate::{Layout, Location, Piece, Placement, Types};
+use super::{Layout, Location, Piece, Placement};
+use crate::types::Types;
 
 /// Draws the frames, high addresses first.
-pub(crate) fn draw(layout: &Layout, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(super) fn draw(layout: &Layout, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let edge = |f: &mut fmt::Formatter<'_>, label| writeln!(f, "  {label:>10}  +{:-<24}+", "");
     let row = |f: &mut fmt::Formatter<'_>, label: String, what: &str| {
         writeln!(f, "  {label:>10}  | {what:<22} |")

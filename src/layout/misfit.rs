@@ -1,0 +1,158 @@
+//! Why a signature does not fit a convention.
+
+use super::places::Unfit;
+use crate::{
+    abi::{Abi, Aggregates, Variadic, Vector},
+    error::{Error, MAX_PARAMS, MAX_RESULTS, ValueIndex},
+    signature::SignatureRef,
+    types::{Head, Type, after, head},
+    valtype::ValType,
+};
+
+/// Why a signature does not fit a convention; [`Error`] without what it owns,
+/// so that `const` code can drop it.
+#[derive(Clone, Copy)]
+pub(crate) enum Misfit {
+    Unfit(Unfit, ValueIndex),
+    Slot(ValueIndex),
+    Unpromoted(usize),
+    Variadic,
+    VariadicCallback,
+    Results,
+    Params,
+    ResultsLimit,
+    /// All arguments together are too large.
+    Area,
+}
+
+impl Misfit {
+    pub(crate) fn error(self, abi: &Abi, signature: SignatureRef<'_>) -> Error {
+        let abi_name = abi.name;
+        let ty = |value| {
+            let (words, mut i) = match value {
+                ValueIndex::Param(i) => (signature.params, i),
+                ValueIndex::Result(i) => (signature.results, i),
+            };
+            let mut at = 0;
+            while i > 0 {
+                at = after(words, at);
+                i -= 1;
+            }
+            Type::lent(&words[at..after(words, at)]).into_owned()
+        };
+        match self {
+            Misfit::Unfit(Unfit::Type, value) => {
+                Error::TypeNotInAbi { abi: abi_name, ty: ty(value), value }
+            }
+            Misfit::Unfit(Unfit::Alignment, value) => {
+                let align = ty(value).align(abi);
+                Error::AlignmentNotInAbi { abi: abi_name, align, value }
+            }
+            Misfit::Unfit(Unfit::Size, value) => Error::TooLarge { value: Some(value) },
+            Misfit::Slot(value) => Error::TypeNotInSlot { value },
+            Misfit::Unpromoted(i) => {
+                let ty = ty(ValueIndex::Param(i)).scalar().expect("a scalar");
+                let promoted = ty.promoted(abi).expect("what is promoted");
+                Error::Unpromoted { param: i, ty, promoted }
+            }
+            Misfit::Variadic => Error::VariadicNotInAbi { abi: abi_name },
+            Misfit::VariadicCallback => Error::VariadicCallback,
+            Misfit::Results => Error::ResultsNotInAbi {
+                abi: abi_name,
+                results: signature.counts.results,
+                limit: abi.results.limit,
+            },
+            Misfit::Params => Error::TooManyParams,
+            Misfit::ResultsLimit => Error::TooManyResults,
+            Misfit::Area => Error::TooLarge { value: None },
+        }
+    }
+
+    /// For messages of the compiler.
+    pub(crate) const fn message(self) -> &'static str {
+        match self {
+            Misfit::Unfit(Unfit::Type, _) => {
+                "the calling convention cannot pass one of these types"
+            }
+            Misfit::Unfit(Unfit::Alignment, _) => {
+                "the calling convention cannot align one of these values"
+            }
+            Misfit::Unfit(Unfit::Size, _) | Misfit::Area => "the values are too large",
+            Misfit::Slot(_) => "a v128 does not fit the value slot",
+            Misfit::Unpromoted(_) => {
+                "C promotes an argument of the variable part: write f64 for f32, i32 for smaller integers"
+            }
+            Misfit::Variadic | Misfit::VariadicCallback => {
+                "the calling convention has no variadic functions"
+            }
+            Misfit::Results => "the calling convention has at most one result",
+            Misfit::Params => "a signature has at most 1024 parameters",
+            Misfit::ResultsLimit => "a signature has at most 1000 results",
+        }
+    }
+}
+
+/// Whether functions of this convention can have a value of this type.
+#[inline(always)]
+const fn passes(abi: &Abi, types: &[u16], at: usize) -> bool {
+    if !matches!(abi.aggregates, Aggregates::None) {
+        return true;
+    }
+    match head(types, at) {
+        Head::Scalar(ValType::V128) => !matches!(abi.vector, Vector::Unsupported),
+        Head::Scalar(
+            ValType::I32
+            | ValType::I64
+            | ValType::U64
+            | ValType::F32
+            | ValType::F64
+            | ValType::FuncRef
+            | ValType::ExternRef
+            | ValType::Ptr,
+        ) => true,
+        _ => false,
+    }
+}
+
+/// Whether a signature fits a convention, as far as its types alone say.
+pub(crate) const fn check(signature: &SignatureRef<'_>, abi: &Abi) -> Result<(), Misfit> {
+    let SignatureRef { params, results, counts } = *signature;
+    if counts.params > MAX_PARAMS {
+        return Err(Misfit::Params);
+    }
+    if counts.results > MAX_RESULTS {
+        return Err(Misfit::ResultsLimit);
+    }
+    if counts.named.is_some() && matches!(abi.variadic, Variadic::None) {
+        return Err(Misfit::Variadic);
+    }
+    if counts.results > abi.results.limit && !matches!(abi.aggregates, Aggregates::None) {
+        return Err(Misfit::Results);
+    }
+    // C passes all types, and promotes some where there is a variable part.
+    if !matches!(abi.aggregates, Aggregates::None) && counts.named.is_none() {
+        return Ok(());
+    }
+    let (mut i, mut at) = (0, 0);
+    while at < params.len() {
+        if !passes(abi, params, at) {
+            return Err(Misfit::Unfit(Unfit::Type, ValueIndex::Param(i)));
+        }
+        if let (Some(named), Head::Scalar(ty)) = (counts.named, head(params, at)) {
+            if i >= named && ty.promoted(abi).is_some() {
+                return Err(Misfit::Unpromoted(i));
+            }
+        }
+        at = after(params, at);
+        i += 1;
+    }
+    (i, at) = (0, 0);
+    while at < results.len() {
+        if !passes(abi, results, at) {
+            return Err(Misfit::Unfit(Unfit::Type, ValueIndex::Result(i)));
+        }
+        at = after(results, at);
+        i += 1;
+    }
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! The one walk over a signature in a convention: each value in its turn, its slots, and where it
+//! lives at the call.
+//!
+//! [`Layout`](crate::layout::Layout) collects for people what it finds,
+//! [`encode`](crate::encode) for the assembly. A reader asks for result 0, then for all parameters, the return pointer, and all other results.
+//!
+//! A value has [pieces](Pieces). Most values are *words*: scalars of up to eight bytes, which have
+//! one piece. A reader in a hurry asks for them first.
+
+use super::{
+    misfit::Misfit,
+    places::{Assigner, Pieces, Place},
+};
+use crate::{
+    abi::{Abi, ReturnPointer, Variadic},
+    error::ValueIndex,
+    signature::SignatureRef,
+    types::{Head, Operand, head, min, round_up},
+    valtype::Scalar,
+};
+
+/// A walk over a signature.
+#[derive(Clone, Copy)]
+pub(crate) struct Walk<'a> {
+    pub(crate) abi: &'a Abi,
+    pub(crate) signature: &'a SignatureRef<'a>,
+    /// Distance from one slot to the next, in bytes: 8 or 16.
+    stride: u32,
+    /// Where the last result ends in the return area.
+    area: u32,
+    assigner: Assigner<'a>,
+    params: Cursor,
+    results: Cursor,
+}
+
+/// Where the walk is among parameters or results.
+#[derive(Clone, Copy)]
+struct Cursor {
+    index: usize,
+    /// The index of the first word of the type.
+    at: usize,
+    /// Byte offset of the first slot.
+    slot: usize,
+}
+
+impl Cursor {
+    const START: Cursor = Cursor { index: 0, at: 0, slot: 0 };
+}
+
+/// A parameter in its turn, whose pieces the walk has.
+#[derive(Clone, Copy)]
+pub(crate) struct Param {
+    pub(crate) operand: Operand,
+    /// Byte offset of its first slot.
+    pub(crate) slot: u32,
+}
+
+/// Result 0.
+#[derive(Clone, Copy)]
+pub(crate) struct First {
+    pub(crate) operand: Operand,
+    pub(crate) returned: Returned,
+}
+
+/// Where result 0 comes back.
+#[derive(Clone, Copy)]
+pub(crate) enum Returned {
+    /// In registers: the walk has the pieces.
+    Registers,
+    /// In memory that the return pointer points to, which goes to this place, or to the register
+    /// that the convention has for nothing else.
+    Memory(Option<Place>),
+}
+
+impl<'a> Walk<'a> {
+    /// A walk over a signature that [fits](super::misfit::check) the convention.
+    #[inline(always)]
+    pub(crate) const fn new(
+        abi: &'a Abi,
+        signature: &'a SignatureRef<'a>,
+        stride: u16,
+    ) -> Walk<'a> {
+        Walk {
+            abi,
+            signature,
+            stride: stride as u32,
+            assigner: Assigner::new(abi.arguments(signature.counts.named.is_some())),
+            area: 0,
+            params: Cursor::START,
+            results: Cursor::START,
+        }
+    }
+
+    /// Result 0 if it is a word. It comes back in the first register of its class.
+    #[inline(always)]
+    pub(crate) const fn first_word(&mut self) -> Option<Scalar> {
+        let scalar = word(self.signature.results, 0, self.abi);
+        if scalar.is_some() {
+            self.results = Cursor { index: 1, at: 1, slot: self.stride as usize };
+        }
+        scalar
+    }
+
+    /// Result 0, if there is one.
+    #[inline(always)]
+    pub(crate) const fn first(&mut self) -> Result<Option<First>, Misfit> {
+        if self.signature.results.is_empty() { Ok(None) } else { self.next_first() }
+    }
+
+    const fn next_first(&mut self) -> Result<Option<First>, Misfit> {
+        let operand = Operand::new(self.signature.results, 0, self.abi);
+        let value = ValueIndex::Result(0);
+        let mut fresh = Assigner::new(self.abi);
+        let in_registers = match fresh.result(self.signature.results, operand) {
+            Ok(in_registers) => in_registers,
+            Err(unfit) => return Err(Misfit::Unfit(unfit, value)),
+        };
+        self.assigner.pieces = fresh.pieces;
+        let Some(end) = slots_end(self.abi, self.stride, 0, operand) else {
+            return Err(Misfit::Slot(value));
+        };
+        self.results = Cursor { index: 1, at: operand.measure.end, slot: end as usize };
+        let returned = match self.abi.results.pointer {
+            _ if in_registers => Returned::Registers,
+            ReturnPointer::Register(_) => Returned::Memory(None),
+            _ => Returned::Memory(Some(self.assigner.return_pointer())),
+        };
+        Ok(Some(First { operand, returned }))
+    }
+
+    /// The next parameter if it is a word of the named part of the call; the byte offset of its
+    /// slot, and its place.
+    #[inline(always)]
+    pub(crate) const fn param_word(&mut self) -> Option<(Scalar, u32, Place)> {
+        let Cursor { index, at, slot } = self.params;
+        let Some(scalar) = word(self.signature.params, at, self.abi) else { return None };
+        if !self.is_named(index) {
+            return None;
+        }
+        self.params = Cursor { index: index + 1, at: at + 1, slot: slot + self.stride as usize };
+        Some((scalar, slot as u32, self.assigner.named_word(scalar.kind, scalar.size)))
+    }
+
+    /// The next parameter.
+    #[inline(always)]
+    pub(crate) const fn param(&mut self) -> Result<Option<Param>, Misfit> {
+        if self.params.at >= self.signature.params.len() { Ok(None) } else { self.next_param() }
+    }
+
+    const fn next_param(&mut self) -> Result<Option<Param>, Misfit> {
+        let Cursor { index, at, slot } = self.params;
+        let (types, slot) = (self.signature.params, slot as u32);
+        let operand = Operand::new(types, at, self.abi);
+        let value = ValueIndex::Param(index);
+        let named = self.is_named(index);
+        if let Err(unfit) = self.assigner.operand(types, operand, named) {
+            return Err(Misfit::Unfit(unfit, value));
+        }
+        let Some(end) = slots_end(self.abi, self.stride, slot, operand) else {
+            return Err(Misfit::Slot(value));
+        };
+        self.params = Cursor { index: index + 1, at: operand.measure.end, slot: end as usize };
+        Ok(Some(Param { operand, slot }))
+    }
+
+    /// The pieces of the last value that was not asked for as a word.
+    pub(crate) const fn pieces(&self) -> &Pieces {
+        &self.assigner.pieces
+    }
+
+    /// Whether this parameter precedes the variable part of the call.
+    #[inline(always)]
+    const fn is_named(&self, index: usize) -> bool {
+        match self.signature.counts.named {
+            Some(named) => index < named,
+            None => true,
+        }
+    }
+
+    /// The place of the return pointer, if there are several results.
+    pub(crate) const fn pointer(&mut self) -> Option<Place> {
+        if self.signature.counts.results > 1 { Some(self.assigner.return_pointer()) } else { None }
+    }
+
+    /// The next result after result 0, and its offset in the return area.
+    #[inline(always)]
+    pub(crate) const fn more(&mut self) -> Result<Option<(Operand, u32)>, Misfit> {
+        if self.results.at >= self.signature.results.len() { Ok(None) } else { self.next_more() }
+    }
+
+    const fn next_more(&mut self) -> Result<Option<(Operand, u32)>, Misfit> {
+        let Cursor { index, at, slot } = self.results;
+        let operand = Operand::new(self.signature.results, at, self.abi);
+        let Some(end) = slots_end(self.abi, self.stride, slot as u32, operand) else {
+            return Err(Misfit::Slot(ValueIndex::Result(index)));
+        };
+        self.results = Cursor { index: index + 1, at: operand.measure.end, slot: end as usize };
+        // In order, each aligned to its size, up to a limit.
+        let size = operand.measure.size;
+        let offset = round_up(self.area, min(size, self.abi.results.max_align));
+        self.area = offset + size;
+        Ok(Some((operand, offset)))
+    }
+
+    /// Byte offset behind the slots of all values so far.
+    pub(crate) const fn slots(&self) -> u32 {
+        let (params, results) = (self.params.slot, self.results.slot);
+        (if params > results { params } else { results }) as u32
+    }
+
+    /// Size of the argument area so far, including what the convention reserves below the first
+    /// stack slot.
+    pub(crate) const fn argument_area(&self) -> u32 {
+        self.assigner.area()
+    }
+
+    /// Size of the return area so far.
+    pub(crate) const fn return_area(&self) -> u32 {
+        round_up(self.area, self.abi.results.area_align)
+    }
+
+    /// How many vector registers carry arguments, if the convention wants to know.
+    pub(crate) const fn vector_registers(&self) -> Option<u8> {
+        match self.abi.variadic {
+            Variadic::Counted if self.signature.counts.named.is_some() => {
+                Some(self.assigner.float_registers())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The scalar of up to eight bytes at `at`, if there is one.
+#[inline(always)]
+const fn word(types: &[u16], at: usize, abi: &Abi) -> Option<Scalar> {
+    if at >= types.len() {
+        return None;
+    }
+    match head(types, at) {
+        Head::Scalar(ty) => {
+            let scalar = ty.scalar(abi);
+            if scalar.is_word() { Some(scalar) } else { None }
+        }
+        _ => None,
+    }
+}
+
+/// Where the slots of a value that begins here end; `None` if it does not fit its slot.
+const fn slots_end(abi: &Abi, stride: u32, slot: u32, operand: Operand) -> Option<u32> {
+    let size = operand.measure.size;
+    if size <= 8 {
+        Some(slot + if size == 0 { 0 } else { stride })
+    } else if abi.contexts == 0 {
+        Some(slot.saturating_add(round_up(size, stride)))
+    } else if size <= stride {
+        Some(slot + stride)
+    } else {
+        // WebAssembly's values have a slot each.
+        None
+    }
+}
+
+/// The index of the first slot of parameter `index`. For the number of parameters, it is the first
+/// slot behind all of them.
+pub(crate) fn first_slot(
+    abi: &Abi,
+    signature: SignatureRef<'_>,
+    stride: u32,
+    index: usize,
+) -> usize {
+    assert!(index <= signature.counts.params, "there is no parameter {index}");
+    let (mut at, mut slot) = (0, 0);
+    for _ in 0..index {
+        let operand = Operand::new(signature.params, at, abi);
+        slot = slots_end(abi, stride, slot, operand).expect("all parameters fit their slots");
+        at = operand.measure.end;
+    }
+    (slot / stride) as usize
+}

@@ -1,0 +1,2 @@
+int user_check(void);
+int main(void) { return user_check(); }

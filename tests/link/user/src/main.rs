@@ -1,0 +1,3 @@
+fn main() {
+    std::process::exit(user::user_check());
+}
