@@ -13,6 +13,9 @@ H = {name: int(value, 0) for name, value in
 ZERO = bits(0)
 PAGE = 4096
 STACK = 1 << 20     # bytes that there are at least below the stack pointer
+# Where a call pushes nothing, a function may call another with so many bytes above the stack
+# pointer untouched: compilers that touch page by page leave as many.
+UNTOUCHED = 1024
 
 COUNT = 16          # bits of a count, as of the fields that counts begin with
 
@@ -89,6 +92,8 @@ class Contract:
     """Accesses to the own frame, and the registers that are kept."""
     cuts, returned = (), None
     begins = None   # where it begins, if not at the one that is proved
+    interrupted = False     # whether a signal handler goes on there
+    tail = False    # whether it ends with a jump
     ends = ()       # functions that are not followed
     keeps = True    # whether the solver keeps what it has been told of a path
 
@@ -99,6 +104,8 @@ class Contract:
         self.entry, self.returns = z3.BitVecs('stack return_address', 64)
         self.passed_words = {}  # arguments on the stack
         self.bases = {self.entry.get_id(): 'stack'}
+        # E5: the lowest byte that our caller has touched.
+        self.above = ZERO if port.pushed else z3.BitVec('touched_above', 64)
 
     def base(self, name):
         term = z3.BitVec(name, 64)
@@ -125,11 +132,12 @@ class Contract:
     def assumed(self):
         """Of the stack: aligned, and not at an end of the address space."""
         aligned = self.entry + self.port.pushed & self.port.alignment - 1 == 0
-        return [aligned, z3.ULT(STACK, self.entry), z3.ULT(self.entry, 1 << 63)]
+        return [aligned, z3.ULT(STACK, self.entry), z3.ULT(self.entry, 1 << 63),
+                inside(self.above, 0, ZERO, bits(UNTOUCHED))]
 
     def begin(self, state):
         state.memory = self.memory(False)
-        state[self.sp], state.touched = self.entry, ZERO
+        state[self.sp], state.touched = self.entry, self.above
         if self.port.pushed:
             state.memory['stack'].store(ZERO, self.returns)
         else:
@@ -182,6 +190,11 @@ class Contract:
         sp = self.offset(state[self.sp])
         return z3.And(sp <= state.touched, state.touched <= 0, self.line(state.touched) - (sp - ahead) <= PAGE)
 
+    def leads_on(self, state, sp):
+        """E5: what goes on with this stack pointer is where it takes itself to be."""
+        reach = 0 if self.port.pushed else UNTOUCHED
+        state.claim(state.touched <= self.offset(sp) - self.port.pushed + reach, 'E5: not touched above a call')
+
     def in_frame(self, state, offset, width, end):
         """E3: from the stack pointer on, before the instruction or after, or in the bytes that a
         caller leaves to whom it calls.
@@ -218,7 +231,7 @@ class Contract:
 
     def after_call(self, state, sp):
         """The callee may have changed all registers but those that are kept."""
-        state.claim(self.line(state.touched) - self.offset(sp) <= PAGE, 'E5: a page is skipped')
+        self.leads_on(state, sp)
         kept = {name: state[name] for name in self.port.kept if name not in self.port.lost}
         state.registers, state.unknown, state.called = {}, 'called', True
         for name, term in kept.items():

@@ -105,6 +105,7 @@ class Left(Leavable):
     def __init__(self, port, begins, register, way):
         super().__init__(port)
         self.begins, self.register, self.way = begins, register, way
+        self.interrupted = begins == 'landed'
         self.deeper = z3.ZeroExt(64 - DEEPER, z3.BitVec('deeper', DEEPER))
         self.cuts = [ShadowWords(self)] if port.shadow else []
 

@@ -9,6 +9,7 @@ there is for the contract to say, which is asked about every access, call and ex
 """
 import z3
 
+import branches
 from memory import Refuted, Unproved, bits
 from unwind import Unwinding
 from vex import Step
@@ -35,13 +36,14 @@ class State:
         self.lowest = None      # the stack pointer before the instruction
         self.touched = None     # an offset of the stack that was accessed, the lowest where that is known
         self.unwound = None     # what E6 was last claimed of
+        self.calls = ()         # where calls of our own functions return to that have not
 
     def copy(self):
         other = State(self.machine, self.pc, self.origin)
         other.registers, other.path = dict(self.registers), list(self.path)
         other.memory = {name: memory.copy() for name, memory in self.memory.items()}
         other.unknown, other.called, other.touched = self.unknown, self.called, self.touched
-        other.unwound = self.unwound
+        other.unwound, other.calls = self.unwound, self.calls
         return other
 
     def know(self, fact):
@@ -167,10 +169,12 @@ class Machine:
         if len(heads) != len(loops):
             raise Unproved(f'{len(heads)} loops, not {len(loops)}')
         self.cuts, self.begun = dict(zip(heads, loops)), set()
+        self.open = {}  # calls, where paths meet
         self.ends = {self.code.symbols[name] for name in contract.ends}
         start = State(self, entry, (None, None))
         contract.begin(start)
         self.solver.add(*contract.assumed())
+        branches.entered(start, contract.interrupted)
         self.todo = [start]
         while self.todo:
             self.follow(self.todo.pop())
@@ -189,6 +193,7 @@ class Machine:
                 self.todo.append(before.assuming(z3.Not(condition)))
                 state = before.assuming(condition)
                 continue
+            branches.followed(before, state, going)
             self.unwinding.at(before, before.pc)
             state.unwound = before.unwound
             if state.called and not before.called:
@@ -211,6 +216,7 @@ class Machine:
     def arrive(self, state, cut):
         """The first time, a path begins here."""
         count = cut.check(state)
+        branches.met(state, self.open.setdefault(state.pc, state.calls))
         before, first = state.origin
         if cut is before:
             state.claim(z3.ULT(count, first), f'{cut.name}: an end')
@@ -219,6 +225,7 @@ class Machine:
         if state.pc not in self.begun:
             self.begun.add(state.pc)
             general = cut.state(self, state.pc)
+            general.calls = state.calls
             self.not_empty(general)
             self.todo.append(general)
 

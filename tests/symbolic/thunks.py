@@ -13,6 +13,8 @@ class Thunk(Contract):
     address is so far from there, and may go through another register. Or it is that of a function.
     """
 
+    tail = True
+
     def __init__(self, port, symbol, behind, register, scratch, code, index):
         super().__init__(port)
         self.symbol, self.behind, self.register, self.scratch = symbol, behind, register, scratch

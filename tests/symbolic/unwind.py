@@ -106,18 +106,20 @@ class Unwinding:
         claims, frames = self.outcome(state, pc, self.rules, live)
         self.claims, others = self.claims + len(claims), self.machine.claims
         key = [self.rules.row(pc), live, len(state.memory['stack'].log), *(state[name] for name in self.watched)]
-        before, state.unwound = state.unwound, key
-        # Else it is claimed already, when less was known.
-        if not before or any(not a.eq(b) if z3.is_expr(a) else a != b for a, b in zip(key, before)):
+        (before, at), state.unwound = state.unwound or (None, None), (key, pc)
+        if not before or not all(a.eq(b) if z3.is_expr(a) else a == b for a, b in zip(key, before)):
+            at = None       # else the same was claimed there, when less was known
             for what, condition in claims:
                 state.claim(condition, f'E6: {what}')
-        self.machine.claims = others
-        for name in [name for name, less in self.less.items() if self.differs(less, frames)]:
+            self.machine.claims = others
+        for name in [name for name, less in self.less.items() if self.differs(less, frames, at)]:
             self.try_without(name, state, pc, live)
 
-    def differs(self, less, frames):
+    def differs(self, less, frames, at):
+        """Whether there is something to try: other rules than ours, and others than where they were tried last."""
         try:
-            return any(less.row(pc) != self.rules.row(pc) for pc in frames)
+            other = any(less.row(pc) != self.rules.row(pc) for pc in frames)
+            return other and not (at and less.row(at) == less.row(frames[0]))
         except IndexError:      # restores a state that is not remembered
             return True
 

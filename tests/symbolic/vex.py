@@ -95,12 +95,16 @@ class Code:
         self.symbols = {prefix.sub('', symbol.name): symbol['st_value']
                         for symbol in elf.get_section_by_name('.symtab').iter_symbols()}
 
+    def bytes(self, pc, size):
+        data = next((data[pc - start:pc - start + size] for start, data in self.sections
+                     if start <= pc < start + len(data)), None)
+        if not data:
+            raise Unproved(f'jump out of the code, to {pc:#x}')
+        return data
+
     def instruction(self, pc):
         if pc not in self.lifted:
-            data = next((data[pc - start:pc - start + 16] for start, data in self.sections
-                         if start <= pc < start + len(data)), None)
-            if not data:
-                raise Unproved(f'jump out of the code, to {pc:#x}')
+            data = self.bytes(pc, 16)
             self.lifted[pc] = Shadow.lift(data, self.arch) or pyvex.lift(data, pc, self.arch, max_inst=1, opt_level=0)
         return self.lifted[pc]
 
