@@ -2,10 +2,11 @@
 //! lives at the call.
 //!
 //! [`Layout`](crate::layout::Layout) collects for people what it finds,
-//! [`encode`](crate::encode) for the assembly. A reader asks for result 0, then for all parameters, the return pointer, and all other results.
+//! [`encode`](crate::encode) for the assembly. A reader asks for result 0, then for all parameters,
+//! the return pointer, and all other results.
 //!
 //! A value has [pieces](Pieces). Most values are *words*: scalars of up to eight bytes, which have
-//! one piece. A reader in a hurry asks for them first.
+//! one piece. The encoders ask for those first, which is faster.
 
 use super::{
     misfit::Misfit,
