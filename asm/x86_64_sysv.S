@@ -20,7 +20,7 @@
 //     xmm0..xmm7       = slots + FLOAT[0..8], at least as many as FLOATS says;
 //     rdx, rcx, r8, r9 = slots + INTEGER[2..6];
 //     target();
-//     slots[0]         = xmm0, if RESULT is a vector;
+//     slots[0]         = rax or xmm0, in `variable` alone;
 //     for (i = 1; i <= SPILLS; i++) slots[i] = area + lists[STACK_WORDS + i - 1];
 //
 // The bodies, from the one that can do least to the one that can do everything:
@@ -58,7 +58,8 @@
 //       is not `variable`. Every other result is in its slot: a scalar in bytes 0..8,
 //       zero-extended, a vector in bytes 0..16. If there is none but result 0, all
 //       registers that results of C come back in are as target left them: rax, rdx,
-//       xmm0, xmm1 and those of x87. `variable` ensures E7, too.
+//       xmm0, xmm1 and those of x87. `variable` ensures E7, too; that of the other ports
+//       stores a result 0 only if it is a vector.
 //   E3  of memory, only the slots, the descriptor and the own frame are read;
 //       only result slots and the own frame are written.
 //   E4  rbx, rbp, rsp, r12-r15, mxcsr and the x87 control word are as they came,
@@ -565,6 +566,9 @@ END_FUNCTION(landed)
 //     storing_float       integer or a float result: it makes the call itself
 //     storing             what else a body leaves: it calls the body, whose address lies
 //                         before its own
+//
+// The other ports have one short cut for both, `storing_short_cut`. There `storing` serves
+// `variable`, too, and none but `variable` is called for a vector.
 //
 // Requires, in addition:
 //   R5  before thunk i is called, entry i has been set to a descriptor for which
