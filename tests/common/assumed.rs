@@ -48,6 +48,12 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     ensure!([0, constant("FLOATS_SOME"), constant("FLOATS_ALL"), vectors].contains(&floats), "A2");
     ensure!(stride == 16 || result != vector || spills == 0, "A2: a vector with others");
     ensure!(slots > 0 || floats == 0 && words == 0, "A2: without slots");
+    // No vector is passed on riscv64, and on Windows none of C: the first two vector registers
+    // stand beside the contexts.
+    let riscv = machine.registers.integer.contains(&"a0");
+    let windows = !sysv && machine.registers.integer.contains(&"rcx");
+    ensure!(!riscv || result != vector && floats != vectors, "A2: a vector on riscv64");
+    ensure!(!windows || floats != vectors || bytes.byte("D_CONTEXTS") == 2, "A2: a vector of C");
 
     // On s390x, the big-endian one, vectors have words of their own, and the stack is
     // aligned to 8.
@@ -83,6 +89,7 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
             let (entry, mark) = (usize::from(entry), constant(name));
             let start = entry - mark.min(entry);
             entry % 4 == mark
+                && !(riscv && width == 16)
                 && start % width.min(8) == 0
                 && start + width <= area
                 && width <= stride
