@@ -169,6 +169,7 @@ function start(explain) {
   form.addEventListener('input', draw)
   addEventListener('hashchange', fromAddress)
   fromAddress()
+  input.focus()
 }
 
 WebAssembly.instantiate(Uint8Array.from(atob(WASM), c => c.charCodeAt(0))).then(({ instance }) => {
