@@ -163,6 +163,8 @@ fn run(options: &Options) -> Result<String> {
         output += &format!("\n{elapsed:.2} ns per call, slots written anew");
         if let Some(direct) = direct(&signature, abi, target, &values, calls) {
             output += &format!("; {direct:.2} ns for a call that the compiler made");
+        } else {
+            output += "; the compiler has made no call of such a signature here";
         }
         if cfg!(debug_assertions) {
             output += "\nThis is a debug build: measure with --release.";
