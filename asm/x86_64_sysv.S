@@ -556,8 +556,8 @@ END_FUNCTION(landed)
 //
 // A VMTrampoline has no fifth parameter: a thunk adds it and jumps to the body.
 // Each signature that has a pointer has a thunk of its own. Thunk i finds the
-// descriptor in entry i of the table, and the body's address just before the
-// descriptor.
+// descriptor in entry i of the table, and just before the descriptor the address
+// of what it jumps to.
 //
 // A function pointer has no caller that stores what a body leaves in a register. So where
 // there is a result, the thunk jumps to `variable` or to one of three that store it:

@@ -319,7 +319,7 @@ mod ported {
     /// R2 holds of the slots.
     #[inline(always)]
     unsafe fn store(header: &Header, returned: Returned, slots: *mut ValRaw) {
-        // `variable` of some ports has stored it already, which costs as much to ask.
+        // `variable` of x86-64 has stored it already. To ask would cost as much as to store again.
         if header.returns_word() {
             let float = header.result == RESULT_FLOAT;
             let bits = if float { returned.float.to_bits() } else { returned.integer };
