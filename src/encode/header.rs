@@ -94,6 +94,9 @@ const FIXED_WORDS: usize = constant("FIXED_WORDS");
 const LEAVES_VECTORS: bool =
     cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(vmtrampoline_windows)));
 
+/// Whether `variable` stores a scalar, too.
+const VARIABLE_STORES: bool = cfg!(all(target_arch = "x86_64", not(vmtrampoline_windows)));
+
 impl Header {
     pub(crate) const EMPTY: Header = Header {
         integer: [0; 8],
@@ -134,11 +137,10 @@ impl Header {
         }
     }
 
-    /// Whether result 0 is a scalar of up to eight bytes, which all bodies leave in its
-    /// register.
-    #[inline(always)]
-    pub(crate) const fn returns_word(&self) -> bool {
-        self.result & (RESULT_INTEGER | RESULT_FLOAT) != 0
+    /// Whether the body stores a result that is a scalar of up to eight bytes. All bodies leave
+    /// it in its register, too.
+    pub(super) const fn stores_word(&self) -> bool {
+        VARIABLE_STORES && self.shape.at_least(Shape::Variable)
     }
 }
 
@@ -217,12 +219,12 @@ impl Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum Returns {
+    /// An integer register, which the caller of the entry stores.
+    Integer,
+    /// The same of a float register.
+    Float,
     /// None: there is no result, or the body has stored it.
     Nothing,
-    /// Integer registers.
-    Integers,
-    /// Float registers, of which eight bytes count.
-    Floats,
     /// The first integer and then the first float register.
     Both,
     /// Vector registers.
@@ -239,9 +241,19 @@ pub(crate) enum Returns {
     IntegerFloat,
     /// Eight bytes in a float register, then eight in an integer register.
     FloatInteger,
+    /// Integer registers, with pieces of a larger value.
+    Integers,
+    /// Float registers, of which eight bytes count.
+    Floats,
 }
 
 impl Returns {
+    /// Whether the caller of the entry stores a scalar of up to eight bytes.
+    #[inline(always)]
+    pub(crate) const fn is_word(self) -> bool {
+        (self as u8) < Returns::Nothing as u8
+    }
+
     /// The function for a call that returns so, if Rust prepares nothing and stores the result.
     pub(super) const fn entry(self) -> Entry {
         match self {

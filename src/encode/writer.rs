@@ -216,6 +216,9 @@ impl<'a, 'l> Writer<'a, 'l> {
 
         // The plan, whose steps are written already.
         self.header.entry = self.entry();
+        if self.header.returns.is_word() && self.header.stores_word() {
+            self.header.returns = Returns::Nothing;
+        }
         let mut start = spill;
         if self.header.entry.is_planned() {
             self.header.copies = fixed as u16;
@@ -241,7 +244,7 @@ impl<'a, 'l> Writer<'a, 'l> {
     const fn entry(&self) -> Entry {
         let Header { result, returns, shape, hidden, .. } = *self.header;
         let ready = self.steps == 0;
-        if !matches!(returns, Returns::Nothing) && !self.header.returns_word() {
+        if !matches!(returns, Returns::Nothing) && !returns.is_word() {
             return if ready { returns.entry() } else { Entry::Finished };
         }
         match result {
@@ -342,8 +345,8 @@ impl<'a, 'l> Writer<'a, 'l> {
     const fn word_result(&mut self, Scalar { kind, size, .. }: Scalar) {
         // How it returns, in case that there is something to prepare.
         (self.header.result, self.header.returns) = match kind {
-            Kind::Float => (RESULT_FLOAT, Returns::Floats),
-            _ => (RESULT_INTEGER, Returns::Integers),
+            Kind::Float => (RESULT_FLOAT, Returns::Float),
+            _ => (RESULT_INTEGER, Returns::Integer),
         };
         self.header.result_mask = if size >= 8 { !0 } else { (1 << (8 * size)) - 1 };
     }

@@ -319,8 +319,7 @@ mod ported {
     /// R2 holds of the slots.
     #[inline(always)]
     unsafe fn store(header: &Header, returned: Returned, slots: *mut ValRaw) {
-        // `variable` of x86-64 has stored it already. To ask would cost as much as to store again.
-        if header.returns_word() {
+        if header.returns.is_word() {
             let float = header.result == RESULT_FLOAT;
             let bits = if float { returned.float.to_bits() } else { returned.integer };
             // An f32 is the upper half of its register there.

@@ -119,15 +119,12 @@ fn of_plans(plan: &[u16], bytes: &Bytes<'_>) -> Result<(), String> {
     // A pair for which nothing is prepared has a function of its own. Words are the body's.
     let (ready, hidden) = (steps.is_empty(), bytes.word("D_HIDDEN") != 0);
     let (result, prepared) = (bytes.byte("D_RESULT"), Shape::ALL.len() + 1);
-    let [integer, float] = ["RESULT_INTEGER", "RESULT_FLOAT"].map(constant);
+    let float = constant("RESULT_FLOAT");
     let must = match returns {
-        0 if ready && hidden => prepared + 7,
-        1 if ready && hidden && result == integer => prepared + 7,
-        2 if ready && hidden && result == float => prepared + 7,
-        0 => prepared,
-        1 if result == integer => prepared,
-        2 if result == float => prepared + 1,
-        7.. if ready => prepared + 3 + returns - 7,
+        0..3 if ready && hidden => prepared + 7,
+        0..3 if result == float => prepared + 1,
+        0..3 => prepared,
+        7..11 if ready => prepared + 3 + returns - 7,
         _ => prepared + 2,
     };
     let is = bytes.byte("D_ENTRY");

@@ -9,6 +9,7 @@ use vmtrampoline::{
 };
 
 use super::{
+    case::VARIABLE_STORES,
     encoded::{Bytes, Machine, constant},
     naive::machine,
     placed::ensure,
@@ -518,8 +519,8 @@ pub(crate) fn carried(
             None if result == constant("RESULT_VECTOR") && shape < 3 => vector,
             None => shape,
             // A pair has a function of its own, if there is nothing else to do.
-            Some(([], [])) if pair > 6 => first_pair + pair - 7,
-            Some(_) if !(pair == 0 || left) => finished,
+            Some(([], [])) if (7..11).contains(&pair) => first_pair + pair - 7,
+            Some(_) if !(pair == 2 || left) => finished,
             Some(([], [])) => hidden,
             Some(_) if result == constant("RESULT_FLOAT") => prepared_float,
             Some(_) => prepared_integer,
@@ -816,14 +817,15 @@ fn returns(
             .and_then(Type::scalar)
             .filter(|ty| !matches!(ty, ValType::C32) && ty.size(abi) <= 8);
         let mask = if size >= 8 { u64::MAX } else { (1 << (8 * size)) - 1 };
+        let stored = VARIABLE_STORES && header.byte("D_SHAPE") == Shape::Variable as usize;
         match (&classes[..], word) {
-            ([], _) => (none, 0, 0),
-            ([Some(Class::Integer(0))], Some(_)) => (integer, 1, mask),
-            ([Some(Class::Float(0))], Some(_)) => (float, 2, mask),
+            ([], _) => (none, 2, 0),
+            ([Some(Class::Integer(0))], Some(_)) => (integer, if stored { 2 } else { 0 }, mask),
+            ([Some(Class::Float(0))], Some(_)) => (float, if stored { 2 } else { 1 }, mask),
             ([Some(Class::X87(0))], _) => (x87, 6, 0),
             ([Some(Class::X87(0)), Some(Class::X87(1))], _) => (pair, 6, 0),
             ([Some(Class::Float(0) | Class::Vector)], _) if pieces[0].size == 16 => {
-                (vector, 0, u64::MAX)
+                (vector, 2, u64::MAX)
             }
             // A pair has a way of its own to return.
             ([Some(first), Some(second)], _)
@@ -871,9 +873,9 @@ fn returns(
                     (false, true, _) if pair => 8,
                     (true, true, _) if pair => 9 + u16::from(!first) as usize,
                     (true, true, _) => 3,
-                    (true, false, _) => 1,
+                    (true, false, _) => 11,
                     (_, _, true) => 4,
-                    (_, _, false) => 2,
+                    (_, _, false) => 12,
                 };
                 (none, returns, 0)
             }

@@ -11,7 +11,7 @@ use vmtrampoline::{
 
 use super::{
     assumed,
-    case::LEAVES_VECTORS,
+    case::{LEAVES_VECTORS, VARIABLE_STORES},
     naive::{Registers, first_slot, machine, registers},
     placed::ensure,
 };
@@ -328,9 +328,11 @@ fn descriptor_is(
         "RETURNS",
         bytes.byte("D_RETURNS"),
         match result {
-            "RESULT_INTEGER" => 1,
-            "RESULT_FLOAT" => 2,
-            _ => 0,
+            // `variable` has stored it.
+            _ if VARIABLE_STORES && must == Shape::Variable => 2,
+            "RESULT_INTEGER" => 0,
+            "RESULT_FLOAT" => 1,
+            _ => 2,
         },
     )?;
     equal("SHAPE", bytes.byte("D_SHAPE"), must as usize)
