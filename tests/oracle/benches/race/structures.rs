@@ -1,5 +1,5 @@
 //! Structures by value: this crate, a call that the compiler has made, and libffi, all
-//! from and to the same slots.
+//! from and to the same slots. Beside them two scalars, which show what any call costs here.
 
 use std::{ffi::c_void, hint::black_box};
 
@@ -16,8 +16,13 @@ use crate::{
 const CALLS: usize = 2000;
 const ROUNDS: usize = 301;
 
+/// The scalars.
+pub const SCALARS: [&str; 2] = ["(f64) -> f64", "(i64) -> i64"];
+
 /// Races all on all structures.
 pub fn run() {
+    one::<f64, 1>("f64", &[&raw mut low::types::double]);
+    one::<i64, 1>("i64", &[&raw mut low::types::sint64]);
     type F32s = [f32; 4];
     type F64s = [f64; 2];
     one::<Structure<F64s>, 2>("{f64, f64}", &[&raw mut low::types::double; 2]);
@@ -41,7 +46,8 @@ extern "C" fn same<T>(value: T) -> T {
     value
 }
 
-/// Races all on one structure of so many words, which is parameter and result.
+/// Races all on one structure of so many words, or on the scalar that is its only field. It is
+/// parameter and result.
 fn one<T: Copy + 'static, const WORDS: usize>(ty: &str, fields: &[*mut low::ffi_type]) {
     assert_eq!(size_of::<T>(), 8 * WORDS);
     let row = format!("({ty}) -> {ty}");
@@ -141,15 +147,16 @@ impl Libffi {
         });
         types.structure.type_ = raw::FFI_TYPE_STRUCT as _;
         types.structure.elements = types.elements.as_mut_ptr();
-        types.params = [&raw mut types.structure];
+        // A scalar goes as what it is.
+        let whole = if fields.len() == 1 { fields[0] } else { &raw mut types.structure };
+        types.params = [whole];
         let mut cif = Box::<low::ffi_cif>::default();
         // SAFETY: the types outlive the interface, which is where it points.
         unsafe {
             let abi = raw::ffi_abi_FFI_DEFAULT_ABI;
-            let result = &raw mut types.structure;
-            low::prep_cif(&mut *cif, abi, 1, result, types.params.as_mut_ptr())
+            low::prep_cif(&mut *cif, abi, 1, whole, types.params.as_mut_ptr())
         }
-        .expect("a structure of scalars");
+        .expect("types that libffi knows");
         Libffi { cif, _types: types, arguments: [std::ptr::null_mut()], code }
     }
 }

@@ -44,7 +44,7 @@ pub fn all(records: &Records) -> String {
     add("C calls back with structures: ns per call", "callbacks with structures", &callbacks, 2);
     add("`qsort` of a million elements: ns per element", "qsort", &callbacks, 0);
     add(
-        "Structures by value, freshly written: ns per call",
+        "Structures by value, and two scalars, freshly written: ns per call",
         "structures",
         &[
             "writing alone",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{clock::mean, growth, mixed, records::Records};
+use crate::{clock::mean, growth, mixed, records::Records, structures::SCALARS};
 
 const US: &str = "call_unchecked";
 const POINTER: &str = "pointer";
@@ -156,7 +156,7 @@ pub fn verdicts(records: &Records) -> String {
     );
 
     let ratios = |lane, to| {
-        let rows = records.rows("structures");
+        let rows = records.rows("structures").filter(|row| !SCALARS.contains(row));
         rows.filter_map(|row| records.ratio("structures", row, lane, to)).collect::<Vec<_>>()
     };
     let (typed, libffi) = (ratios("CTrampoline", "direct"), ratios("libffi", "CTrampoline"));
