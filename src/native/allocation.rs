@@ -43,25 +43,33 @@ impl Descriptor {
 /// A descriptor whose lists have `len` entries: these, which are no more, and zeros.
 #[inline]
 fn allocate(header: &Header, lists: &[u16], len: usize) -> Box<Descriptor> {
+    let descriptor = with_lists(*header, lists, len) as *mut Descriptor;
+    // SAFETY: a descriptor is that: a header and its lists, `repr(C)`.
+    unsafe { Box::from_raw(descriptor) }
+}
+
+/// Head and lists in one allocation. The lists have `len` entries: these, which are no more,
+/// and zeros. The pointer is to the head, and has the length of the lists. A `repr(C)`
+/// structure of the head and a `[u16]` has the layout of the allocation, so a box may own it.
+#[inline]
+pub(super) fn with_lists<T: Copy>(head: T, lists: &[u16], len: usize) -> *mut [u16] {
+    const { assert!(size_of::<T>() > 0 && align_of::<T>() >= align_of::<u16>()) };
     let layout = Layout::array::<u16>(len).expect("a signature bounds its lists");
-    let (layout, _) = Layout::new::<Header>().extend(layout).expect("and so its descriptor");
+    let (layout, _) = Layout::new::<T>().extend(layout).expect("and so the whole");
     let layout = layout.pad_to_align();
     assert!(lists.len() <= len);
-    // SAFETY: the layout has a size, that of the header at least.
-    let memory = unsafe { alloc(layout) }.cast::<Header>();
+    // SAFETY: the layout has a size, that of the head at least.
+    let memory = unsafe { alloc(layout) }.cast::<T>();
     if memory.is_null() {
         handle_alloc_error(layout);
     }
     let entries = memory.wrapping_add(1).cast::<u16>();
-    // SAFETY: the memory is fresh, and begins with room for a header.
-    unsafe { memory.write(*header) };
-    // SAFETY: room for `len` entries follows, without padding, as a header is aligned to more
+    // SAFETY: the memory is fresh, and begins with room for a head.
+    unsafe { memory.write(head) };
+    // SAFETY: room for `len` entries follows, without padding, as a head is aligned to no less
     // than an entry.
     unsafe { entries.copy_from_nonoverlapping(lists.as_ptr(), lists.len()) };
     // SAFETY: these are the entries that are left.
     unsafe { entries.wrapping_add(lists.len()).write_bytes(0, len - lists.len()) };
-    let descriptor = ptr::slice_from_raw_parts_mut(memory.cast::<u16>(), len) as *mut Descriptor;
-    // SAFETY: the memory is of the layout that a descriptor with so many entries has, as
-    // both are `repr(C)`, and all of it is written.
-    unsafe { Box::from_raw(descriptor) }
+    ptr::slice_from_raw_parts_mut(memory.cast::<u16>(), len)
 }

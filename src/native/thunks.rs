@@ -8,9 +8,8 @@
 
 #[cfg(vmtrampoline_port)]
 mod ported {
-    use alloc::alloc::{alloc, dealloc, handle_alloc_error};
+    use alloc::boxed::Box;
     use core::{
-        alloc::Layout,
         ffi::c_void,
         hash::{Hash, Hasher},
         mem::{ManuallyDrop, offset_of},
@@ -30,6 +29,7 @@ mod ported {
         error::Error,
         native::{
             VMFunctionBody,
+            allocation::with_lists,
             entry::{Body, ENTRIES, Left, Word, bodies, in_convention, symbol},
             pool::Pool,
             table::{self, Refused, find_or_put},
@@ -95,63 +95,53 @@ mod ported {
         }
     }
 
-    /// What a thunk finds: who makes the call, and the descriptor as far as the
-    /// assembly reads it. Entries of the table point to the header.
+    /// What a thunk finds before the header: who makes the call.
+    #[derive(Clone, Copy)]
     #[repr(C)]
-    struct Interned {
+    struct Head {
         /// The body, for `storing`.
         body: Body<Left>,
         /// What the thunk jumps to. On s390x and Windows, thunks jump to `storing` and do not
         /// read this.
         call: Body<Left>,
+        /// What entries of the table point to.
         header: Header,
-        lists: [u16; 0],
+    }
+
+    /// What a thunk finds: the descriptor as far as the assembly reads it, and who makes the
+    /// call.
+    #[repr(C)]
+    struct Interned {
+        head: Head,
+        lists: [u16],
     }
 
     const_assert_eq!(
-        offset_of!(Interned, header) - offset_of!(Interned, call),
+        offset_of!(Head, header) - offset_of!(Head, call),
         constant("CALL_BEFORE")
     );
     const_assert_eq!(
-        offset_of!(Interned, header) - offset_of!(Interned, body),
+        offset_of!(Head, header) - offset_of!(Head, body),
         constant("BODY_BEFORE")
     );
-    const_assert_eq!(
-        offset_of!(Interned, lists) - offset_of!(Interned, header),
-        constant("D_LISTS")
-    );
+    // The lists follow the head.
+    const_assert_eq!(size_of::<Head>() - offset_of!(Head, header), constant("D_LISTS"));
 
     /// An [`Interned`] that is not in the table yet, and is freed if it never is.
-    struct Draft {
-        memory: NonNull<Interned>,
-        layout: Layout,
-    }
+    struct Draft(*mut Interned);
 
     impl Draft {
         fn new((header, lists): (&Header, &[u16])) -> Draft {
             let body = ENTRIES[header.shape as usize];
-            let call = storing_call(header);
-            let (layout, _) = Layout::new::<Interned>()
-                .extend(Layout::for_value(lists))
-                .expect("lists have a few thousand entries");
-            // SAFETY: the layout has a size.
-            let memory = unsafe { alloc(layout) }.cast::<Interned>();
-            let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
-            // SAFETY: fresh memory of this layout.
-            unsafe { memory.write(Interned { body, call, header: *header, lists: [] }) };
-            // SAFETY: a field within it.
-            let end = unsafe { &raw mut (*memory.as_ptr()).lists }.cast::<u16>();
-            // SAFETY: the layout has room for the lists there; they are aligned
-            // to 2, as the struct before them is aligned to 8.
-            unsafe { end.copy_from_nonoverlapping(lists.as_ptr(), lists.len()) };
-            Draft { memory, layout }
+            let head = Head { body, call: storing_call(header), header: *header };
+            Draft(with_lists(head, lists, lists.len()) as *mut Interned)
         }
     }
 
     impl table::Draft<Header> for Draft {
         fn entry(&self) -> *mut Header {
             // SAFETY: a field within the memory.
-            unsafe { &raw mut (*self.memory.as_ptr()).header }
+            unsafe { &raw mut (*self.0).head.header }
         }
 
         fn keep(self) {
@@ -161,9 +151,8 @@ mod ported {
 
     impl Drop for Draft {
         fn drop(&mut self) {
-            // SAFETY: `new` has allocated it with this layout, and no other
-            // code knows of it.
-            unsafe { dealloc(self.memory.as_ptr().cast(), self.layout) };
+            // SAFETY: `with_lists` has allocated it, and no other code knows of it.
+            drop(unsafe { Box::from_raw(self.0) });
         }
     }
 
