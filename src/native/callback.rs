@@ -15,9 +15,8 @@ use static_assertions::{assert_impl_all, assert_not_impl_any};
 
 use super::{
     ArrayCall, VMOpaqueContext,
-    callback_thunks::Thunk,
     host::{Owner, Source},
-    thread,
+    port::{Thunk, current_thread},
 };
 use crate::{
     abi::Convention,
@@ -391,7 +390,7 @@ impl<'f> LocalCallback<'f> {
     where
         F: Fn(&mut [ValRaw]) + 'f,
     {
-        let local = Local { thread: thread::current(), function };
+        let local = Local { thread: current_thread(), function };
         let callback = Callback::closure(source, unwind, move |slots| local.get()(slots))?;
         Ok(LocalCallback { callback, _thread: PhantomData })
     }
@@ -422,7 +421,7 @@ unsafe impl<F> Sync for Local<F> {}
 
 impl<F> Local<F> {
     fn get(&self) -> &F {
-        if self.thread != thread::current() {
+        if self.thread != current_thread() {
             in_another_thread();
         }
         &self.function

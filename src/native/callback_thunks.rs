@@ -1,138 +1,108 @@
 //! The thunks of callbacks: a fixed number of them, and, where the program's pages can be
 //! mapped again, as many more as are wanted.
 
-#[cfg(vmtrampoline_port)]
-mod ported {
-    use core::{
-        ffi::c_void,
-        ptr::{from_ref, null_mut},
-        sync::atomic::{
-            AtomicBool,
-            Ordering::{Relaxed, Release},
-        },
-    };
+use core::{
+    ffi::c_void,
+    ptr::{from_ref, null_mut},
+    sync::atomic::{
+        AtomicBool,
+        Ordering::{Relaxed, Release},
+    },
+};
 
-    #[cfg(vmtrampoline_mmap)]
-    use crate::native::mapping::map;
-    use crate::{
-        encode::constants::constant,
-        error::Error,
-        native::{
-            VMOpaqueContext,
-            atomics::{AtomicPtr, AtomicUsize},
-            blocks,
-            entry::symbol,
-        },
-    };
+#[cfg(vmtrampoline_mmap)]
+use super::mapping::map;
+use super::{
+    VMOpaqueContext,
+    atomics::{AtomicPtr, AtomicUsize},
+    blocks,
+    port::symbol,
+};
+use crate::{encode::constants::constant, error::Error};
 
-    const COUNT: usize = constant("CALLBACKS");
-    const SIZE: usize = constant(match () {
-        () if cfg!(target_arch = "x86_64") => "CALLBACK_SIZE_X86_64",
-        () if cfg!(target_arch = "aarch64") => "CALLBACK_SIZE_AARCH64",
-        () if cfg!(target_arch = "riscv64") => "CALLBACK_SIZE_RISCV64",
-        () => "CALLBACK_SIZE_S390X",
-    });
+const COUNT: usize = constant("CALLBACKS");
+const SIZE: usize = constant(match () {
+    () if cfg!(target_arch = "x86_64") => "CALLBACK_SIZE_X86_64",
+    () if cfg!(target_arch = "aarch64") => "CALLBACK_SIZE_AARCH64",
+    () if cfg!(target_arch = "riscv64") => "CALLBACK_SIZE_RISCV64",
+    () => "CALLBACK_SIZE_S390X",
+});
 
-    /// The code of a thunk, of which only the address matters.
-    pub(in crate::native) type Code = [u8; SIZE];
-    pub(in crate::native) type Block = blocks::Block<'static, VMOpaqueContext, Code>;
+/// The code of a thunk, of which only the address matters.
+pub(super) type Code = [u8; SIZE];
+pub(super) type Block = blocks::Block<'static, VMOpaqueContext, Code>;
 
-    unsafe extern "C" {
-        /// By index: null, or the context of the callback that has the thunk. Nothing
-        /// else says which are taken, as copies of this crate that are linked into one
-        /// program may share the assembly.
-        #[link_name = symbol!(callback_table)]
-        safe static TABLE: [AtomicPtr<VMOpaqueContext>; COUNT];
+unsafe extern "C" {
+    /// By index: null, or the context of the callback that has the thunk. Nothing
+    /// else says which are taken, as copies of this crate that are linked into one
+    /// program may share the assembly.
+    #[link_name = symbol!(callback_table)]
+    safe static TABLE: [AtomicPtr<VMOpaqueContext>; COUNT];
 
-        #[link_name = symbol!(callback_thunks)]
-        safe static THUNKS: [Code; COUNT];
-    }
+    #[link_name = symbol!(callback_thunks)]
+    safe static THUNKS: [Code; COUNT];
+}
 
-    static BLOCKS: blocks::Blocks<'static, VMOpaqueContext, Code> = blocks::Blocks {
-        first: Block { entries: &TABLE, thunks: &THUNKS, next: AtomicPtr::new(null_mut()) },
-        block: AtomicPtr::new(null_mut()),
-        index: AtomicUsize::new(0),
-        thunks: AtomicUsize::new(COUNT),
-        excess: AtomicUsize::new(0),
-    };
+static BLOCKS: blocks::Blocks<'static, VMOpaqueContext, Code> = blocks::Blocks {
+    first: Block { entries: &TABLE, thunks: &THUNKS, next: AtomicPtr::new(null_mut()) },
+    block: AtomicPtr::new(null_mut()),
+    index: AtomicUsize::new(0),
+    thunks: AtomicUsize::new(COUNT),
+    excess: AtomicUsize::new(0),
+};
 
-    /// Whether a block is to be mapped before all thunks are taken: no other thread is about
-    /// it, and it went well the last time.
-    static AHEAD: AtomicBool = AtomicBool::new(true);
+/// Whether a block is to be mapped before all thunks are taken: no other thread is about
+/// it, and it went well the last time.
+static AHEAD: AtomicBool = AtomicBool::new(true);
 
-    /// A thunk that is ready to be called until this is dropped.
-    pub(in crate::native) struct Thunk {
-        entry: &'static AtomicPtr<VMOpaqueContext>,
-        code: &'static Code,
-    }
+/// A thunk that is ready to be called until this is dropped.
+pub(super) struct Thunk {
+    entry: &'static AtomicPtr<VMOpaqueContext>,
+    code: &'static Code,
+}
 
-    impl Thunk {
-        // Not inlined, as the symbols are hidden and a caller may be in another shared
-        // object.
-        #[inline(never)]
-        pub(in crate::native) fn take(context: *mut VMOpaqueContext) -> Result<Thunk, Error> {
-            if BLOCKS.crowded() && AHEAD.swap(false, Relaxed) {
-                AHEAD.store(map().map(|block| BLOCKS.add(block)).is_ok(), Relaxed);
+impl Thunk {
+    // Not inlined, as the symbols are hidden and a caller may be in another shared
+    // object.
+    #[inline(never)]
+    pub(super) fn take(context: *mut VMOpaqueContext) -> Result<Thunk, Error> {
+        if BLOCKS.crowded() && AHEAD.swap(false, Relaxed) {
+            AHEAD.store(map().map(|block| BLOCKS.add(block)).is_ok(), Relaxed);
+        }
+        loop {
+            // R6: the entry is set before its thunk is known to anyone.
+            if let Some((entry, code)) = BLOCKS.take(context) {
+                return Ok(Thunk { entry, code });
             }
-            loop {
-                // R6: the entry is set before its thunk is known to anyone.
-                if let Some((entry, code)) = BLOCKS.take(context) {
-                    return Ok(Thunk { entry, code });
-                }
-                let capacity = BLOCKS.thunks.load(Relaxed);
-                BLOCKS.add(map().map_err(|limit| Error::CallbacksExhausted { capacity, limit })?);
-            }
-        }
-
-        /// Gives the thunk to another context.
-        pub(in crate::native) fn set(&self, context: *mut VMOpaqueContext) {
-            // R6: a call from now on finds all of the context, as its thread has acquired
-            // the pointer.
-            self.entry.store(context, Release);
-        }
-
-        pub(in crate::native) fn code(&self) -> *const c_void {
-            from_ref(self.code).cast()
+            let capacity = BLOCKS.thunks.load(Relaxed);
+            BLOCKS.add(map().map_err(|limit| Error::CallbacksExhausted { capacity, limit })?);
         }
     }
 
-    impl Drop for Thunk {
-        fn drop(&mut self) {
-            // A call that comes too late dies, instead of going anywhere.
-            BLOCKS.give_back(self.entry);
-        }
+    /// Gives the thunk to another context.
+    pub(super) fn set(&self, context: *mut VMOpaqueContext) {
+        // R6: a call from now on finds all of the context, as its thread has acquired
+        // the pointer.
+        self.entry.store(context, Release);
     }
 
-    #[cfg(not(vmtrampoline_mmap))]
-    fn map() -> Result<&'static Block, &'static str> {
-        Err(if cfg!(feature = "mmap") {
-            "this system has no more thunks"
-        } else {
-            "the crate's feature `mmap` is off"
-        })
+    pub(super) fn code(&self) -> *const c_void {
+        from_ref(self.code).cast()
     }
 }
 
-#[cfg(vmtrampoline_port)]
-pub(super) use ported::Thunk;
-#[cfg(vmtrampoline_mmap)]
-pub(super) use ported::{Block, Code};
-
-/// There are no thunks on this target.
-#[cfg(not(vmtrampoline_port))]
-pub(super) enum Thunk {}
-
-#[cfg(not(vmtrampoline_port))]
-impl Thunk {
-    pub(super) fn take(_: *mut super::VMOpaqueContext) -> Result<Thunk, crate::error::Error> {
-        Err(crate::error::Error::UnsupportedTarget)
+impl Drop for Thunk {
+    fn drop(&mut self) {
+        // A call that comes too late dies, instead of going anywhere.
+        BLOCKS.give_back(self.entry);
     }
+}
 
-    pub(super) fn set(&self, _: *mut super::VMOpaqueContext) {
-        match *self {}
-    }
-
-    pub(super) fn code(&self) -> *const core::ffi::c_void {
-        match *self {}
-    }
+#[cfg(not(vmtrampoline_mmap))]
+fn map() -> Result<&'static Block, &'static str> {
+    Err(if cfg!(feature = "mmap") {
+        "this system has no more thunks"
+    } else {
+        "the crate's feature `mmap` is off"
+    })
 }

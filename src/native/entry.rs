@@ -1,61 +1,27 @@
 //! The bodies of the assembly, and the functions that call them.
 
-use core::{ffi::c_void, mem::MaybeUninit};
+use core::{ffi::c_void, mem::transmute, ptr::without_provenance_mut};
 
-#[cfg(vmtrampoline_port)]
-use super::VMFunctionBody;
-
-use crate::{encode::descriptor::Descriptor, valraw::ValRaw};
-
-/// Whether there is assembly for this target.
-pub(crate) const PORTED: bool = cfg!(vmtrampoline_port);
-
-/// What the first two integer registers hold: contexts, or eight bytes of arguments, of
-/// which those that the target does not look at may be anything.
-pub(crate) type Word = MaybeUninit<*mut c_void>;
-
-/// The arguments of an array call. Plain C has no contexts; there, what is called
-/// so are the first two integer arguments.
-#[derive(Clone, Copy)]
-#[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // not called there
-pub(crate) struct ArrayCall {
-    pub(crate) callee: Word,
-    pub(crate) caller: Word,
-    pub(crate) target: *const c_void,
-    pub(crate) slots: *mut ValRaw,
-}
-
-/// The symbol of the assembly's function with this name. It carries the version,
-/// as `links` in `Cargo.toml` does, which `build.rs` tells the assembler.
-#[cfg(vmtrampoline_port)]
-macro_rules! symbol {
-    ($name:ident) => {
-        concat!(
-            "vmtrampoline_",
-            env!("CARGO_PKG_VERSION_MAJOR"),
-            "_",
-            env!("CARGO_PKG_VERSION_MINOR"),
-            "_",
-            env!("CARGO_PKG_VERSION_PATCH"),
-            "_",
-            stringify!($name),
-        )
-    };
-}
-
-/// Hands a macro the convention that the assembly is called in, and calls the host
-/// in: C, but where the tests pretend to be on Windows.
-#[cfg(not(all(vmtrampoline_windows, not(windows))))]
-macro_rules! in_convention {
-    ($make:ident $($rest:tt)*) => { $make! { @in "C-unwind" $($rest)* } };
-}
-#[cfg(all(vmtrampoline_windows, not(windows)))]
-macro_rules! in_convention {
-    ($make:ident $($rest:tt)*) => { $make! { @in "win64-unwind" $($rest)* } };
-}
+use super::{
+    VMFunctionBody,
+    landing::{Landing, Outcome},
+    port::{ArrayCall, Word, in_convention, symbol},
+    prepared::{
+        beside_hidden, finished, float_integer, float_pair, integer_float, integer_pair, prepared,
+        vector,
+    },
+};
+use crate::{
+    abi::{Abi, Extension},
+    encode::{
+        constants::constant,
+        descriptor::Descriptor,
+        header::{Entry, Header, RESULT_FLOAT},
+    },
+    valraw::ValRaw,
+};
 
 /// Declares bodies of the assembly.
-#[cfg(vmtrampoline_port)]
 macro_rules! bodies {
     (@in $abi:literal $($name:ident -> $returned:ty;)*) => {
         unsafe extern $abi {$(
@@ -72,312 +38,284 @@ macro_rules! bodies {
     ($($body:tt)*) => { in_convention! { bodies $($body)* } };
 }
 
-pub(super) use in_convention;
-#[cfg(vmtrampoline_port)]
-pub(super) use {
-    bodies,
-    ported::{Body, ENTRIES, Left, Returned},
-    symbol,
-};
+pub(super) use bodies;
 
-#[cfg(vmtrampoline_port)]
-mod ported {
-    use core::{mem::transmute, ptr::without_provenance_mut};
-
-    use super::*;
-    use crate::{
-        abi::{Abi, Extension},
-        encode::{
-            constants::constant,
-            header::{Entry, Header, RESULT_FLOAT},
-        },
-        native::{
-            landing::{Landing, Outcome},
-            prepared::{
-                beside_hidden, finished, float_integer, float_pair, integer_float, integer_pair,
-                prepared, vector,
-            },
-        },
+macro_rules! body_type {
+    (@in $abi:literal) => {
+        /// A body of the assembly.
+        pub(crate) type Body<R> = unsafe extern $abi fn(
+            Word,
+            Word,
+            *const VMFunctionBody,
+            *mut ValRaw,
+            *const Header,
+        ) -> R;
     };
+}
+in_convention! { body_type }
 
-    macro_rules! body_type {
-        (@in $abi:literal) => {
-            /// A body of the assembly.
-            pub(crate) type Body<R> = unsafe extern $abi fn(
-                Word,
-                Word,
-                *const VMFunctionBody,
-                *mut ValRaw,
-                *const Header,
-            ) -> R;
-        };
-    }
-    in_convention! { body_type }
+/// Both registers that a scalar result can come back in.
+#[derive(Default)]
+#[repr(C)]
+pub(crate) struct Returned {
+    pub(crate) integer: u64,
+    pub(crate) float: f64,
+}
 
-    /// Both registers that a scalar result can come back in.
-    #[derive(Default)]
-    #[repr(C)]
-    pub(crate) struct Returned {
-        pub(crate) integer: u64,
-        pub(crate) float: f64,
-    }
+/// What a body is declared to return.
+/// [`Returned`] itself comes back in rax and xmm0 (System V ABI, AMD64
+/// supplement, section 3.2.3, "Returning of Values").
+#[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
+pub(crate) type Left = Returned;
 
-    /// What a body is declared to return.
-    /// [`Returned`] itself comes back in rax and xmm0 (System V ABI, AMD64
-    /// supplement, section 3.2.3, "Returning of Values").
-    #[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
-    pub(crate) type Left = Returned;
+/// What a body is declared to return.
+/// No type comes back in both registers, so [`call_body`] chooses.
+#[cfg(not(all(target_arch = "x86_64", not(vmtrampoline_windows))))]
+pub(crate) type Left = u64;
 
-    /// What a body is declared to return.
-    /// No type comes back in both registers, so [`call_body`] chooses.
-    #[cfg(not(all(target_arch = "x86_64", not(vmtrampoline_windows))))]
-    pub(crate) type Left = u64;
+macro_rules! leavable_type {
+    (@in $abi:literal) => {
+        /// The function of the assembly that makes a call that can be left.
+        type Leavable<R> = unsafe extern $abi fn(
+            Word,
+            Word,
+            *const VMFunctionBody,
+            *mut ValRaw,
+            *const Header,
+            &Landing,
+        ) -> R;
 
-    macro_rules! leavable_type {
-        (@in $abi:literal) => {
-            /// The function of the assembly that makes a call that can be left.
-            type Leavable<R> = unsafe extern $abi fn(
-                Word,
-                Word,
-                *const VMFunctionBody,
-                *mut ValRaw,
-                *const Header,
-                &Landing,
-            ) -> R;
+        unsafe extern $abi {
+            #[link_name = symbol!(leavable)]
+            fn leavable(
+                callee: Word,
+                caller: Word,
+                target: *const VMFunctionBody,
+                slots: *mut ValRaw,
+                descriptor: *const Header,
+                landing: &Landing,
+            ) -> Left;
+        }
+    };
+}
+in_convention! { leavable_type }
 
-            unsafe extern $abi {
-                #[link_name = symbol!(leavable)]
-                fn leavable(
-                    callee: Word,
-                    caller: Word,
-                    target: *const VMFunctionBody,
-                    slots: *mut ValRaw,
-                    descriptor: *const Header,
-                    landing: &Landing,
-                ) -> Left;
-            }
-        };
-    }
-    in_convention! { leavable_type }
+/// For inlined code, as [`ENTRIES`] is.
+static LEAVABLE: Leavable<Left> = leavable;
 
-    /// For inlined code, as [`ENTRIES`] is.
-    static LEAVABLE: Leavable<Left> = leavable;
-
-    /// Calls a body, by `leavable` if there is a landing, as a function that returns this.
-    ///
-    /// # Safety
-    ///
-    /// R1 to R4, R10 of the landing, and a function that returns `R` leaves it where the
-    /// target leaves its result.
-    #[inline(always)]
-    unsafe fn call_as<R>(
-        body: Body<Left>,
-        call: ArrayCall,
-        descriptor: *const Header,
-        landing: Option<&Landing>,
-    ) -> R {
-        let ArrayCall { callee, caller, target, slots } = call;
-        let target = target.cast::<VMFunctionBody>();
-        let Some(landing) = landing else {
-            // SAFETY: by E2 the body leaves all registers of results as the target did.
-            let body: Body<R> = unsafe { transmute(body) };
-            // SAFETY: our own conditions.
-            return unsafe { body(callee, caller, target, slots, descriptor) };
-        };
-        landing.set_body(body as *const c_void);
-        // SAFETY: by E12 it leaves them as the body does.
-        let leavable: Leavable<R> = unsafe { transmute(LEAVABLE) };
-        // SAFETY: our own conditions; R10: the body has just been set.
-        unsafe { leavable(callee, caller, target, slots, descriptor, landing) }
-    }
-
-    /// Calls a body. If it leaves result 0 in its register, the bits of what is
-    /// returned that the result's type has are the result; no others mean anything.
-    ///
-    /// # Safety
-    ///
-    /// R1 to R4, and R10 of the landing.
-    #[inline(always)]
-    unsafe fn call_body(
-        body: Body<Left>,
-        call: ArrayCall,
-        descriptor: *const Header,
-        landing: Option<&Landing>,
-    ) -> Returned {
-        #[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
+/// Calls a body, by `leavable` if there is a landing, as a function that returns this.
+///
+/// # Safety
+///
+/// R1 to R4, R10 of the landing, and a function that returns `R` leaves it where the
+/// target leaves its result.
+#[inline(always)]
+unsafe fn call_as<R>(
+    body: Body<Left>,
+    call: ArrayCall,
+    descriptor: *const Header,
+    landing: Option<&Landing>,
+) -> R {
+    let ArrayCall { callee, caller, target, slots } = call;
+    let target = target.cast::<VMFunctionBody>();
+    let Some(landing) = landing else {
+        // SAFETY: by E2 the body leaves all registers of results as the target did.
+        let body: Body<R> = unsafe { transmute(body) };
         // SAFETY: our own conditions.
-        unsafe {
-            call_as(body, call, descriptor, landing)
-        }
-        #[cfg(not(all(target_arch = "x86_64", not(vmtrampoline_windows))))]
-        // SAFETY: R1 has it that there is a header to read.
-        if unsafe { (*descriptor).result } == RESULT_FLOAT {
-            // SAFETY: our own conditions.
-            let float = unsafe { call_as(body, call, descriptor, landing) };
-            Returned { integer: 0, float }
-        } else {
-            // SAFETY: our own conditions.
-            let integer = unsafe { call_as(body, call, descriptor, landing) };
-            Returned { integer, float: 0.0 }
-        }
-    }
-
-    bodies! {
-        bare -> Left;
-        short_cut -> Left;
-        fixed -> Left;
-        variable -> Left;
-    }
-
-    #[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
-    const PREPARED_FLOAT: Body<Left> = prepared::<Left>;
-    #[cfg(not(all(target_arch = "x86_64", not(vmtrampoline_windows))))]
-    // SAFETY: where the result is a float, `call_body` calls it as what it is.
-    const PREPARED_FLOAT: Body<Left> =
-        unsafe { transmute::<Body<f64>, Body<Left>>(prepared::<f64>) };
-
-    // A static, not the symbols themselves, is what inlined code refers to: the
-    // symbols are hidden, and a caller may be in another shared object.
-    /// By [`Entry`](crate::encode::header::Entry), of which the first are the bodies, by
-    /// [`Shape`](crate::encode::header::Shape).
-    pub(crate) static ENTRIES: [Body<Left>; Entry::COUNT] = [
-        bare,
-        short_cut,
-        fixed,
-        variable,
-        vector,
-        prepared::<Left>,
-        PREPARED_FLOAT,
-        finished,
-        integer_pair,
-        float_pair,
-        integer_float,
-        float_integer,
-        beside_hidden,
-    ];
-
-    /// Makes the call that `descriptor` describes.
-    ///
-    /// # Safety
-    ///
-    /// R2 and R3 hold of `call`.
-    #[inline(always)]
-    pub(crate) unsafe fn enter(descriptor: &Descriptor, call: ArrayCall) {
-        // SAFETY: our own conditions; there is no landing.
-        let returned = unsafe { call_described(descriptor, call, None) };
-        // SAFETY: our own condition, R2.
-        unsafe { store(&descriptor.header, returned, call.slots) };
-    }
-
-    /// Makes the call that `descriptor` describes, so that it can be left.
-    ///
-    /// # Safety
-    ///
-    /// R2 and R3 hold of `call`, and no call uses the landing.
-    #[inline(always)]
-    pub(crate) unsafe fn enter_leavable(
-        descriptor: &Descriptor,
-        call: ArrayCall,
-        landing: &Landing,
-    ) -> Outcome {
-        // SAFETY: our own conditions; R10: the landing is borrowed until the call is over,
-        // and only its own functions write to it.
-        let returned = unsafe { call_described(descriptor, call, Some(landing)) };
-        let outcome = landing.outcome();
-        if outcome == Outcome::Returned {
-            // SAFETY: our own condition, R2.
-            unsafe { store(&descriptor.header, returned, call.slots) };
-        }
-        outcome
-    }
-
-    /// Makes the call that `descriptor` describes but for its last step.
-    ///
-    /// # Safety
-    ///
-    /// R2 and R3 hold of `call`, and R10 of the landing.
-    #[inline(always)]
-    unsafe fn call_described(
-        descriptor: &Descriptor,
-        call: ArrayCall,
-        landing: Option<&Landing>,
-    ) -> Returned {
-        // The address of the header with the provenance of the lists.
-        let pointer = (&raw const *descriptor).cast::<Header>();
-        let body = ENTRIES[descriptor.header.entry as usize];
-        // SAFETY: R1: only Source::encode makes descriptors, and we hold a shared
-        // reference to this one. R2, R3, R10: the caller's. R4: the table is in the
-        // order of Shape, and encode gives no shape that is too short for the call.
-        // What Rust makes the call with asks for the same.
-        unsafe { call_body(body, call, pointer, landing) }
-    }
-
-    /// Stores a result that the body has left in its register.
-    ///
-    /// # Safety
-    ///
-    /// R2 holds of the slots.
-    #[inline(always)]
-    unsafe fn store(header: &Header, returned: Returned, slots: *mut ValRaw) {
-        if header.returns.is_word() {
-            let float = header.result == RESULT_FLOAT;
-            let bits = if float { returned.float.to_bits() } else { returned.integer };
-            // An f32 is the upper half of its register there.
-            let upper = cfg!(target_arch = "s390x") && float && header.result_mask >> 32 == 0;
-            let bits = if upper { bits >> 32 } else { bits };
-            let slot = slots.cast::<u64>();
-            // SAFETY: there is a result, so there is a slot 0, which R2 says is
-            // ours to write and aligned to 8. It is a scalar, so it has no more
-            // than eight bytes.
-            unsafe { slot.write((bits & header.result_mask).to_le()) };
-        }
-    }
-
-    /// Whether plain C extends narrow integers.
-    const EXTENDS: bool = match Abi::HOST_C {
-        Some(abi) => matches!(abi.extension, Extension::Full | Extension::FullSigned),
-        None => false,
+        return unsafe { body(callee, caller, target, slots, descriptor) };
     };
-    const NARROW: usize = constant("NARROW");
+    landing.set_body(body as *const c_void);
+    // SAFETY: by E12 it leaves them as the body does.
+    let leavable: Leavable<R> = unsafe { transmute(LEAVABLE) };
+    // SAFETY: our own conditions; R10: the body has just been set.
+    unsafe { leavable(callee, caller, target, slots, descriptor, landing) }
+}
 
-    /// The call of a plain C function: its first two integer arguments go where
-    /// the VM convention has the contexts.
-    ///
-    /// # Safety
-    ///
-    /// R2 holds, and a parameter that the convention extends is initialised.
-    #[inline(always)]
-    pub(crate) unsafe fn c_call(
-        header: &Header,
-        target: *const c_void,
-        slots: *mut ValRaw,
-    ) -> ArrayCall {
-        // There may be no slot to read: then the header will do.
-        let base = if header.slots == 0 { (&raw const *header).cast() } else { slots.cast_const() };
-        let [callee, caller] = [0, 1].map(|i| {
-            let offset = usize::from(header.integer[i]);
-            let slot = base.wrapping_byte_add(offset & !NARROW);
-            if EXTENDS && offset & NARROW != 0 {
-                // SAFETY: those are the four bytes of a parameter.
-                let bits = unsafe { slot.cast::<i32>().read() };
-                Word::new(without_provenance_mut(i32::from_le(bits) as usize))
-            } else if cfg!(target_endian = "big") {
-                // Every byte has some value, but Rust need not know which.
-                // SAFETY: eight bytes of the slots or of the header.
-                let bits = unsafe { slot.cast::<*mut c_void>().read_volatile() };
-                Word::new(bits.map_addr(usize::from_le))
-            } else {
-                // SAFETY: eight bytes of the slots or of the header.
-                unsafe { slot.cast::<Word>().read() }
-            }
-        });
-        ArrayCall { callee, caller, target, slots }
+/// Calls a body. If it leaves result 0 in its register, the bits of what is
+/// returned that the result's type has are the result; no others mean anything.
+///
+/// # Safety
+///
+/// R1 to R4, and R10 of the landing.
+#[inline(always)]
+unsafe fn call_body(
+    body: Body<Left>,
+    call: ArrayCall,
+    descriptor: *const Header,
+    landing: Option<&Landing>,
+) -> Returned {
+    #[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
+    // SAFETY: our own conditions.
+    unsafe {
+        call_as(body, call, descriptor, landing)
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(vmtrampoline_windows))))]
+    // SAFETY: R1 has it that there is a header to read.
+    if unsafe { (*descriptor).result } == RESULT_FLOAT {
+        // SAFETY: our own conditions.
+        let float = unsafe { call_as(body, call, descriptor, landing) };
+        Returned { integer: 0, float }
+    } else {
+        // SAFETY: our own conditions.
+        let integer = unsafe { call_as(body, call, descriptor, landing) };
+        Returned { integer, float: 0.0 }
     }
 }
 
-#[cfg(all(test, vmtrampoline_port))]
+bodies! {
+    bare -> Left;
+    short_cut -> Left;
+    fixed -> Left;
+    variable -> Left;
+}
+
+#[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]
+const PREPARED_FLOAT: Body<Left> = prepared::<Left>;
+#[cfg(not(all(target_arch = "x86_64", not(vmtrampoline_windows))))]
+// SAFETY: where the result is a float, `call_body` calls it as what it is.
+const PREPARED_FLOAT: Body<Left> = unsafe { transmute::<Body<f64>, Body<Left>>(prepared::<f64>) };
+
+// A static, not the symbols themselves, is what inlined code refers to: the
+// symbols are hidden, and a caller may be in another shared object.
+/// By [`Entry`](crate::encode::header::Entry), of which the first are the bodies, by
+/// [`Shape`](crate::encode::header::Shape).
+pub(crate) static ENTRIES: [Body<Left>; Entry::COUNT] = [
+    bare,
+    short_cut,
+    fixed,
+    variable,
+    vector,
+    prepared::<Left>,
+    PREPARED_FLOAT,
+    finished,
+    integer_pair,
+    float_pair,
+    integer_float,
+    float_integer,
+    beside_hidden,
+];
+
+/// Makes the call that `descriptor` describes.
+///
+/// # Safety
+///
+/// R2 and R3 hold of `call`.
+#[inline(always)]
+pub(crate) unsafe fn enter(descriptor: &Descriptor, call: ArrayCall) {
+    // SAFETY: our own conditions; there is no landing.
+    let returned = unsafe { call_described(descriptor, call, None) };
+    // SAFETY: our own condition, R2.
+    unsafe { store(&descriptor.header, returned, call.slots) };
+}
+
+/// Makes the call that `descriptor` describes, so that it can be left.
+///
+/// # Safety
+///
+/// R2 and R3 hold of `call`, and no call uses the landing.
+#[inline(always)]
+pub(crate) unsafe fn enter_leavable(
+    descriptor: &Descriptor,
+    call: ArrayCall,
+    landing: &Landing,
+) -> Outcome {
+    // SAFETY: our own conditions; R10: the landing is borrowed until the call is over,
+    // and only its own functions write to it.
+    let returned = unsafe { call_described(descriptor, call, Some(landing)) };
+    let outcome = landing.outcome();
+    if outcome == Outcome::Returned {
+        // SAFETY: our own condition, R2.
+        unsafe { store(&descriptor.header, returned, call.slots) };
+    }
+    outcome
+}
+
+/// Makes the call that `descriptor` describes but for its last step.
+///
+/// # Safety
+///
+/// R2 and R3 hold of `call`, and R10 of the landing.
+#[inline(always)]
+unsafe fn call_described(
+    descriptor: &Descriptor,
+    call: ArrayCall,
+    landing: Option<&Landing>,
+) -> Returned {
+    // The address of the header with the provenance of the lists.
+    let pointer = (&raw const *descriptor).cast::<Header>();
+    let body = ENTRIES[descriptor.header.entry as usize];
+    // SAFETY: R1: only Source::encode makes descriptors, and we hold a shared
+    // reference to this one. R2, R3, R10: the caller's. R4: the table is in the
+    // order of Shape, and encode gives no shape that is too short for the call.
+    // What Rust makes the call with asks for the same.
+    unsafe { call_body(body, call, pointer, landing) }
+}
+
+/// Stores a result that the body has left in its register.
+///
+/// # Safety
+///
+/// R2 holds of the slots.
+#[inline(always)]
+unsafe fn store(header: &Header, returned: Returned, slots: *mut ValRaw) {
+    if header.returns.is_word() {
+        let float = header.result == RESULT_FLOAT;
+        let bits = if float { returned.float.to_bits() } else { returned.integer };
+        // An f32 is the upper half of its register there.
+        let upper = cfg!(target_arch = "s390x") && float && header.result_mask >> 32 == 0;
+        let bits = if upper { bits >> 32 } else { bits };
+        let slot = slots.cast::<u64>();
+        // SAFETY: there is a result, so there is a slot 0, which R2 says is
+        // ours to write and aligned to 8. It is a scalar, so it has no more
+        // than eight bytes.
+        unsafe { slot.write((bits & header.result_mask).to_le()) };
+    }
+}
+
+/// Whether plain C extends narrow integers.
+const EXTENDS: bool = match Abi::HOST_C {
+    Some(abi) => matches!(abi.extension, Extension::Full | Extension::FullSigned),
+    None => false,
+};
+const NARROW: usize = constant("NARROW");
+
+/// The call of a plain C function: its first two integer arguments go where
+/// the VM convention has the contexts.
+///
+/// # Safety
+///
+/// R2 holds, and a parameter that the convention extends is initialised.
+#[inline(always)]
+pub(crate) unsafe fn c_call(
+    header: &Header,
+    target: *const c_void,
+    slots: *mut ValRaw,
+) -> ArrayCall {
+    // There may be no slot to read: then the header will do.
+    let base = if header.slots == 0 { (&raw const *header).cast() } else { slots.cast_const() };
+    let [callee, caller] = [0, 1].map(|i| {
+        let offset = usize::from(header.integer[i]);
+        let slot = base.wrapping_byte_add(offset & !NARROW);
+        if EXTENDS && offset & NARROW != 0 {
+            // SAFETY: those are the four bytes of a parameter.
+            let bits = unsafe { slot.cast::<i32>().read() };
+            Word::new(without_provenance_mut(i32::from_le(bits) as usize))
+        } else if cfg!(target_endian = "big") {
+            // Every byte has some value, but Rust need not know which.
+            // SAFETY: eight bytes of the slots or of the header.
+            let bits = unsafe { slot.cast::<*mut c_void>().read_volatile() };
+            Word::new(bits.map_addr(usize::from_le))
+        } else {
+            // SAFETY: eight bytes of the slots or of the header.
+            unsafe { slot.cast::<Word>().read() }
+        }
+    });
+    ArrayCall { callee, caller, target, slots }
+}
+
+#[cfg(test)]
 mod tests {
-    use super::ported::ENTRIES;
+    use super::ENTRIES;
     use crate::encode::header::Shape;
 
     /// Every body is called through a pointer, so it begins with the landing pad
@@ -395,46 +333,3 @@ mod tests {
         }
     }
 }
-
-#[cfg(vmtrampoline_port)]
-pub(crate) use ported::{c_call, enter, enter_leavable};
-
-#[cfg(not(vmtrampoline_port))]
-mod unported {
-    use super::*;
-    use crate::native::landing::{Landing, Outcome};
-
-    /// No trampoline can be made on this target, so there is none to enter.
-    ///
-    /// # Safety
-    ///
-    /// Always safe.
-    pub(crate) unsafe fn enter(_: &Descriptor, _: ArrayCall) {
-        unreachable!("there is no trampoline on a target without a port")
-    }
-
-    /// Nor is there one to enter so.
-    ///
-    /// # Safety
-    ///
-    /// Always safe.
-    pub(crate) unsafe fn enter_leavable(_: &Descriptor, _: ArrayCall, _: &Landing) -> Outcome {
-        unreachable!("there is no trampoline on a target without a port")
-    }
-
-    /// Nor is there one to read the arguments of.
-    ///
-    /// # Safety
-    ///
-    /// Always safe.
-    pub(crate) unsafe fn c_call(
-        _: &crate::encode::header::Header,
-        _: *const c_void,
-        _: *mut ValRaw,
-    ) -> ArrayCall {
-        unreachable!("there is no trampoline on a target without a port")
-    }
-}
-
-#[cfg(not(vmtrampoline_port))]
-pub(crate) use unported::{c_call, enter, enter_leavable};

@@ -19,8 +19,8 @@ use static_assertions::assert_impl_all;
 
 use super::{
     VMContext, VMFunctionBody, VMOpaqueContext,
-    entry::in_convention,
     planned::{finish, planned, prepare},
+    port::{host_code, in_convention},
 };
 use crate::{
     abi::Convention,
@@ -79,7 +79,7 @@ in_convention! { host_functions }
 const MAGIC: u32 = u32::from_le_bytes(*b"host");
 
 /// A function of the assembly, of no type that Rust knows.
-type Code = Option<unsafe extern "C" fn()>;
+pub(super) type Code = Option<unsafe extern "C" fn()>;
 
 /// What the callee context of a host function points to.
 #[repr(C)]
@@ -195,7 +195,7 @@ fn encode(
     let abi = convention.abi().ok_or(Error::UnsupportedTarget)?;
     let entry = Scatter::encode(encoding, abi, signature.lend(), shape);
     let entry = entry.map_err(|misfit| misfit.error(abi, signature.lend()))?;
-    ported::code(convention, entry)
+    host_code(convention, entry)
 }
 
 impl<F> Bound<F> {
@@ -521,9 +521,9 @@ impl fmt::Debug for HostFunc<'_> {
 }
 
 #[cfg(vmtrampoline_port)]
-mod ported {
+pub(super) mod ported {
     use super::*;
-    use crate::{encode::scatter::Entry, native::entry::symbol};
+    use crate::{encode::scatter::Entry, native::port::symbol};
 
     macro_rules! entries {
         ($($name:ident)*) => {
@@ -544,22 +544,15 @@ mod ported {
     // Not inlined, as the symbols are hidden and a caller may be in another shared
     // object.
     #[inline(never)]
-    pub(super) fn code(convention: Convention, entry: Entry) -> Result<Code, Error> {
+    pub(in crate::native) fn host_code(
+        convention: Convention,
+        entry: Entry,
+    ) -> Result<Code, Error> {
         Ok(Some(match (convention, entry) {
             (Convention::Vm, Entry::Small) => host_small,
             (Convention::Vm, Entry::Any) => host,
             (Convention::C, Entry::Small) => c_host_small,
             (Convention::C, Entry::Any) => c_host,
         }))
-    }
-}
-
-/// Nothing can call the host on this target.
-#[cfg(not(vmtrampoline_port))]
-mod ported {
-    use super::*;
-
-    pub(super) fn code(_: Convention, _: crate::encode::scatter::Entry) -> Result<Code, Error> {
-        Err(Error::UnsupportedTarget)
     }
 }

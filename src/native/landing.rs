@@ -12,6 +12,7 @@ use core::{
 
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
+use super::port::{landed, leave};
 use crate::error::Error;
 
 /// A place to which code deep below a call can go back at once, without returning through
@@ -150,7 +151,7 @@ impl Landing {
         }
         self.word.set(word);
         // SAFETY: R11 is our own condition: this is live, so the stack pointer is its own.
-        unsafe { ported::leave(self.sp.get()) }
+        unsafe { leave(self.sp.get()) }
     }
 
     /// Where a signal handler lets the interrupted code go on, to leave the call with this
@@ -197,7 +198,7 @@ impl Landing {
             return None;
         }
         self.word.set(word);
-        Some(Destination { pc: ported::address(), sp: sp.expose_provenance() })
+        Some(Destination { pc: landed(), sp: sp.expose_provenance() })
     }
 
     /// Whether a call may use this.
@@ -237,41 +238,25 @@ extern "C" fn dead() -> ! {
 }
 
 #[cfg(vmtrampoline_port)]
-mod ported {
+pub(super) mod ported {
     use core::ffi::c_void;
 
-    use crate::native::entry::{in_convention, symbol};
+    use crate::native::port::{in_convention, symbol};
 
     macro_rules! functions {
         (@in $abi:literal) => {
             unsafe extern $abi {
                 #[link_name = symbol!(leave)]
-                pub(super) fn leave(sp: *mut c_void) -> !;
+                pub(in crate::native) fn leave(sp: *mut c_void) -> !;
                 #[link_name = symbol!(landed)]
-                fn landed();
+                fn there();
             }
         };
     }
     in_convention! { functions }
 
     /// The address at which a call that is left goes on.
-    pub(super) fn address() -> usize {
-        landed as *const () as usize
-    }
-}
-
-#[cfg(not(vmtrampoline_port))]
-mod ported {
-    /// No call is running on this target, so there is none to leave.
-    ///
-    /// # Safety
-    ///
-    /// Always safe.
-    pub(super) unsafe fn leave(_: *mut core::ffi::c_void) -> ! {
-        unreachable!("there is no trampoline on a target without a port")
-    }
-
-    pub(super) fn address() -> usize {
-        unreachable!("there is no trampoline on a target without a port")
+    pub(in crate::native) fn landed() -> usize {
+        there as *const () as usize
     }
 }

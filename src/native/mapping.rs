@@ -17,7 +17,7 @@ use super::{
     VMOpaqueContext,
     atomics::AtomicPtr,
     callback_thunks::{Block, Code},
-    entry::symbol,
+    port::symbol,
 };
 use crate::encode::constants::constant;
 

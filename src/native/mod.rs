@@ -1,16 +1,19 @@
 //! The unsafe core: everything that touches the assembly.
 //!
-//! Calls of native code: [`entry`] declares the bodies of `asm/*.S` and is the only code that
-//! calls them. [`trampoline`] wraps them in the public types, for arrays of any [`slot`].
-//! [`prepared`] does Rust's part of a call of plain C. A call that is left goes on at its
+//! [`port`] is the seam to the assembly: all that the rest asks of it, and what it gets on a target
+//! without a port.
+//!
+//! Calls of native code: [`trampoline`] has the public types, for arrays of any [`slot`]. `entry`
+//! declares the bodies of `asm/*.S` and is the only code that calls them.
+//! `prepared` does Rust's part of a call of plain C. A call that is left goes on at its
 //! [`landing`]. [`allocation`] makes descriptors on the heap.
 //!
-//! Function pointers: [`thunks`] bakes descriptors into them, [`table`] finds them, and
+//! Function pointers: `thunks` bakes descriptors into them, [`table`] finds them, and
 //! [`pool`] counts them.
 //!
 //! Calls of the host: native code calls a [`host`] function, or in plain C a [`callback`],
-//! where [`planned`] does Rust's part. [`callback_thunks`] has the thunks of callbacks,
-//! [`mapping`] makes more, and [`blocks`] says which are taken. [`thread`] tells threads apart.
+//! where [`planned`] does Rust's part. `callback_thunks` has the thunks of callbacks,
+//! `mapping` makes more, and `blocks` says which are taken. `thread` tells threads apart.
 //!
 //! The requirements R1 to R11 and the promises E1 to E13 are those of `asm/x86_64_sysv.S`.
 
@@ -22,8 +25,10 @@ mod assembly;
 #[cfg(vmtrampoline_port)]
 mod blocks;
 mod callback;
+#[cfg(vmtrampoline_port)]
 mod callback_thunks;
 mod copy;
+#[cfg(vmtrampoline_port)]
 mod entry;
 mod host;
 mod landing;
@@ -31,15 +36,20 @@ mod landing;
 mod mapping;
 mod planned;
 mod pool;
+mod port;
 #[cfg(vmtrampoline_port)]
 mod prepared;
 mod prototype;
 mod slot;
 mod table;
+#[cfg(vmtrampoline_port)]
 mod thread;
+#[cfg(vmtrampoline_port)]
 mod thunks;
 mod trampoline;
 mod typed;
+#[cfg(not(vmtrampoline_port))]
+mod unported;
 
 use core::{
     marker::{PhantomData, PhantomPinned},

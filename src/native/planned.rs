@@ -11,7 +11,7 @@
 //! longjmp.
 
 use super::{
-    ArrayCall, VMContext, VMOpaqueContext, copy::copy_unaligned, entry::in_convention, host::Bound,
+    ArrayCall, VMContext, VMOpaqueContext, copy::copy_unaligned, host::Bound, port::in_convention,
 };
 use crate::{
     encode::scatter::{Op, Step},

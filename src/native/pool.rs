@@ -15,7 +15,7 @@ use core::{
 
 use static_assertions::assert_impl_all;
 
-use super::{Trampoline, VMTrampoline, VMTrampolineUnwind, table, thunks::thunk};
+use super::{Trampoline, VMTrampoline, VMTrampolineUnwind, port::thunk, table};
 use crate::{encode::constants::constant, error::Error};
 
 /// A share of the function pointers that a program can make.

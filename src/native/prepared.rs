@@ -17,7 +17,8 @@ use core::{ffi::c_void, mem::transmute, slice};
 use super::{
     VMFunctionBody,
     copy::copy,
-    entry::{ArrayCall, Body, ENTRIES, Left, Returned, Word, c_call, in_convention},
+    entry::{Body, ENTRIES, Left, Returned, c_call},
+    port::{ArrayCall, Word, in_convention},
 };
 use crate::{
     encode::{
@@ -545,7 +546,7 @@ type Hidden<R> = unsafe extern "C-unwind" fn(
 macro_rules! hidden {
     ($($name:ident($($more:ident: $ty:ty)?) -> $returned:ty;)*) => {
         unsafe extern "C-unwind" {$(
-            #[link_name = super::entry::symbol!($name)]
+            #[link_name = super::port::symbol!($name)]
             fn $name(
                 callee: Word,
                 caller: Word,

@@ -1,10 +1,9 @@
 //! Which thread this is, without the standard library.
 
-/// The thread pointer: no two threads that run have the same, and a thread keeps its own.
-#[cfg(vmtrampoline_port)]
-pub(super) fn current() -> usize {
-    use core::arch::asm;
+use core::arch::asm;
 
+/// The thread pointer: no two threads that run have the same, and a thread keeps its own.
+pub(super) fn current_thread() -> usize {
     let thread: usize;
     // Not `pure`: what switches stacks may go on in another thread.
     // SAFETY: each reads a register that the system reserves for this, or the word that the
@@ -40,10 +39,4 @@ pub(super) fn current() -> usize {
         );
     }
     thread
-}
-
-/// There are no callbacks on this target.
-#[cfg(not(vmtrampoline_port))]
-pub(super) fn current() -> usize {
-    0
 }

@@ -12,8 +12,8 @@ use static_assertions::assert_impl_all;
 
 use super::{
     VMContext, VMFunctionBody, VMOpaqueContext,
-    entry::{ArrayCall, PORTED, Word, c_call, enter, enter_leavable},
     landing::{Landing, Outcome},
+    port::{ArrayCall, PORTED, Word, c_call, enter, enter_leavable},
     slot::{Slot, stride},
 };
 use crate::{
