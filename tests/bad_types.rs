@@ -6,7 +6,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{
-    c_placed::answer,
+    c_layout_judge::answer,
     c_types,
     naive_c::{CONVENTIONS, naive},
 };

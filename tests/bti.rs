@@ -17,10 +17,10 @@ use std::{
 };
 
 use common::{
-    case::{Place, Subject},
+    case::{EitherTrampoline, LandingPlace},
     elf::{Elf, Part},
     hidden,
-    hosted::Hosted,
+    host_calls::EitherHost,
 };
 use vmtrampoline::{
     ArrayCall, CTrampoline, Callback, Signature, Trampoline, VMTrampoline, ValRaw,
@@ -98,12 +98,12 @@ type Body = unsafe extern "C" fn(
 ) -> u64;
 
 type Leavable = unsafe extern "C" fn(
-    *mut Place,
+    *mut LandingPlace,
     usize,
     *const c_void,
     *mut ValRaw,
     *const c_void,
-    *mut Place,
+    *mut LandingPlace,
 ) -> u64;
 
 /// The copy: everything lies `delta` bytes after the original.
@@ -228,26 +228,30 @@ fn go(way: Way, assembly: &Assembly, change: impl FnOnce(&Copy<'_>, &[usize])) -
     let mut slots = [ValRaw::i64(1); 8];
     match way {
         Way::Body(..) | Way::Floats => {
-            let subject = match way {
-                Way::Body(convention, shape) => subject(convention, shape),
-                _ => Subject::new(Convention::C, &"(v128) -> i64".parse().unwrap(), Shape::Bare)
-                    .unwrap(),
+            let trampoline = match way {
+                Way::Body(convention, shape) => trampoline(convention, shape),
+                _ => EitherTrampoline::new(
+                    Convention::C,
+                    &"(v128) -> i64".parse().unwrap(),
+                    Shape::Bare,
+                )
+                .unwrap(),
             };
-            let body = copy.of(subject.body() as usize);
+            let body = copy.of(trampoline.body() as usize);
             change(&copy, &[body, copy.target]);
             copy.enforce();
-            let descriptor = (&raw const *subject.descriptor()).cast();
-            // SAFETY: a copy of the subject's body; the target has its signature.
+            let descriptor = (&raw const *trampoline.descriptor()).cast();
+            // SAFETY: a copy of the trampoline's body; the target has its signature.
             unsafe {
                 let body = transmute::<usize, Body>(body);
                 body(null_mut(), null_mut(), target, slots.as_mut_ptr(), descriptor)
             }
         }
         Way::Pointer(shape) => {
-            let subject = subject(Convention::Vm, shape);
+            let trampoline = trampoline(Convention::Vm, shape);
             let storing = if shape == Shape::ShortCut { "storing_short_cut" } else { "storing" };
-            let [body, call] = [copy.of(subject.body() as usize), copy.function(storing)];
-            let descriptor = subject.descriptor();
+            let [body, call] = [copy.of(trampoline.body() as usize), copy.function(storing)];
+            let descriptor = trampoline.descriptor();
             let size = size_of_val(descriptor);
             // What a thunk finds: the addresses of both, then header and lists.
             let mut block = vec![0; 2 + size.div_ceil(8)];
@@ -293,16 +297,16 @@ fn go(way: Way, assembly: &Assembly, change: impl FnOnce(&Copy<'_>, &[usize])) -
             }
         }
         Way::Leavable(code, exit) => {
-            let subject = subject(Convention::Vm, Shape::Bare);
-            let [body, entry] = [copy.of(subject.body() as usize), copy.function("leavable")];
+            let trampoline = trampoline(Convention::Vm, Shape::Bare);
+            let [body, entry] = [copy.of(trampoline.body() as usize), copy.function("leavable")];
             // SAFETY: the copy's own page, not code yet.
             unsafe { (copy.target as *mut [u32; 4]).write(code) };
             let exit = exit.map(|name| copy.function(name));
             let pads = [entry, body, copy.target].into_iter().chain(exit);
             change(&copy, &pads.collect::<Vec<_>>());
             copy.enforce();
-            let mut place = Place::new(body as *const c_void);
-            let descriptor = (&raw const *subject.descriptor()).cast();
+            let mut place = LandingPlace::new(body as *const c_void);
+            let descriptor = (&raw const *trampoline.descriptor()).cast();
             let (place_at, slots) = (&raw mut place, slots.as_mut_ptr());
             // SAFETY: a copy of `leavable`, with a landing place and what its body takes.
             let result = unsafe {
@@ -324,7 +328,7 @@ fn go(way: Way, assembly: &Assembly, change: impl FnOnce(&Copy<'_>, &[usize])) -
             // TARGET's.
             let host = unsafe {
                 let function = transmute::<usize, ArrayCall>(copy.target);
-                Hosted::raw(convention, &signature, shape, function, null_mut())
+                EitherHost::raw(convention, &signature, shape, function, null_mut())
             };
             // SAFETY: the context is alive, and has as many words, which end in a scatter.
             let mut context = unsafe { host.context().cast::<[usize; 11]>().read() };
@@ -357,11 +361,11 @@ fn go(way: Way, assembly: &Assembly, change: impl FnOnce(&Copy<'_>, &[usize])) -
     }
 }
 
-fn subject(convention: Convention, shape: Shape) -> Subject {
+fn trampoline(convention: Convention, shape: Shape) -> EitherTrampoline {
     let text = if shape == Shape::Bare { "()" } else { "(i64) -> i64" };
-    let subject = Subject::new(convention, &text.parse().unwrap(), shape).unwrap();
-    assert_eq!(subject.shape(), shape);
-    subject
+    let trampoline = EitherTrampoline::new(convention, &text.parse().unwrap(), shape).unwrap();
+    assert_eq!(trampoline.shape(), shape);
+    trampoline
 }
 
 /// Whether `run` dies of an illegal instruction.

@@ -1,7 +1,4 @@
 //! Callees that the C compiler made.
-//!
-//! A callee copies its parameters, as C has them, to `arguments`, and returns
-//! what is in `results`.
 
 #![cfg(all(vmtrampoline_port, unix))]
 
@@ -11,8 +8,9 @@ use std::ffi::c_void;
 
 use common::scalars;
 use common::{
-    c::{Compiled, c_type, declared, drawn},
-    case::{Case, Subject, abi, value},
+    c::{Compiled, callee},
+    c_cases::drawn,
+    case::{Case, EitherTrampoline, abi, value},
     recorder::{from_native, native},
 };
 use vmtrampoline::{ValRaw, ValType, private::Convention};
@@ -20,36 +18,10 @@ use vmtrampoline::{ValRaw, ValType, private::Convention};
 /// How many callees are compiled for a convention.
 const CALLEES: usize = 500;
 
-/// The callee of a case, in C.
-fn callee(name: &str, case: &Case) -> String {
-    let params: Vec<_> = declared(case)
-        .into_iter()
-        .enumerate()
-        .map(|(i, ty)| format!("{} p{i}", c_type(ty)))
-        .collect();
-    let results = scalars::results(&case.signature);
-    let result = results.first().map_or("void", |ty| c_type(*ty));
-    let mut text = format!("{result} {name}({}) {{\n", params.join(", "));
-    for i in 0..params.len() {
-        text += &format!("    memcpy(arguments[{i}], &p{i}, sizeof p{i});\n");
-    }
-    if results.len() > 1 {
-        let fields = results.iter().enumerate().skip(1);
-        let fields: String = fields.map(|(i, ty)| format!(" {} r{i};", c_type(*ty))).collect();
-        text += &format!("    struct {{{fields} }} *area = (void *)p{};\n", params.len() - 1);
-        for i in 1..results.len() {
-            text += &format!("    memcpy(&area->r{i}, results[{i}], sizeof area->r{i});\n");
-        }
-    }
-    if !results.is_empty() {
-        text += &format!("    return *({result} *)results[0];\n");
-    }
-    text + "}\n"
-}
-
 /// The callees of these cases: `f0`, `f1`, …
 fn compile(name: &str, cases: &[Case]) -> Compiled {
-    let callees = cases.iter().enumerate().map(|(i, case)| callee(&format!("f{i}"), case));
+    let callees = cases.iter().enumerate();
+    let callees = callees.map(|(i, case)| callee(i, case.convention, &case.signature));
     Compiled::new(name, &callees.collect::<Vec<_>>())
 }
 
@@ -69,14 +41,14 @@ fn check(case: &Case, library: &Compiled, index: usize) -> Result<(), String> {
         scalars::params(signature).into_iter().zip(&slots).map(|(ty, &slot)| (ty, value(slot, ty)));
     let contexts = &contexts[..case.layout().contexts().len()];
     let expected: Vec<_> = contexts.iter().copied().chain(params).collect();
-    for subject in Subject::all(case.convention, signature) {
+    for trampoline in EitherTrampoline::all(case.convention, signature) {
         let wrong = |what: &str| {
-            Err(format!("{signature}, {:?}, {:?}: {what}", case.convention, subject.shape()))
+            Err(format!("{signature}, {:?}, {:?}: {what}", case.convention, trampoline.shape()))
         };
         *library.values("arguments") = [[0xa5; 16]; 100];
         let mut slots: Vec<_> = slots.iter().copied().map(ValRaw::v128).collect();
         // SAFETY: the callee is of this signature.
-        unsafe { subject.call(case.contexts(), target, &mut slots) }.expect("enough slots");
+        unsafe { trampoline.call(case.contexts(), target, &mut slots) }.expect("enough slots");
         for (i, (&(ty, must), found)) in
             expected.iter().zip(library.values("arguments")).enumerate()
         {

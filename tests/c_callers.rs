@@ -1,7 +1,4 @@
 //! Callers that the C compiler made, of host functions.
-//!
-//! A caller is given the code. It passes what is in `arguments`, as C has it, and
-//! copies what comes back to `results`.
 
 #![cfg(all(vmtrampoline_port, unix))]
 
@@ -11,9 +8,10 @@ use std::{ffi::c_void, mem::transmute};
 
 use common::scalars;
 use common::{
-    c::{Compiled, c_type, declared, drawn},
+    c::{Compiled, caller},
+    c_cases::drawn,
     case::{Case, abi, signature, value},
-    hosted::Hosted,
+    host_calls::EitherHost,
     native,
     recorder::{from_native, native},
 };
@@ -21,32 +19,6 @@ use vmtrampoline::{ValType, private::Convention};
 
 /// How many callers are compiled for a convention.
 const CALLERS: usize = 500;
-
-/// The caller of a case, in C.
-fn caller(name: &str, case: &Case) -> String {
-    let (params, results) = (declared(case), scalars::results(&case.signature));
-    let types: Vec<_> = params.iter().map(|&ty| c_type(ty)).collect();
-    let result = results.first().map_or("void", |&ty| c_type(ty));
-    let list = if types.is_empty() { "void".into() } else { types.join(", ") };
-    let mut text = format!("void {name}({result} (*code)({list})) {{\n");
-    let mut arguments: Vec<_> =
-        types.iter().enumerate().map(|(i, ty)| format!("*({ty} *)arguments[{i}]")).collect();
-    if results.len() > 1 {
-        let fields = results.iter().enumerate().skip(1);
-        let fields: String = fields.map(|(i, &ty)| format!(" {} r{i};", c_type(ty))).collect();
-        text += &format!("    struct {{{fields} }} area;\n");
-        *arguments.last_mut().expect("the return pointer") = "(long long)&area".into();
-    }
-    let call = format!("code({})", arguments.join(", "));
-    if results.is_empty() {
-        return text + &format!("    {call};\n}}\n");
-    }
-    text += &format!("    {result} r0 = {call};\n    memcpy(results[0], &r0, sizeof r0);\n");
-    for i in 1..results.len() {
-        text += &format!("    memcpy(results[{i}], &area.r{i}, sizeof area.r{i});\n");
-    }
-    text + "}\n"
-}
 
 native! { type Caller = fn(*const c_void); }
 
@@ -57,7 +29,7 @@ fn check(case: &Case, library: &Compiled, index: usize) -> Result<(), String> {
     let f = unsafe { transmute::<*mut c_void, Caller>(f) };
     let signature = &case.signature;
     let contexts = case.layout().contexts().len();
-    for shape in Hosted::SHAPES {
+    for shape in EitherHost::SHAPES {
         *library.values("results") = [[0xa5; 16]; 100];
         case.judged(shape, |given, code| {
             let params =
@@ -83,7 +55,8 @@ fn check(case: &Case, library: &Compiled, index: usize) -> Result<(), String> {
 
 /// The callers of these cases: `f0`, `f1`, …
 fn compile(name: &str, cases: &[Case]) -> Compiled {
-    let callers = cases.iter().enumerate().map(|(i, case)| caller(&format!("f{i}"), case));
+    let callers = cases.iter().enumerate();
+    let callers = callers.map(|(i, case)| caller(i, case.convention, &case.signature));
     Compiled::new(name, &callers.collect::<Vec<_>>())
 }
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::carried::{Places, Read, bytes_that_count, carried, covered, judge};
+use common::paper_call::{Places, Read, bytes_that_count, carried, covered, judge};
 use vmtrampoline::{
     Abi, Layout, Location, Piece, Signature,
     private::{Shape, describe},

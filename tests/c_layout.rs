@@ -7,10 +7,10 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{
-    assumed,
-    c_placed::{Judged, answer, apart, judge},
+    c_layout_judge::{Judged, answer, apart, judge},
     c_types,
     naive_c::{CONVENTIONS, Wrong, measures, naive},
+    proof_assumptions,
 };
 use proptest::{
     prelude::*,
@@ -407,7 +407,7 @@ proptest! {
             let layout = Layout::new(&signature, abi).map(|_| ());
             for stride in [8, 16] {
                 for shape in Shape::ALL {
-                    let assumed = |descriptor: &Descriptor| assumed::of_descriptor(descriptor, abi);
+                    let assumed = |descriptor: &Descriptor| proof_assumptions::of_descriptor(descriptor, abi);
                     let made = describe(abi, &signature, stride, shape, assumed);
                     let must = layout.clone().map(|()| Ok(()));
                     prop_assert_eq!(made, must, "{} {} {:?} {}", convention, text, shape, stride);
@@ -432,7 +432,7 @@ proptest! {
                 }
                 prop_assert_eq!(made.as_ref().map(|_| &()), layout.as_ref());
                 if let Ok((words, lists)) = made {
-                    assumed::of_scatters(&words, &lists, abi).map_err(TestCaseError::fail)?;
+                    proof_assumptions::of_scatters(&words, &lists, abi).map_err(TestCaseError::fail)?;
                 }
             }
         }

@@ -12,7 +12,7 @@ use std::{slice, sync::Mutex};
 use common::{
     ccall::{Functions, abi},
     ctype::{CSignature, CType, SCALARS, csignatures},
-    guarded::{Edge, Guarded},
+    guard_pages::{Edge, Guarded},
     tally::{Drawn, Tally, drawn, number},
 };
 use vmtrampoline::{CTrampoline, Callback, Layout, Location, Piece, Signature, ValRaw};

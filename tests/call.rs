@@ -8,13 +8,13 @@ use std::{ffi::c_void, iter::repeat_n, ptr::null_mut};
 
 use common::scalars;
 use common::{
-    c::c_agrees,
-    case::{Case, Ground, LEAVES_VECTORS, Route, Subject, abi, cases, signature},
-    guarded::Edge,
-    hosted::every_host_path,
+    c_cases::c_agrees,
+    case::{Case, EitherTrampoline, Ground, LEAVES_VECTORS, Route, abi, cases, signature},
+    every_path::{every_hidden_path, every_path},
+    guard_pages::Edge,
+    host_calls::every_host_path,
     leavable::{self, Exit},
     native,
-    paths::{every_hidden_path, every_path},
     recorder::{Unused, checked},
     strategies::{passes, signatures},
 };
@@ -129,11 +129,11 @@ fn a_thousand_values() {
 #[test]
 fn every_path_is_a_call() {
     let ground = Ground::new();
-    every_path(|case, subject, route| {
-        case.call(&case.layout(), subject, route, Edge::End, &ground).unwrap();
+    every_path(|case, trampoline, route| {
+        case.call(&case.layout(), trampoline, route, Edge::End, &ground).unwrap();
         if let Route::Body = route {
             let route = Route::Leavable(leavable::address());
-            case.call(&case.layout(), subject, route, Edge::End, &ground).unwrap();
+            case.call(&case.layout(), trampoline, route, Edge::End, &ground).unwrap();
         }
     });
     every_hidden_path().unwrap();
@@ -159,8 +159,8 @@ fn every_path_is_a_call() {
 /// Leaves a call, by `leave` and as a signal handler does.
 fn leave_once() {
     let case = Case::new(Convention::Vm, parse("()"), 1);
-    let subject = Subject::new(Convention::Vm, &case.signature, Shape::Bare).unwrap();
-    leavable::left(&case, &subject, leavable::address(), Exit::Landed).unwrap();
+    let trampoline = EitherTrampoline::new(Convention::Vm, &case.signature, Shape::Bare).unwrap();
+    leavable::left(&case, &trampoline, leavable::address(), Exit::Landed).unwrap();
     native! {
         fn leaves(landing: *mut VMOpaqueContext, _: *mut VMContext) {
             // SAFETY: the landing of the call below.
@@ -183,8 +183,9 @@ fn counted() {
     let texts = std::env::var("COUNTED").unwrap_or_default();
     for text in texts.split_terminator(';') {
         let case = Case::new(Convention::Vm, parse(text), 1);
-        let subject: &Subject = &Subject::all(Convention::Vm, &case.signature)[0];
-        case.call(&case.layout(), subject, Route::Body, Edge::End, &Ground::new()).unwrap();
+        let trampoline: &EitherTrampoline =
+            &EitherTrampoline::all(Convention::Vm, &case.signature)[0];
+        case.call(&case.layout(), trampoline, Route::Body, Edge::End, &Ground::new()).unwrap();
     }
 }
 
@@ -193,8 +194,10 @@ fn counted() {
 fn the_judge_can_say_no() {
     let found = |called: &str, judged: &str| {
         let case = Case::new(Convention::Vm, parse(judged), 3);
-        let subject = Subject::new(Convention::Vm, &parse(called), Shape::Bare).unwrap();
-        let error = case.call(&case.layout(), &subject, Route::Method, Edge::End, &Ground::new());
+        let trampoline =
+            EitherTrampoline::new(Convention::Vm, &parse(called), Shape::Bare).unwrap();
+        let error =
+            case.call(&case.layout(), &trampoline, Route::Method, Edge::End, &Ground::new());
         error.expect_err(called)
     };
     let contains = |text: String, part: &str| assert!(text.contains(part), "{text}");

@@ -13,7 +13,7 @@ mod common;
 
 use std::collections::{HashSet, VecDeque};
 
-use common::assumed;
+use common::proof_assumptions;
 use vmtrampoline::{
     Abi, Layout, Location, Signature,
     private::{Shape, describe, scatter},
@@ -115,7 +115,7 @@ fn check(abi: &'static Abi, signature: &Signature) -> usize {
     let mut count = 0;
     for stride in [8, 16] {
         let made = describe(abi, signature, stride, Shape::Bare, |descriptor| {
-            assumed::of_descriptor(descriptor, abi)
+            proof_assumptions::of_descriptor(descriptor, abi)
         });
         if let Ok(assumed) = made {
             assumed.unwrap_or_else(|missed| panic!("{}: {signature}: {missed}", abi.name()));
@@ -125,7 +125,7 @@ fn check(abi: &'static Abi, signature: &Signature) -> usize {
     if abi.name().starts_with("x86_64-sysv") && signature.named().is_none() {
         for shape in [Shape::Bare, Shape::Variable] {
             if let Ok((words, lists)) = scatter(abi, signature, shape) {
-                assumed::of_scatters(&words, &lists, abi).unwrap();
+                proof_assumptions::of_scatters(&words, &lists, abi).unwrap();
                 count += 1;
             }
         }

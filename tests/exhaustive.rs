@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use common::scalars;
 use common::{
-    case::{Bytes, Case, Ground, Route, Subject, abi},
-    guarded::Edge,
+    case::{Case, EitherTrampoline, Ground, Route, SlotBits, abi},
+    guard_pages::Edge,
     strategies::signatures,
 };
 use vmtrampoline::{
@@ -19,19 +19,19 @@ use vmtrampoline::{
 };
 
 /// Calls by these, and counts the calls by shape.
-fn call<S: Bytes>(
+fn call<S: SlotBits>(
     case: &Case,
-    subjects: &[Subject<S>],
+    trampolines: &[EitherTrampoline<S>],
     edge: Edge,
     ground: &Ground,
     calls: &mut [u64],
 ) {
     let layout = case.layout();
-    for subject in subjects {
-        if let Err(error) = case.call(&layout, subject, Route::Body, edge, ground) {
+    for trampoline in trampolines {
+        if let Err(error) = case.call(&layout, trampoline, Route::Body, edge, ground) {
             panic!("{error}");
         }
-        calls[subject.shape() as usize] += 1;
+        calls[trampoline.shape() as usize] += 1;
     }
 }
 
@@ -43,8 +43,14 @@ fn run(convention: Convention, most: u32) {
         count += 1;
         let case = Case::new(convention, signature, count);
         let edge = Edge::BOTH[count as usize % 2];
-        call(&case, &Subject::all(convention, &case.signature), edge, &ground, &mut calls);
-        call(&case, &Subject::small(convention, &case.signature), edge, &ground, &mut calls);
+        call(&case, &EitherTrampoline::all(convention, &case.signature), edge, &ground, &mut calls);
+        call(
+            &case,
+            &EitherTrampoline::small(convention, &case.signature),
+            edge,
+            &ground,
+            &mut calls,
+        );
     }
     println!(
         "{convention:?}: {count} signatures, {} calls {calls:?} in {:.0} s",
@@ -76,8 +82,8 @@ fn the_judge_can_say_no() {
         let reversed = params.iter().rev().copied().collect::<Vec<_>>();
         let reversed = Signature::new(reversed, ValType::NONE).unwrap();
         let case = Case::new(Convention::Vm, signature, 1);
-        for subject in Subject::all(Convention::Vm, &reversed) {
-            let verdict = case.call(&case.layout(), &subject, Route::Body, Edge::End, &ground);
+        for trampoline in EitherTrampoline::all(Convention::Vm, &reversed) {
+            let verdict = case.call(&case.layout(), &trampoline, Route::Body, Edge::End, &ground);
             assert!(verdict.is_err(), "{reversed} as {}", case.signature);
             wrong += 1;
         }

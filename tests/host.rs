@@ -17,9 +17,9 @@ use std::{
 use common::scalars;
 use common::{
     case::{Case, abi, cases, signature},
-    hosted::{Hosted, kept},
+    every_path::wide,
+    host_calls::{EitherHost, kept},
     native,
-    paths::wide,
     recorder::{Unused, checked, record},
     strategies::{passes, signatures},
 };
@@ -126,7 +126,7 @@ fn the_judge_can_say_no() {
 
 #[test]
 fn the_abi_is_kept() {
-    for shape in Hosted::SHAPES {
+    for shape in EitherHost::SHAPES {
         for text in [
             "()",
             "(i64) -> i64",
@@ -162,7 +162,7 @@ fn keeps_wide(text: &str, shape: Shape) {
             let function = unsafe { std::mem::transmute::<*const c_void, ArrayCall>(recorder) };
             // SAFETY: as above.
             let host = unsafe {
-                Hosted::raw(Convention::Vm, &case.signature, shape, function, null_mut())
+                EitherHost::raw(Convention::Vm, &case.signature, shape, function, null_mut())
             };
             let arguments = [host.context() as usize, 0, area.as_ptr() as usize];
             // SAFETY: no parameters, and a return area that is large enough.
@@ -295,10 +295,10 @@ fn panics_cross_every_entry() {
             resume_unwind(Box::new("thrown"));
         }
     }
-    for text in common::paths::HOST_SIGNATURES {
+    for text in common::every_path::HOST_SIGNATURES {
         let signature = signature(Convention::Vm, text);
         let trampoline = Trampoline::new(&signature).unwrap();
-        for shape in Hosted::SHAPES {
+        for shape in EitherHost::SHAPES {
             // SAFETY: `throw` fits every signature.
             let host =
                 unsafe { HostFunc::with_shape(&signature, shape, throw, null_mut()).unwrap() };

@@ -4,10 +4,11 @@
 mod common;
 
 use common::{
-    assumed, encoded,
+    descriptor_judge,
     golden::{golden, layout},
+    layout_judge,
     naive::modelled,
-    placed, scalars,
+    proof_assumptions, scalars,
     strategies::signature,
 };
 use proptest::prelude::*;
@@ -150,7 +151,7 @@ proptest! {
     #[test]
     fn the_naive_model_agrees(signature in signature(40, 20)) {
         for abi in Abi::ALL.iter().filter(|abi| modelled(&signature, abi)) {
-            placed::layout(&signature, abi).map_err(TestCaseError::fail)?;
+            layout_judge::layout(&signature, abi).map_err(TestCaseError::fail)?;
         }
     }
 
@@ -158,7 +159,7 @@ proptest! {
     #[test]
     fn the_naive_model_agrees_on_c(signature in signature(40, 1)) {
         for abi in Abi::ALL.iter().filter(|abi| modelled(&signature, abi)) {
-            placed::layout(&signature, abi).map_err(TestCaseError::fail)?;
+            layout_judge::layout(&signature, abi).map_err(TestCaseError::fail)?;
         }
     }
 
@@ -166,10 +167,10 @@ proptest! {
     #[test]
     fn descriptors_say_what_layouts_say(signature in signature(40, 4)) {
         for abi in Abi::ALL.iter().filter(|abi| modelled(&signature, abi)) {
-            let layout = placed::layout(&signature, abi).map_err(TestCaseError::fail)?;
+            let layout = layout_judge::layout(&signature, abi).map_err(TestCaseError::fail)?;
             let (signature, layout) = (&signature, layout.as_ref());
-            encoded::descriptors(signature, abi, layout).map_err(TestCaseError::fail)?;
-            encoded::scatters(signature, abi, layout).map_err(TestCaseError::fail)?;
+            descriptor_judge::descriptors(signature, abi, layout).map_err(TestCaseError::fail)?;
+            descriptor_judge::scatters(signature, abi, layout).map_err(TestCaseError::fail)?;
         }
     }
 }
@@ -183,9 +184,9 @@ fn the_largest_descriptors_say_what_layouts_say() {
             if !modelled(&signature, abi) {
                 continue;
             }
-            let layout = placed::layout(&signature, abi).unwrap();
-            encoded::descriptors(&signature, abi, layout.as_ref()).unwrap();
-            encoded::scatters(&signature, abi, layout.as_ref()).unwrap();
+            let layout = layout_judge::layout(&signature, abi).unwrap();
+            descriptor_judge::descriptors(&signature, abi, layout.as_ref()).unwrap();
+            descriptor_judge::scatters(&signature, abi, layout.as_ref()).unwrap();
         }
     }
 }
@@ -234,8 +235,8 @@ fn what_the_proofs_assume_of_descriptors_can_be_wrong() {
     for (name, abi, text, broken) in breaks {
         let signature = text.parse().unwrap();
         describe(abi, &signature, 16, Shape::Bare, |descriptor| {
-            assumed::of_descriptor(descriptor, abi).unwrap();
-            let missed = assumed::broken(descriptor, abi, broken);
+            proof_assumptions::of_descriptor(descriptor, abi).unwrap();
+            let missed = proof_assumptions::broken(descriptor, abi, broken);
             let missed = missed.expect_err(name);
             assert!(missed.starts_with(name), "{text}: {broken:?}: {missed}, not {name}");
         })
@@ -264,12 +265,12 @@ fn what_the_proofs_assume_of_scatters_can_be_wrong() {
     let signature = "(i64, f64, i64, i64, i64, i64, v128) -> (i64, i64, f64, f64)".parse().unwrap();
     let abi = &Abi::X86_64_SYSV_VM;
     let (words, lists) = scatter(abi, &signature, Shape::Variable).unwrap();
-    assumed::of_scatters(&words, &lists, abi).unwrap();
+    proof_assumptions::of_scatters(&words, &lists, abi).unwrap();
     for (name, (index, value)) in breaks {
         let mut both = [&words[..], &lists].concat();
         both[index] = value;
         let (words, lists) = both.split_at(words.len());
-        let missed = assumed::of_scatters(words, lists, abi).unwrap_err();
+        let missed = proof_assumptions::of_scatters(words, lists, abi).unwrap_err();
         assert!(missed.starts_with(name), "{index}: {missed}, not {name}");
     }
 }

@@ -14,9 +14,9 @@ use std::{
 
 use common::{
     case::Route,
+    every_path::every_path,
     leavable, native,
-    paths::every_path,
-    thrown::{throw, thrown},
+    panics::{throw, thrown},
 };
 use vmtrampoline::{
     CTrampoline, Callback, Error, HostFunc, Landing, Outcome, Signature, Trampoline, VMContext,
@@ -414,7 +414,7 @@ mod between {
 
     use vmtrampoline::LocalCallback;
 
-    use super::{common::cleanup::has_destructors, *};
+    use super::{common::destructors::has_destructors, *};
 
     unsafe extern "C" {
         fn _Unwind_Backtrace(

@@ -196,7 +196,7 @@ mod stepped {
     use std::{arch::global_asm, sync::Mutex};
 
     use super::common::{
-        case::{Case, Place, Subject, signature},
+        case::{Case, EitherTrampoline, LandingPlace, signature},
         leavable::{address, destination},
         recorder::{Unused, checked},
         scalars,
@@ -208,7 +208,7 @@ mod stepped {
 
     /// What the handler works with.
     struct Steps {
-        place: *const Place,
+        place: *const LandingPlace,
         /// How many to let pass.
         pass: usize,
     }
@@ -293,12 +293,12 @@ mod stepped {
                 "(i64) -> (i32, v128, i32, i64)",
             ] {
                 let case = Case::new(Convention::Vm, signature(Convention::Vm, text), 1);
-                let subject = Subject::all(Convention::Vm, &case.signature).remove(0);
+                let trampoline = EitherTrampoline::all(Convention::Vm, &case.signature).remove(0);
                 let before = mask();
                 for pass in 0.. {
                     let mut slots = vec![ValRaw::default(); scalars::slots(&case.signature)];
-                    let descriptor = (&raw const *subject.descriptor()).cast::<u8>() as usize;
-                    let mut place = Place::new(subject.body());
+                    let descriptor = (&raw const *trampoline.descriptor()).cast::<u8>() as usize;
+                    let mut place = LandingPlace::new(trampoline.body());
                     let arguments = [
                         0x1111,
                         0x2222,

@@ -8,7 +8,7 @@ mod common;
 
 use common::scalars;
 use common::{
-    case::{Bytes, Case, Subject, cases},
+    case::{Case, EitherTrampoline, SlotBits, cases},
     recorder::record,
 };
 use proptest::prelude::*;
@@ -17,15 +17,15 @@ use vmtrampoline::{CTrampoline, LocalCallback, Trampoline, ValType, private::Con
 
 /// Calls by this signature in every shape that can take it.
 fn check(case: &Case) -> Result<(), String> {
-    check_all(case, &Subject::all(case.convention, &case.signature))?;
-    check_all(case, &Subject::small(case.convention, &case.signature))
+    check_all(case, &EitherTrampoline::all(case.convention, &case.signature))?;
+    check_all(case, &EitherTrampoline::small(case.convention, &case.signature))
 }
 
-fn check_all<S: Bytes>(case: &Case, subjects: &[Subject<S>]) -> Result<(), String> {
+fn check_all<S: SlotBits>(case: &Case, trampolines: &[EitherTrampoline<S>]) -> Result<(), String> {
     let per_slot = size_of::<S>() / size_of::<u64>();
     let (layout, results, count) = (case.layout(), case.results(), scalars::slots(&case.signature));
     let (before, after) = (case.slots(count), case.slots_after(count));
-    for subject in subjects {
+    for trampoline in trampolines {
         let mut words = Box::<[u64]>::new_uninit_slice(per_slot * count);
         for (i, ty) in scalars::params(&case.signature).iter().enumerate() {
             words[per_slot * i].write((before[i] as u64).to_le());
@@ -35,13 +35,13 @@ fn check_all<S: Bytes>(case: &Case, subjects: &[Subject<S>]) -> Result<(), Strin
         }
         let slots = words.as_mut_ptr().cast();
         let [callee, caller] = case.contexts();
-        let recording = record(&layout, &results, |target| match subject {
+        let recording = record(&layout, &results, |target| match trampoline {
             // SAFETY: the recorder fits every signature, and the slots are ours.
-            Subject::Vm(trampoline) => unsafe {
+            EitherTrampoline::Vm(trampoline) => unsafe {
                 trampoline.call_unchecked(callee as _, caller as _, target.cast(), slots);
             },
             // SAFETY: as above.
-            Subject::C(trampoline) => unsafe { trampoline.call_unchecked(target, slots) },
+            EitherTrampoline::C(trampoline) => unsafe { trampoline.call_unchecked(target, slots) },
         });
         case.judge_arguments(&layout, &recording)?;
         for (i, ty) in scalars::results(&case.signature).iter().enumerate() {
@@ -81,8 +81,10 @@ fn a_block_that_is_too_short() {
     let case = Case::new(Convention::Vm, "(i64, i64)".parse().unwrap(), 1);
     let mut words = Box::<[u64]>::new_uninit_slice(2);
     words[0].write(1);
-    let subject = &Subject::all(Convention::Vm, &case.signature)[0];
-    let Subject::Vm(trampoline) = subject else { unreachable!("that was the convention") };
+    let trampoline = &EitherTrampoline::all(Convention::Vm, &case.signature)[0];
+    let EitherTrampoline::Vm(trampoline) = trampoline else {
+        unreachable!("that was the convention")
+    };
     let slots = words.as_mut_ptr().cast();
     record(&case.layout(), &[], |target| {
         // SAFETY: none: there is no slot 1.

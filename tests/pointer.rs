@@ -7,8 +7,8 @@ mod common;
 use std::iter::repeat_n;
 
 use common::{
-    case::{Case, Ground, Route, Subject, abi, cases, signature},
-    guarded::Edge,
+    case::{Case, EitherTrampoline, Ground, Route, abi, cases, signature},
+    guard_pages::Edge,
     strategies::passes,
 };
 use proptest::prelude::*;
@@ -47,11 +47,11 @@ fn one_pointer_for_signatures_that_move_the_same_bytes() {
 /// the slots at both edges of the memory.
 fn check(case: &Case) -> Result<(), String> {
     let (layout, ground) = (case.layout(), Ground::new());
-    for subject in Subject::all(Convention::Vm, &case.signature) {
-        let Subject::Vm(trampoline) = &subject else { unreachable!("that was the convention") };
-        let route = Route::Pointer(trampoline.pointer().unwrap());
+    for trampoline in EitherTrampoline::all(Convention::Vm, &case.signature) {
+        let EitherTrampoline::Vm(vm) = &trampoline else { unreachable!("that was the convention") };
+        let route = Route::Pointer(vm.pointer().unwrap());
         for edge in Edge::BOTH {
-            case.call(&layout, &subject, route, edge, &ground)?;
+            case.call(&layout, &trampoline, route, edge, &ground)?;
         }
     }
     Ok(())

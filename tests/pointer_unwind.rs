@@ -9,8 +9,8 @@ use std::{backtrace::Backtrace, ffi::c_void, ptr::null_mut};
 use common::{
     case::Vector,
     native,
+    panics::{throw, thrown},
     pointers::{NO_CONTEXTS, Pointer, of_the_pool, typed},
-    thrown::{throw, thrown},
 };
 use vmtrampoline::{VMContext, VMOpaqueContext};
 

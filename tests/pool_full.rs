@@ -16,8 +16,8 @@ use std::{
 };
 
 use common::{
-    case::{Case, Ground, Route, Subject},
-    guarded::Edge,
+    case::{Case, EitherTrampoline, Ground, Route},
+    guard_pages::Edge,
 };
 use vmtrampoline::{
     Error, Pool, Signature, Trampoline, VMTrampoline, ValRaw, ValType, pointer,
@@ -72,9 +72,9 @@ fn ask(thread: usize) -> Vec<Result<usize, Error>> {
 
 fn check(signature: &Signature, pointer: VMTrampoline, ground: &Ground) {
     let case = Case::new(Convention::Vm, signature.clone(), 3);
-    let subject = Subject::new(Convention::Vm, signature, Shape::Bare).unwrap();
+    let trampoline = EitherTrampoline::new(Convention::Vm, signature, Shape::Bare).unwrap();
     let route = Route::Pointer(pointer);
-    case.call(&case.layout(), &subject, route, Edge::End, ground).unwrap();
+    case.call(&case.layout(), &trampoline, route, Edge::End, ground).unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod common;
 
 use common::scalars;
-use common::{strategies::signature, text};
+use common::{strategies::signature, text_judge};
 use proptest::prelude::*;
 use vmtrampoline::{Error, Signature, ValType};
 
@@ -66,7 +66,7 @@ proptest! {
     /// Nothing panics, and a position is a place in the text.
     #[test]
     fn any_text_is_a_signature_or_an_error(text in "\\PC*|[(),> i3264fptrv8x-]{0,40}") {
-        text::judge(&text).map_err(TestCaseError::fail)?;
+        text_judge::judge(&text).map_err(TestCaseError::fail)?;
     }
 
     /// A signature with one character changed is refused or still means what it
@@ -77,6 +77,6 @@ proptest! {
         let at = at.index(text.len());
         text[at] = c;
         let text: String = text.into_iter().collect();
-        text::judge(&text).map_err(TestCaseError::fail)?;
+        text_judge::judge(&text).map_err(TestCaseError::fail)?;
     }
 }

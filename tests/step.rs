@@ -27,11 +27,11 @@ use std::{
 
 use common::scalars;
 use common::{
-    case::{Place, Route},
+    case::{LandingPlace, Route},
+    every_path::every_path,
     hidden::{self, every_hidden_path, values_in_x87},
-    hosted::every_host_path,
+    host_calls::every_host_path,
     leavable,
-    paths::every_path,
 };
 use vmtrampoline::{ArrayCall, ValRaw};
 
@@ -59,7 +59,7 @@ struct Step {
     /// How many frames of the assembly may lie between a step and the stepper.
     between: usize,
     /// Where `stepped_leaves` finds the stack pointer, and where it goes.
-    landing: *const Place,
+    landing: *const LandingPlace,
     leave: *const c_void,
     /// For [`trap`].
     seen: Seen,
@@ -432,7 +432,7 @@ fn steps(function: *const c_void, arguments: [usize; 6], between: usize) -> Seen
         (*step).arguments = arguments;
         (*step).between = between;
         (*step).leave = leavable::leave_address();
-        (*step).landing = arguments[5] as *const Place;
+        (*step).landing = arguments[5] as *const LandingPlace;
         let mut action: libc::sigaction = zeroed();
         let mut before: libc::sigaction = zeroed();
         action.sa_sigaction = trap as *const () as usize;
@@ -468,7 +468,7 @@ fn unwinding_finds_the_caller_at_every_instruction() {
         count += seen.steps;
         if let Route::Body = route {
             for target in [stepped, stepped_leaves] {
-                let mut place = Place::new(subject.body());
+                let mut place = LandingPlace::new(subject.body());
                 let target = target as *const () as usize;
                 let arguments =
                     [0x1111, 0x2222, target, slots, descriptor, (&raw mut place) as usize];

@@ -20,7 +20,7 @@ use std::{
     sync::Mutex,
 };
 
-use common::{case::Route, hosted::every_host_path, paths::every_path, scalars};
+use common::{case::Route, every_path::every_path, host_calls::every_host_path, scalars};
 use vmtrampoline::{ArrayCall, ValRaw};
 
 // ---- what the system has

@@ -5,8 +5,8 @@
 mod common;
 
 use common::{
-    case::{Case, Ground, Route, Subject, Vector},
-    guarded::Edge,
+    case::{Case, EitherTrampoline, Ground, Route, Vector},
+    guard_pages::Edge,
 };
 use proptest::prelude::*;
 use vmtrampoline::{
@@ -30,9 +30,10 @@ impl Typed {
     fn check(&self, seed: u64) -> Result<(), String> {
         let case = Case::new(Convention::Vm, self.signature.clone(), seed);
         let (layout, ground) = (case.layout(), Ground::new());
-        let subject = Subject::new(Convention::Vm, &self.signature, Shape::Bare).unwrap();
+        let trampoline =
+            EitherTrampoline::new(Convention::Vm, &self.signature, Shape::Bare).unwrap();
         for edge in Edge::BOTH {
-            case.call(&layout, &subject, Route::Pointer(self.pointer), edge, &ground)?;
+            case.call(&layout, &trampoline, Route::Pointer(self.pointer), edge, &ground)?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 use common::{
     case::signature,
     native,
-    thrown::{throw, thrown},
+    panics::{throw, thrown},
 };
 use vmtrampoline::{
     CTrampoline, Trampoline, VMContext, VMOpaqueContext, ValRaw,

@@ -13,9 +13,10 @@ use vmtrampoline::{
 use crate::{
     CTypes,
     common::{
-        carried::{bytes_that_count, extension},
-        guarded::{Edge, Guarded},
-        placed::ensure,
+        paper_call::{bytes_that_count, extension},
+        guard_pages::{Edge, Guarded},
+        ensure,
+        random::Random,
     },
 };
 
@@ -198,18 +199,8 @@ fn by_all<S: Slot>(layout: &Layout, seed: u64) -> std::result::Result<(), String
     Ok(())
 }
 
-/// Random bytes.
-struct Random(u64);
-
-impl Random {
-    fn byte(&mut self) -> u8 {
-        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        (self.0 >> 56) as u8
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.byte()).collect()
-    }
+fn bytes(random: &mut Random, count: usize) -> Vec<u8> {
+    (0..count).map(|_| random.byte()).collect()
 }
 
 /// Whether the value is one that is extended to eight bytes.
@@ -224,20 +215,20 @@ fn call<S: Slot>(
     seed: u64,
     edge: Edge,
 ) -> std::result::Result<(), String> {
-    let (signature, mut random) = (layout.signature(), Random(seed));
+    let (signature, mut random) = (layout.signature(), Random::new(seed));
     let params: Vec<_> = signature.params().iter().collect();
     let slot_size = size_of::<S>();
     // Where memory begins there is room for slots that are not needed.
     let needed = trampoline.slots();
     let count = needed + if edge == Edge::Start { 2 } else { 0 };
-    let before = random.bytes(count * slot_size);
+    let before = bytes(&mut random, count * slot_size);
     let values: Vec<&[u8]> = params
         .iter()
         .enumerate()
         .map(|(i, ty)| &before[trampoline.argument(i) * slot_size..][..ty.size(ABI)])
         .collect();
     let result = signature.results().iter().next();
-    let bytes = random.bytes(result.as_ref().map_or(0, |ty| ty.size(ABI)));
+    let bytes = bytes(&mut random, result.as_ref().map_or(0, |ty| ty.size(ABI)));
 
     // SAFETY: no call is being made, so the tape is ours.
     let tape = unsafe { &mut *TAPE.0.get() };
@@ -289,7 +280,7 @@ fn call<S: Slot>(
 
 /// Makes the callee return this.
 fn put_result(tape: &mut Tape, layout: &Layout, bytes: &[u8], random: &mut Random) {
-    let mut word = || u64::from_ne_bytes(random.bytes(8).try_into().expect("eight"));
+    let mut word = || u64::from_ne_bytes(bytes(random, 8).try_into().expect("eight"));
     (tape.rax_result, tape.rdx_result, tape.x87) = (word(), word(), 0);
     for register in tape.xmm_results.as_flattened_mut() {
         *register = random.byte();

@@ -11,12 +11,12 @@ mod c_call;
 
 pub use c_call::{CCall, c_call};
 use common::{
-    c_placed, carried,
-    case::{Case, Ground, Route, Subject},
-    encoded,
-    guarded::Edge,
+    c_layout_judge,
+    case::{Case, Ground, Route, EitherTrampoline},
+    descriptor_judge,
+    guard_pages::Edge,
     naive::modelled,
-    placed, text,
+    layout_judge, paper_call, text_judge,
 };
 
 /// How many values of its type a byte stands for, by its upper five bits: most often
@@ -160,7 +160,7 @@ impl<'a> Arbitrary<'a> for Call {
 
 /// The parser takes any text.
 pub fn parse(text: &str) {
-    text::judge(text).unwrap_or_else(|error| panic!("{error}"));
+    text_judge::judge(text).unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// Every convention has a layout for the signature or refuses it rightly, and the
@@ -168,12 +168,12 @@ pub fn parse(text: &str) {
 pub fn layout(Types(signature): Types) {
     for abi in Abi::ALL {
         if !modelled(&signature, abi) {
-            carried::judge(&signature, abi).unwrap_or_else(|error| panic!("{error}"));
+            paper_call::judge(&signature, abi).unwrap_or_else(|error| panic!("{error}"));
             continue;
         }
-        let judged = placed::layout(&signature, abi).and_then(|layout| {
-            encoded::descriptors(&signature, abi, layout.as_ref())?;
-            encoded::scatters(&signature, abi, layout.as_ref())
+        let judged = layout_judge::layout(&signature, abi).and_then(|layout| {
+            descriptor_judge::descriptors(&signature, abi, layout.as_ref())?;
+            descriptor_judge::scatters(&signature, abi, layout.as_ref())
         });
         judged.unwrap_or_else(|error| panic!("{error}"));
     }
@@ -185,11 +185,11 @@ pub fn layout(Types(signature): Types) {
 pub fn c_layout(CTypes(signature): CTypes) {
     let text = signature.to_string();
     let by_model = |abi: &'static Abi| match Layout::new(&signature, abi) {
-        Ok(_) => c_placed::judge(&text, abi.name(), None).map(|_| ()),
-        Err(_) => Ok(()), // `carried` judges why
+        Ok(_) => c_layout_judge::judge(&text, abi.name(), None).map(|_| ()),
+        Err(_) => Ok(()), // `paper_call` judges why
     };
-    let judged = text::judge(&text)
-        .and_then(|()| Abi::ALL.iter().try_for_each(|abi| carried::judge(&signature, abi)))
+    let judged = text_judge::judge(&text)
+        .and_then(|()| Abi::ALL.iter().try_for_each(|abi| paper_call::judge(&signature, abi)))
         .and_then(|()| {
             Abi::ALL.iter().filter(|abi| abi.name().ends_with("-c")).try_for_each(by_model)
         });
@@ -206,11 +206,11 @@ pub fn call(Call(case): Call) {
 /// By a function pointer, as long as there are any: a signature keeps its own for ever.
 fn by_pointer(case: &Case) -> std::result::Result<(), String> {
     let (layout, ground) = (case.layout(), Ground::new());
-    for subject in &Subject::all(case.convention, &case.signature) {
-        let Subject::Vm(trampoline) = subject else { continue };
-        let Ok(pointer) = trampoline.pointer() else { continue };
+    for trampoline in &EitherTrampoline::all(case.convention, &case.signature) {
+        let EitherTrampoline::Vm(vm) = trampoline else { continue };
+        let Ok(pointer) = vm.pointer() else { continue };
         for edge in Edge::BOTH {
-            case.call(&layout, subject, Route::Pointer(pointer), edge, &ground)?;
+            case.call(&layout, trampoline, Route::Pointer(pointer), edge, &ground)?;
         }
     }
     Ok(())

@@ -1,25 +1,25 @@
-//! C, compiled for a test, with functions of signatures drawn from a fixed seed.
+//! Functions in C, of signatures without structures, compiled for a test.
+//!
+//! A callee copies its parameters, as C has them, to `arguments`, and returns what is in
+//! `results`. A caller is given a function's code, passes what is in `arguments`, and copies
+//! what comes back to `results`.
 //!
 //! The compiler is `cc`, or what the environment variable VMTRAMPOLINE_CC says,
 //! options included: the target's, where an emulator runs the tests.
 
-use std::{collections::HashSet, env, fs, iter::repeat_with, path::Path, process::Command};
+use std::{
+    env, fs,
+    process::{self, Command},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use libloading::Library;
+use vmtrampoline::{Signature, ValType, private::Convention};
 
 use super::scalars;
-use libloading::Library;
-use proptest::{
-    strategy::{Strategy, ValueTree},
-    test_runner::TestRunner,
-};
-use vmtrampoline::{Layout, Placement, Signature, ValType, private::Convention};
-
-use super::{
-    case::{Case, abi},
-    strategies::types_of,
-};
 
 /// Values by which C and the test tell each other arguments and results.
-pub(crate) type Values = [[u8; 16]; 100];
+pub type Values = [[u8; 16]; 100];
 
 /// What every C text begins with.
 const PRELUDE: &str = "\
@@ -29,7 +29,7 @@ typedef unsigned char values[100][16] __attribute__((aligned(16)));
 values arguments, results;
 ";
 
-pub(crate) fn c_type(ty: ValType) -> &'static str {
+fn c_type(ty: ValType) -> &'static str {
     match ty {
         ValType::I32 => "int",
         ValType::I64 => "long long",
@@ -42,64 +42,85 @@ pub(crate) fn c_type(ty: ValType) -> &'static str {
 
 /// The parameters that C declares: contexts and return pointer are parameters
 /// like others.
-pub(crate) fn declared(case: &Case) -> Vec<ValType> {
-    let contexts = match case.convention {
+pub fn declared(convention: Convention, signature: &Signature) -> Vec<ValType> {
+    let contexts = match convention {
         Convention::Vm => &[ValType::I64; 2][..],
         Convention::C => &[],
     };
-    let pointer = (case.signature.results().len() > 1).then_some(ValType::I64);
-    contexts.iter().copied().chain(scalars::params(&case.signature)).chain(pointer).collect()
+    let pointer = (signature.results().len() > 1).then_some(ValType::I64);
+    contexts.iter().copied().chain(scalars::params(signature)).chain(pointer).collect()
 }
 
-/// Whether C places all parameters where the convention does.
-pub(crate) fn c_agrees(case: &Case) -> bool {
-    let own = case.layout();
-    let c =
-        Layout::new(&Signature::new(declared(case), ValType::NONE).unwrap(), abi(Convention::C));
-    let pointer = own.return_pointer();
-    // Where C passes a vector in another way, the conventions differ.
-    let places = |c: Layout| c.params().iter().map(Placement::location).collect::<Option<Vec<_>>>();
-    let contexts = own.contexts().iter().copied();
-    let own = contexts.chain(scalars::locations(own.params())).chain(pointer);
-    c.ok().and_then(places).is_some_and(|c| own.eq(c))
+/// What is after the first of these results, as a structure.
+fn area(results: &[ValType]) -> String {
+    let fields = results.iter().enumerate().skip(1);
+    let fields: String = fields.map(|(i, ty)| format!(" {} r{i};", c_type(*ty))).collect();
+    format!("struct {{{fields} }}")
 }
 
-/// So many cases, of different signatures, that the C compiler places as the
-/// convention does.
-pub(crate) fn drawn(convention: Convention, results: usize, count: usize) -> Vec<Case> {
-    let abi = abi(convention);
-    let strategy = (types_of(abi, 24), types_of(abi, results));
-    let mut runner = TestRunner::deterministic();
-    let (mut seen, mut seed) = (HashSet::new(), 0);
-    let cases = repeat_with(|| {
-        let (params, results) = strategy.new_tree(&mut runner).expect("types").current();
-        seed += 1;
-        Case::new(convention, Signature::new(params, results).unwrap(), seed)
-    });
-    let cases = cases.filter(|case| c_agrees(case) && seen.insert(case.signature.clone()));
-    cases.take(count).collect()
+/// Callee `f{index}`, in C.
+pub fn callee(index: usize, convention: Convention, signature: &Signature) -> String {
+    let params: Vec<_> = declared(convention, signature)
+        .into_iter()
+        .enumerate()
+        .map(|(i, ty)| format!("{} p{i}", c_type(ty)))
+        .collect();
+    let results = scalars::results(signature);
+    let result = results.first().map_or("void", |ty| c_type(*ty));
+    let mut text = format!("{result} f{index}({}) {{\n", params.join(", "));
+    for i in 0..params.len() {
+        text += &format!("    memcpy(arguments[{i}], &p{i}, sizeof p{i});\n");
+    }
+    if results.len() > 1 {
+        text += &format!("    {} *area = (void *)p{};\n", area(&results), params.len() - 1);
+        for i in 1..results.len() {
+            text += &format!("    memcpy(&area->r{i}, results[{i}], sizeof area->r{i});\n");
+        }
+    }
+    if !results.is_empty() {
+        text += &format!("    return *({result} *)results[0];\n");
+    }
+    text + "}\n"
+}
+
+/// Caller `f{index}`, in C.
+pub fn caller(index: usize, convention: Convention, signature: &Signature) -> String {
+    let (params, results) = (declared(convention, signature), scalars::results(signature));
+    let types: Vec<_> = params.iter().map(|&ty| c_type(ty)).collect();
+    let result = results.first().map_or("void", |&ty| c_type(ty));
+    let list = if types.is_empty() { "void".into() } else { types.join(", ") };
+    let mut text = format!("void f{index}({result} (*code)({list})) {{\n");
+    let mut arguments: Vec<_> =
+        types.iter().enumerate().map(|(i, ty)| format!("*({ty} *)arguments[{i}]")).collect();
+    if results.len() > 1 {
+        text += &format!("    {} area;\n", area(&results));
+        *arguments.last_mut().expect("the return pointer") = "(long long)&area".into();
+    }
+    let call = format!("code({})", arguments.join(", "));
+    if results.is_empty() {
+        return text + &format!("    {call};\n}}\n");
+    }
+    text += &format!("    {result} r0 = {call};\n    memcpy(results[0], &r0, sizeof r0);\n");
+    for i in 1..results.len() {
+        text += &format!("    memcpy(results[{i}], &area.r{i}, sizeof area.r{i});\n");
+    }
+    text + "}\n"
 }
 
 /// A compiled text.
 #[derive(Debug)]
-pub(crate) struct Compiled {
+pub struct Compiled {
     library: Library,
 }
 
 impl Compiled {
     /// Compiles these functions, to files of this name, which go when they are loaded.
-    pub(crate) fn new(name: &str, functions: &[String]) -> Compiled {
+    pub fn new(name: &str, functions: &[String]) -> Compiled {
         Compiled::from_text(name, &(PRELUDE.to_owned() + &functions.concat()))
     }
 
     /// Compiles this text in the same way.
-    pub(crate) fn from_text(name: &str, text: &str) -> Compiled {
-        // Several processes may run the same test.
-        let name = format!("{name}-{}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let (source, object) = (path.with_extension("c"), path.with_extension("so"));
-        fs::write(&source, text).unwrap();
-
+    pub fn from_text(name: &str, text: &str) -> Compiled {
         let compiler = env::var("VMTRAMPOLINE_CC").unwrap_or("cc".into());
         let mut words = compiler.split_whitespace();
         let mut command = Command::new(words.next().expect("a compiler"));
@@ -110,26 +131,36 @@ impl Compiled {
             "-fPIC",
             "-O1",
             "-fno-strict-aliasing",
-            "-o",
         ]);
+        Compiled::by(&mut command, &format!("{name}.c"), text)
+    }
+
+    /// Has this command compile the text, as a file of this name, to a shared library.
+    pub fn by(command: &mut Command, name: &str, text: &str) -> Compiled {
+        // Several processes may run the same test, and a library of a name that is loaded would
+        // not be loaded again.
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = env::temp_dir().join(format!("vmtrampoline-{}-{number}", process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (source, object) = (folder.join(name), folder.join("library.so"));
+        fs::write(&source, text).unwrap();
         // The emulated system's libraries are not for the compiler.
-        command.arg(&object).arg(&source).env_remove("LD_LIBRARY_PATH");
-        assert!(command.status().expect(&compiler).success(), "{command:?}");
+        command.arg("-o").arg(&object).arg(&source).env_remove("LD_LIBRARY_PATH");
+        assert!(command.status().expect("a compiler").success(), "{command:?}");
         // SAFETY: loading it runs no code of its own.
         let library = unsafe { Library::new(&object) }.unwrap();
-        for file in [source, object] {
-            fs::remove_file(file).unwrap();
-        }
+        fs::remove_dir_all(folder).unwrap();
         Compiled { library }
     }
 
     /// The address of a function or an array of values.
-    pub(crate) fn symbol(&self, name: &str) -> *mut Values {
+    pub fn symbol(&self, name: &str) -> *mut Values {
         self.address(name)
     }
 
     /// The address of something that the text declares as a `T`.
-    pub(crate) fn address<T>(&self, name: &str) -> *mut T {
+    pub fn address<T>(&self, name: &str) -> *mut T {
         // SAFETY: only the address counts until it is used as the text has it.
         *unsafe { self.library.get::<*mut T>(name.as_bytes()) }.expect(name)
     }
@@ -137,7 +168,7 @@ impl Compiled {
     /// An array of values, which is touched only by the functions that this
     /// thread calls, and we while they do not run.
     #[allow(clippy::mut_from_ref)]
-    pub(crate) fn values(&self, name: &str) -> &mut Values {
+    pub fn values(&self, name: &str) -> &mut Values {
         // SAFETY: as above.
         unsafe { &mut *self.symbol(name) }
     }

@@ -11,9 +11,9 @@ use vmtrampoline::{
 };
 
 use super::{
-    encoded::constant,
-    guarded::{Edge, Guarded},
-    placed::ensure,
+    descriptor_judge::constant,
+    guard_pages::{Edge, Guarded},
+    random::Random,
     recorder::{self, Recording, Unused, checked, record},
     scalars,
     strategies::{passes, types_of},
@@ -54,20 +54,20 @@ impl Route {
 
 /// A trampoline of either convention, for an array of these slots.
 #[derive(Debug)]
-pub(crate) enum Subject<S = ValRaw> {
+pub(crate) enum EitherTrampoline<S = ValRaw> {
     Vm(Trampoline<S>),
     C(CTrampoline<S>),
 }
 
 /// A slot that knows its bytes.
-pub(crate) trait Bytes: Slot {
+pub(crate) trait SlotBits: Slot {
     /// The slot that begins as these do.
     fn new(bits: u128) -> Self;
 
     fn bits(self) -> u128;
 }
 
-impl Bytes for ValRaw {
+impl SlotBits for ValRaw {
     fn new(bits: u128) -> ValRaw {
         ValRaw::v128(bits)
     }
@@ -77,7 +77,7 @@ impl Bytes for ValRaw {
     }
 }
 
-impl Bytes for u64 {
+impl SlotBits for u64 {
     fn new(bits: u128) -> u64 {
         (bits as u64).to_le()
     }
@@ -90,16 +90,16 @@ impl Bytes for u64 {
 /// A landing place, as the assembly sees it.
 #[derive(Debug, PartialEq)]
 #[repr(C)]
-pub(crate) struct Place {
+pub(crate) struct LandingPlace {
     pub(crate) sp: usize,
     body: *const c_void,
     word: usize,
 }
 
-impl Place {
+impl LandingPlace {
     /// One that no call uses.
-    pub(crate) fn new(body: *const c_void) -> Place {
-        Place { sp: 0, body, word: 0x5a5a }
+    pub(crate) fn new(body: *const c_void) -> LandingPlace {
+        LandingPlace { sp: 0, body, word: 0x5a5a }
     }
 }
 
@@ -155,66 +155,74 @@ mod bodies {
     bodies! { bare short_cut fixed variable }
 }
 
-impl Subject {
+impl EitherTrampoline {
     pub(crate) fn new(
         convention: Convention,
         signature: &Signature,
         shape: Shape,
-    ) -> Result<Subject, Error> {
-        Subject::for_slots(convention, signature, shape)
+    ) -> Result<EitherTrampoline, Error> {
+        EitherTrampoline::for_slots(convention, signature, shape)
     }
 
     /// One for every shape that can take the signature, shortest first.
-    pub(crate) fn all(convention: Convention, signature: &Signature) -> Vec<Subject> {
-        Subject::all_for_slots(convention, signature)
+    pub(crate) fn all(convention: Convention, signature: &Signature) -> Vec<EitherTrampoline> {
+        EitherTrampoline::all_for_slots(convention, signature)
     }
 }
 
-impl Subject<u64> {
-    /// [`Subject::all`] for 8-byte slots; none if they are too small.
-    pub(crate) fn small(convention: Convention, signature: &Signature) -> Vec<Subject<u64>> {
+impl EitherTrampoline<u64> {
+    /// [`EitherTrampoline::all`] for 8-byte slots; none if they are too small.
+    pub(crate) fn small(
+        convention: Convention,
+        signature: &Signature,
+    ) -> Vec<EitherTrampoline<u64>> {
         let (params, results) = (scalars::params(signature), scalars::results(signature));
         if params.iter().chain(&results).any(|ty| *ty == ValType::V128) {
             return Vec::new();
         }
-        Subject::all_for_slots(convention, signature)
+        EitherTrampoline::all_for_slots(convention, signature)
     }
 }
 
-impl<S: Slot> Subject<S> {
+impl<S: Slot> EitherTrampoline<S> {
     fn for_slots(
         convention: Convention,
         signature: &Signature,
         shape: Shape,
-    ) -> Result<Subject<S>, Error> {
+    ) -> Result<EitherTrampoline<S>, Error> {
         Ok(match convention {
-            Convention::Vm => Subject::Vm(Trampoline::for_slots_with_shape(signature, shape)?),
-            Convention::C => Subject::C(CTrampoline::for_slots_with_shape(signature, shape)?),
+            Convention::Vm => {
+                EitherTrampoline::Vm(Trampoline::for_slots_with_shape(signature, shape)?)
+            }
+            Convention::C => {
+                EitherTrampoline::C(CTrampoline::for_slots_with_shape(signature, shape)?)
+            }
         })
     }
 
-    fn all_for_slots(convention: Convention, signature: &Signature) -> Vec<Subject<S>> {
-        let mut subjects: Vec<Subject<S>> = Vec::new();
+    fn all_for_slots(convention: Convention, signature: &Signature) -> Vec<EitherTrampoline<S>> {
+        let mut trampolines: Vec<EitherTrampoline<S>> = Vec::new();
         for shape in Shape::ALL {
-            let subject = Subject::for_slots(convention, signature, shape).expect("it fits");
-            if subjects.last().is_none_or(|last| last.shape() != subject.shape()) {
-                subjects.push(subject);
+            let trampoline =
+                EitherTrampoline::for_slots(convention, signature, shape).expect("it fits");
+            if trampolines.last().is_none_or(|last| last.shape() != trampoline.shape()) {
+                trampolines.push(trampoline);
             }
         }
-        subjects
+        trampolines
     }
 
     pub(crate) fn shape(&self) -> Shape {
         match self {
-            Subject::Vm(trampoline) => trampoline.shape(),
-            Subject::C(trampoline) => trampoline.shape(),
+            EitherTrampoline::Vm(trampoline) => trampoline.shape(),
+            EitherTrampoline::C(trampoline) => trampoline.shape(),
         }
     }
 
     pub(crate) fn descriptor(&self) -> &Descriptor {
         match self {
-            Subject::Vm(trampoline) => trampoline.descriptor(),
-            Subject::C(trampoline) => trampoline.descriptor(),
+            EitherTrampoline::Vm(trampoline) => trampoline.descriptor(),
+            EitherTrampoline::C(trampoline) => trampoline.descriptor(),
         }
     }
 
@@ -234,11 +242,11 @@ impl<S: Slot> Subject<S> {
     ) -> Result<(), Error> {
         match self {
             // SAFETY: our own conditions.
-            Subject::Vm(trampoline) => unsafe {
+            EitherTrampoline::Vm(trampoline) => unsafe {
                 trampoline.call(callee as *mut _, caller as *mut _, target.cast(), slots)
             },
             // SAFETY: our own conditions.
-            Subject::C(trampoline) => unsafe { trampoline.call(target, slots) },
+            EitherTrampoline::C(trampoline) => unsafe { trampoline.call(target, slots) },
         }
     }
 }
@@ -252,14 +260,6 @@ pub(crate) fn body(shape: Shape) -> *const c_void {
         Shape::Variable => bodies::variable,
     };
     body as *const c_void
-}
-
-/// SplitMix64: the number of this index in the sequence of this seed.
-fn random(seed: u64, index: u64) -> u64 {
-    let z = seed.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// The value of this type at the start of a slot.
@@ -302,8 +302,8 @@ impl Case {
 
     /// Sixteen random bytes; `kind` and `index` tell them apart.
     fn bits(&self, kind: u64, index: usize) -> u128 {
-        let at = kind << 32 | (index as u64) << 1;
-        u128::from(random(self.seed, at)) << 64 | u128::from(random(self.seed, at + 1))
+        let mut random = Random::at(self.seed, kind << 32 | (index as u64) << 1);
+        u128::from(random.word()) << 64 | u128::from(random.word())
     }
 
     pub(crate) fn contexts(&self) -> [usize; 2] {
@@ -364,35 +364,38 @@ impl Case {
     /// values fit, by both routes, with the slots at both edges of the memory.
     /// Returns the shapes, or says what was wrong.
     pub(crate) fn check(&self) -> Result<Vec<Shape>, String> {
-        let shapes = self.check_all(&Subject::all(self.convention, &self.signature))?;
-        let small = self.check_all(&Subject::small(self.convention, &self.signature))?;
+        let shapes = self.check_all(&EitherTrampoline::all(self.convention, &self.signature))?;
+        let small = self.check_all(&EitherTrampoline::small(self.convention, &self.signature))?;
         ensure!(small.is_empty() || small == shapes, "{shapes:?}, but {small:?} with 8-byte slots");
         Ok(shapes)
     }
 
-    fn check_all<S: Bytes>(&self, subjects: &[Subject<S>]) -> Result<Vec<Shape>, String> {
+    fn check_all<S: SlotBits>(
+        &self,
+        trampolines: &[EitherTrampoline<S>],
+    ) -> Result<Vec<Shape>, String> {
         let (layout, ground) = (self.layout(), Ground::new());
-        for subject in subjects {
+        for trampoline in trampolines {
             for route in Route::BOTH {
                 for edge in Edge::BOTH {
-                    self.call(&layout, subject, route, edge, &ground)?;
+                    self.call(&layout, trampoline, route, edge, &ground)?;
                 }
             }
         }
-        Ok(subjects.iter().map(Subject::shape).collect())
+        Ok(trampolines.iter().map(EitherTrampoline::shape).collect())
     }
 
     /// Makes the call, and judges it by this layout.
-    pub(crate) fn call<S: Bytes>(
+    pub(crate) fn call<S: SlotBits>(
         &self,
         layout: &Layout,
-        subject: &Subject<S>,
+        trampoline: &EitherTrampoline<S>,
         route: Route,
         edge: Edge,
         ground: &Ground,
     ) -> Result<(), String> {
-        self.judge(layout, subject, route, edge, ground).map_err(|error| {
-            let (case, shape, size) = (&self.signature, subject.shape(), size_of::<S>());
+        self.judge(layout, trampoline, route, edge, ground).map_err(|error| {
+            let (case, shape, size) = (&self.signature, trampoline.shape(), size_of::<S>());
             format!(
                 "{case}, {:?}, {shape:?} by {route:?}, {size}-byte slots at {edge:?}: {error}",
                 self.convention
@@ -400,10 +403,10 @@ impl Case {
         })
     }
 
-    fn judge<S: Bytes>(
+    fn judge<S: SlotBits>(
         &self,
         layout: &Layout,
-        subject: &Subject<S>,
+        trampoline: &EitherTrampoline<S>,
         route: Route,
         edge: Edge,
         ground: &Ground,
@@ -422,18 +425,18 @@ impl Case {
                 // SAFETY: `put` has put them there, for us alone.
                 let slots = unsafe { std::slice::from_raw_parts_mut(slots, count) };
                 // SAFETY: the recorder fits every signature.
-                let called = unsafe { subject.call(self.contexts(), target, slots) };
+                let called = unsafe { trampoline.call(self.contexts(), target, slots) };
                 called.expect("enough slots");
             }
             Route::Body | Route::Liar(_) | Route::Leavable(_) => {
                 let function = match route {
                     Route::Liar(function) | Route::Leavable(function) => function,
-                    _ => subject.body(),
+                    _ => trampoline.body(),
                 };
-                let words = self.descriptor_words(subject);
+                let words = self.descriptor_words(trampoline);
                 let descriptor = ground.descriptor.put(edge, &words);
                 let [callee, caller] = self.first_integers(layout);
-                let mut place = Place::new(subject.body());
+                let mut place = LandingPlace::new(trampoline.body());
                 let mut arguments =
                     vec![callee, caller, target as usize, slots as usize, descriptor as usize];
                 if let Route::Leavable(_) = route {
@@ -442,7 +445,7 @@ impl Case {
                 // SAFETY: the recorder fits every signature, and the body is
                 // that of the descriptor, which may lie anywhere.
                 left = Some(unsafe { checked(function, &arguments, unused) });
-                dead = place == Place::new(subject.body());
+                dead = place == LandingPlace::new(trampoline.body());
                 // SAFETY: `put` has put them there.
                 let after = unsafe { std::slice::from_raw_parts(descriptor, words.len()) };
                 intact = words == after;
@@ -466,13 +469,13 @@ impl Case {
             let first = scalars::locations(layout.results())
                 .into_iter()
                 .zip(scalars::results(&self.signature));
-            let leaves_vector = LEAVES_VECTORS && subject.shape() < Shape::Variable;
+            let leaves_vector = LEAVES_VECTORS && trampoline.shape() < Shape::Variable;
             let first = first.take(1).find(|(_, ty)| *ty != ValType::V128 || leaves_vector);
             if let (Route::Body | Route::Liar(_) | Route::Leavable(_), Some((at, ty))) =
                 (route, first)
             {
                 // It leaves result 0 in its register, and the slot alone unless it stores that, too.
-                if !(VARIABLE_STORES && subject.shape() == Shape::Variable) {
+                if !(VARIABLE_STORES && trampoline.shape() == Shape::Variable) {
                     after[0] = self.slots(1)[0];
                 }
                 let width = if ty == ValType::V128 { u128::MAX } else { u64::MAX.into() };
@@ -520,8 +523,8 @@ impl Case {
 
     /// The descriptor as far as the assembly may read it: without the types,
     /// which end its lists, and what is reserved beyond them.
-    fn descriptor_words<S: Slot>(&self, subject: &Subject<S>) -> Vec<u64> {
-        let descriptor = subject.descriptor();
+    fn descriptor_words<S: Slot>(&self, trampoline: &EitherTrampoline<S>) -> Vec<u64> {
+        let descriptor = trampoline.descriptor();
         // SAFETY: a descriptor is aligned to 8 and has no padding.
         let words = |len: usize| unsafe {
             std::slice::from_raw_parts((&raw const *descriptor).cast::<u64>(), len)

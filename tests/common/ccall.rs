@@ -21,8 +21,8 @@ use vmtrampoline::{
 use super::{
     c::Compiled,
     ctype::{CSignature, CType, Kind, LARGEST, Leaf, SCALARS, Scalar},
-    guarded::{Edge, Guarded},
-    placed::ensure,
+    guard_pages::{Edge, Guarded},
+    random::Random,
 };
 
 /// What slots hold where there is no value. Extending an integer gives no such byte.
@@ -187,11 +187,8 @@ impl LaidOut {
 
     /// A value of random bytes as C has it, poison in its padding.
     fn image(&self, random: &mut Random) -> Vec<u8> {
-        let mut image: Vec<_> = self
-            .counts
-            .iter()
-            .map(|counts| if *counts { random.next() as u8 } else { POISON })
-            .collect();
+        let mut image: Vec<_> =
+            self.counts.iter().map(|counts| if *counts { random.byte() } else { POISON }).collect();
         for (leaf, offset, len) in &self.leaves {
             if leaf.scalar.kind == Kind::Bool {
                 image[*offset..offset + len].iter_mut().for_each(|byte| *byte &= 1);
@@ -215,19 +212,6 @@ impl LaidOut {
             bytes.reverse();
         }
         bytes
-    }
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = self.0;
-        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 }
 
@@ -376,7 +360,7 @@ impl Functions {
         }
         let types = self.types(index);
         for (i, kind) in Called::ALL.into_iter().enumerate() {
-            let random = Random((index * 16 + i) as u64);
+            let random = Random::new((index * 16 + i) as u64);
             named_if_it_crashes(&format!("{signature}, {kind:?}"), || {
                 self.judge_caller(index, &signature, &types, (kind, in_place_of), random)
             })
@@ -402,7 +386,7 @@ impl Functions {
             let mut passed = image.clone();
             if param.small() == Some(Kind::Integer) {
                 passed = param.swap(passed);
-                passed.resize_with(8, || random.next() as u8);
+                passed.resize_with(8, || random.byte());
                 if cfg!(target_endian = "big") {
                     passed.reverse();
                 }
@@ -514,7 +498,7 @@ impl Functions {
             bodies.push(trampoline.shape());
             let size = size_of::<S>();
             let subject = format!("{:?}, {size}-byte slots at {edge:?}", trampoline.shape());
-            let random = Random((index * 16 + bodies.len() * 2 + size / 16) as u64);
+            let random = Random::new((index * 16 + bodies.len() * 2 + size / 16) as u64);
             named_if_it_crashes(&format!("{signature}, {subject}"), || {
                 self.judge(index, &trampoline, types, random, edge, ground)
             })
@@ -542,7 +526,7 @@ impl Functions {
         let returned = result.map_or(Vec::new(), |result| result.swap(image.clone()));
         if result.and_then(LaidOut::small) == Some(Kind::Integer) {
             let mut word = returned.clone();
-            word.resize_with(8, || random.next() as u8);
+            word.resize_with(8, || random.byte());
             if cfg!(target_endian = "big") {
                 word.reverse();
             }

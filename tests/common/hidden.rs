@@ -18,9 +18,8 @@ use vmtrampoline::{
 
 use super::{
     case::{VARIABLE_STORES, abi, body},
-    encoded::{Bytes, constant},
-    guarded::{Edge, Guarded},
-    placed::ensure,
+    descriptor_judge::{Bytes, constant},
+    guard_pages::{Edge, Guarded},
     recorder::{POISON, Unused, checked},
 };
 

@@ -6,9 +6,8 @@ use std::ffi::c_void;
 use vmtrampoline::ValRaw;
 
 use super::{
-    case::{Case, Ground, Place, Route, Subject},
-    guarded::Edge,
-    placed::ensure,
+    case::{Case, EitherTrampoline, Ground, LandingPlace, Route},
+    guard_pages::Edge,
     recorder::{Unused, checked, spoil},
     scalars,
 };
@@ -72,12 +71,12 @@ pub(crate) fn destination(sp: usize) -> [usize; 2] {
 /// returns, and judges it.
 pub(crate) fn returned(
     case: &Case,
-    subject: &Subject,
+    trampoline: &EitherTrampoline,
     function: *const c_void,
 ) -> Result<(), String> {
     let ground = Ground::new();
     for edge in Edge::BOTH {
-        case.call(&case.layout(), subject, Route::Leavable(function), edge, &ground)?;
+        case.call(&case.layout(), trampoline, Route::Leavable(function), edge, &ground)?;
     }
     Ok(())
 }
@@ -86,14 +85,14 @@ pub(crate) fn returned(
 /// spoils all registers and leaves.
 pub(crate) fn left(
     case: &Case,
-    subject: &Subject,
+    trampoline: &EitherTrampoline,
     function: *const c_void,
     exit: Exit,
 ) -> Result<(), String> {
     for unused in Unused::BOTH {
         let mut slots = vec![ValRaw::default(); scalars::slots(&case.signature)];
-        let descriptor = (&raw const *subject.descriptor()).cast::<u8>() as usize;
-        let mut place = Place::new(subject.body());
+        let descriptor = (&raw const *trampoline.descriptor()).cast::<u8>() as usize;
+        let mut place = LandingPlace::new(trampoline.body());
         let address = &raw mut place;
         let mut after = None;
         let moves = !matches!(exit, Exit::Leave);
@@ -109,15 +108,22 @@ pub(crate) fn left(
         ensure!(tags == EMPTY, "{exit:?}: the x87 registers are not empty: {tags:#x}");
         ensure!(place.sp != 0, "{exit:?}: the landing place says that the call has returned");
         place.sp = 0;
-        ensure!(place == Place::new(subject.body()), "{exit:?}: the landing place has changed");
+        ensure!(
+            place == LandingPlace::new(trampoline.body()),
+            "{exit:?}: the landing place has changed"
+        );
     }
     Ok(())
 }
 
 /// Judges both ends of a call.
-pub(crate) fn judge(case: &Case, subject: &Subject, function: *const c_void) -> Result<(), String> {
-    returned(case, subject, function)?;
-    Exit::BOTH.into_iter().try_for_each(|exit| left(case, subject, function, exit))
+pub(crate) fn judge(
+    case: &Case,
+    trampoline: &EitherTrampoline,
+    function: *const c_void,
+) -> Result<(), String> {
+    returned(case, trampoline, function)?;
+    Exit::BOTH.into_iter().try_for_each(|exit| left(case, trampoline, function, exit))
 }
 
 /// They all are empty.

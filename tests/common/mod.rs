@@ -6,14 +6,16 @@
 //! - [`naive`]: a second model of all conventions.
 //! - [`naive_c`]: a second model of C's whole type system in the C conventions.
 //! - [`c_types`]: the texts of C's types and signatures, for proptest.
-//! - [`placed`], [`encoded`], [`text`]: layouts, descriptors and texts of signatures,
-//!   whatever they are, judged.
-//! - [`carried`]: layouts and descriptors of C's types, judged byte by byte.
-//! - [`assumed`]: what the symbolic proofs assume of descriptors.
+//! - [`layout_judge`], [`c_layout_judge`], [`descriptor_judge`], [`text_judge`]: layouts,
+//!   descriptors and texts of signatures, whatever they are, judged.
+//! - [`paper_call`]: calls of C, carried out on paper.
+//! - [`proof_assumptions`]: what the symbolic proofs assume of descriptors.
 //! - [`elf`]: the program's own file, its sections and symbols.
 //! - [`recorder`]: a callee that writes down what it is given, and a caller that
 //!   checks what a function leaves behind; one file per architecture.
-//! - [`c`]: C, compiled for a test.
+//! - [`random`]: numbers that look random.
+//! - [`c`]: functions in C, compiled for a test.
+//! - [`c_cases`]: cases of which the C compiler makes functions.
 //! - [`ctype`]: types and signatures of C, structures among them.
 //! - [`ccall`]: functions of those, compiled, called and compared byte by byte.
 //! - [`disagreements`]: those about which compilers do not agree.
@@ -21,16 +23,27 @@
 //! - [`case`]: a signature with values, called in every shape and by every
 //!   route, and judged by its layout.
 //! - [`hidden`]: calls of plain C that take more than a body.
-//! - [`hosted`]: host functions that judge what they are given.
+//! - [`host_calls`]: host functions that judge what they are given.
 //! - [`leavable`]: calls that can be left, left and judged.
-//! - [`cleanup`]: destructors of a frame.
-//! - [`paths`]: calls that take every path through the assembly.
+//! - [`destructors`]: destructors of a frame.
+//! - [`every_path`]: calls that take every path through the assembly.
 //! - [`pointers`]: function pointers of every kind.
 //! - [`aborts`]: tests that abort.
-//! - [`thrown`]: a panic that crosses something.
-//! - [`guarded`]: memory with a page on both sides that cannot be touched.
+//! - [`panics`]: a panic that crosses something.
+//! - [`guard_pages`]: memory with a page on both sides that cannot be touched.
 
 #![allow(dead_code)] // no test uses all of it
+
+/// Returns an error with this message unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)*) => {
+        if !$condition {
+            return Err(format!($($message)*));
+        }
+    };
+}
+#[allow(unused_imports)] // fuzz/ uses it
+pub(crate) use ensure;
 
 /// A function, or the type of one, in the C convention that the assembly follows: the system's, but where
 /// the tests pretend to be on Windows.
@@ -53,27 +66,29 @@ pub(crate) use native;
 
 #[cfg(unix)]
 pub(crate) mod aborts;
-pub(crate) mod assumed;
-#[cfg(vmtrampoline_port)]
+#[allow(unreachable_pub)] // where oracle/ has them, they are public
 pub(crate) mod c;
-pub(crate) mod c_placed;
+#[cfg(vmtrampoline_port)]
+pub(crate) mod c_cases;
+pub(crate) mod c_layout_judge;
 pub(crate) mod c_types;
-pub(crate) mod carried;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod case;
 #[cfg(all(vmtrampoline_port, unix))]
 pub(crate) mod ccall;
-#[cfg(unix)]
-pub(crate) mod cleanup;
 pub(crate) mod ctype;
+pub(crate) mod descriptor_judge;
+#[cfg(unix)]
+pub(crate) mod destructors;
 #[cfg(all(vmtrampoline_port, unix))]
 pub(crate) mod disagreements;
 #[cfg(target_os = "linux")]
 pub(crate) mod elf;
-pub(crate) mod encoded;
+#[cfg(vmtrampoline_port)]
+pub(crate) mod every_path;
 pub(crate) mod golden;
 #[cfg(any(unix, windows))]
-pub(crate) mod guarded;
+pub(crate) mod guard_pages;
 #[cfg(all(
     vmtrampoline_port,
     not(vmtrampoline_windows),
@@ -81,21 +96,24 @@ pub(crate) mod guarded;
 ))]
 pub(crate) mod hidden;
 #[cfg(vmtrampoline_port)]
-pub(crate) mod hosted;
+pub(crate) mod host_calls;
+pub(crate) mod layout_judge;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod leavable;
 pub(crate) mod naive;
 pub(crate) mod naive_c;
-#[cfg(vmtrampoline_port)]
-pub(crate) mod paths;
-pub(crate) mod placed;
+pub(crate) mod panics;
+pub(crate) mod paper_call;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod pointers;
+pub(crate) mod proof_assumptions;
+#[allow(unreachable_pub)]
+pub(crate) mod random;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod recorder;
+#[allow(unreachable_pub)]
 pub(crate) mod scalars;
 pub(crate) mod strategies;
 #[cfg(all(vmtrampoline_port, unix))]
 pub(crate) mod tally;
-pub(crate) mod text;
-pub(crate) mod thrown;
+pub(crate) mod text_judge;

@@ -15,9 +15,9 @@ use std::{
 };
 
 use common::{
-    case::{Case, Ground, Route, Subject},
-    guarded::Edge,
-    hosted::kept,
+    case::{Case, EitherTrampoline, Ground, Route},
+    guard_pages::Edge,
+    host_calls::kept,
     leavable::{self, Exit},
 };
 use vmtrampoline::private::{Convention, Shape};
@@ -25,12 +25,12 @@ use vmtrampoline::private::{Convention, Shape};
 /// Calls through a liar, and says what the judge says.
 fn judge(liar: *const c_void, text: &str, shape: Shape) -> Result<(), String> {
     let signature = text.parse().expect(text);
-    let subject = Subject::new(Convention::Vm, &signature, shape).unwrap();
-    assert_eq!(subject.shape(), shape);
+    let trampoline = EitherTrampoline::new(Convention::Vm, &signature, shape).unwrap();
+    assert_eq!(trampoline.shape(), shape);
     let case = Case::new(Convention::Vm, signature, 1);
     let ground = Ground::new();
     for edge in Edge::BOTH {
-        case.call(&case.layout(), &subject, Route::Liar(liar), edge, &ground)?;
+        case.call(&case.layout(), &trampoline, Route::Liar(liar), edge, &ground)?;
     }
     Ok(())
 }
@@ -56,15 +56,15 @@ fn judge_hidden(liar: *const c_void, text: &str) -> Result<(), String> {
 /// Has a liar called in the place of `leavable`, and says what the judge says.
 fn judge_leavable(liar: *const c_void, text: &str) -> Result<(), String> {
     let case = Case::new(Convention::Vm, text.parse().expect(text), 1);
-    let subject = Subject::all(Convention::Vm, &case.signature).remove(0);
-    leavable::judge(&case, &subject, liar)
+    let trampoline = EitherTrampoline::all(Convention::Vm, &case.signature).remove(0);
+    leavable::judge(&case, &trampoline, liar)
 }
 
 /// Has a call left at a liar in the place of `landed`, and says what the judge says.
 fn judge_landed(liar: *const c_void, text: &str) -> Result<(), String> {
     let case = Case::new(Convention::Vm, text.parse().expect(text), 1);
-    let subject = Subject::all(Convention::Vm, &case.signature).remove(0);
-    leavable::left(&case, &subject, leavable::address(), Exit::Liar(liar))
+    let trampoline = EitherTrampoline::all(Convention::Vm, &case.signature).remove(0);
+    leavable::left(&case, &trampoline, leavable::address(), Exit::Liar(liar))
 }
 
 /// Only one thread judges, so that [`dies`] does not fork while another is at it.

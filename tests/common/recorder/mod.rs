@@ -184,7 +184,7 @@ pub(crate) struct Recording {
 }
 
 /// What a function has left behind.
-pub(crate) struct Left {
+pub(crate) struct Checked {
     results: [u128; 4],
     /// What it has lost of what it must keep.
     pub(crate) lost: Vec<&'static str>,
@@ -362,7 +362,7 @@ impl Recording {
     }
 }
 
-impl Left {
+impl Checked {
     /// The value of this type that came back in a register, fitted to it as an
     /// argument is.
     pub(crate) fn value(&self, at: Location, ty: ValType) -> u128 {
@@ -384,7 +384,11 @@ impl Left {
 ///
 /// `function` follows the C convention, is called rightly so, and does not
 /// unwind.
-pub(crate) unsafe fn checked(function: *const c_void, arguments: &[usize], unused: Unused) -> Left {
+pub(crate) unsafe fn checked(
+    function: *const c_void,
+    arguments: &[usize],
+    unused: Unused,
+) -> Checked {
     let _turn = CHECK.1.lock().unwrap_or_else(PoisonError::into_inner);
     let check = CHECK.0.get();
     // SAFETY: we have the lock, and no other code touches the value.
@@ -403,7 +407,7 @@ pub(crate) unsafe fn checked(function: *const c_void, arguments: &[usize], unuse
     if check.above.iter().any(|&word| word != POISON) {
         lost.push("the caller's frame");
     }
-    Left { results: check.results, lost }
+    Checked { results: check.results, lost }
 }
 
 /// Runs `call`, which is to call the function whose address it gets, whatever the

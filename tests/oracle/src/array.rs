@@ -2,7 +2,7 @@
 
 use vmtrampoline::{Signature, ValRaw, ValType};
 
-use crate::{random::Random, wasm};
+use crate::{random::Random, scalars};
 
 /// The slots of one call. What is not a value's own is noise.
 pub struct Array {
@@ -14,10 +14,10 @@ impl Array {
     /// Slots with these arguments, given as their own bits.
     pub fn new(signature: &Signature, arguments: &[u128], seed: u64) -> Array {
         let mut random = Random::new(seed);
-        let mut before: Vec<u128> = (0..wasm::slots(signature))
+        let mut before: Vec<u128> = (0..scalars::slots(signature))
             .map(|_| u128::from(random.word()) << 64 | u128::from(random.word()))
             .collect();
-        let types = wasm::params(signature);
+        let types = scalars::params(signature);
         for ((slot, ty), argument) in before.iter_mut().zip(types).zip(arguments) {
             *slot = *slot & !own(ty) | argument;
         }
@@ -28,7 +28,7 @@ impl Array {
     /// they held before. A scalar result may be extended to 8 bytes.
     pub fn check(&self, signature: &Signature, results: &[u128]) -> Result<(), String> {
         let after: Vec<u128> = self.slots.iter().map(|slot| slot.get_v128()).collect();
-        let types = wasm::results(signature);
+        let types = scalars::results(signature);
         let found: Vec<u128> = types.iter().zip(&after).map(|(ty, bits)| bits & own(*ty)).collect();
         compare("result", results, &found)?;
         for (i, (before, after)) in self.before.iter().zip(&after).enumerate() {
@@ -56,5 +56,5 @@ pub fn compare(what: &str, expected: &[u128], found: &[u128]) -> Result<(), Stri
 
 /// The bits of a slot that a value of this type occupies.
 pub fn own(ty: ValType) -> u128 {
-    u128::MAX >> (128 - 8 * wasm::size(ty))
+    u128::MAX >> (128 - 8 * scalars::size(ty))
 }

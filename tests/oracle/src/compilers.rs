@@ -1,30 +1,31 @@
 //! Part 3: functions of random signatures, compiled by the C compiler and by
 //! rustc, in both conventions.
 
-use std::{
-    env, fs,
-    process::{self, Command},
-    sync::atomic::{AtomicUsize, Ordering},
-};
-
-use libloading::Library;
-use vmtrampoline::{Signature, ValType};
+use vmtrampoline::{Signature, ValType, private::Convention};
 
 use crate::{
     array::{Array, compare, own},
-    case::Case,
+    c::{self, Compiled},
+    candidate::{Candidate, Maker},
     guest::Target,
     random::Random,
+    random_call::RandomCall,
     report::Report,
-    source::{C, Convention, Language, RUST},
-    subject::{Maker, Subject},
+    rust,
 };
 
-/// Parameters of the largest functions: with contexts they fill the 64 places.
+/// Parameters and results of the largest functions.
 const PARAMS: usize = 24;
 const RESULTS: usize = 8;
 
-/// Makers of a subject for either convention.
+/// A language to write callees in.
+#[derive(Clone, Copy, Debug)]
+enum Language {
+    C,
+    Rust,
+}
+
+/// Makers of a candidate for either convention.
 pub struct Makers<'a> {
     pub vm: &'a Maker,
     pub c: &'a Maker,
@@ -35,25 +36,25 @@ pub fn run(makers: &Makers, seed: u64, count: usize) -> Report {
     let mut report = Report::new("C and Rust callees");
     report.note(format!("{count} signatures per language and convention"));
     let mut random = Random::new(seed);
-    for language in [C, RUST] {
+    for language in [Language::C, Language::Rust] {
         for (convention, make, results) in
             [(Convention::Vm, makers.vm, RESULTS), (Convention::C, makers.c, 1)]
         {
-            let draw = |_| Case::random(&mut random, PARAMS, results, &ValType::WASM);
-            let cases: Vec<Case> = (0..count).map(draw).collect();
-            let callees = Callees::compile(&language, convention, &cases);
+            let draw = |_| RandomCall::random(&mut random, PARAMS, results, &ValType::WASM);
+            let cases: Vec<RandomCall> = (0..count).map(draw).collect();
+            let callees = Callees::compile(language, convention, &cases);
             for (i, case) in cases.iter().enumerate() {
                 let outcome = callees.judge(i, case, &make(&case.signature()));
                 report.check(outcome.is_ok(), || {
                     let alone =
-                        |case: &Case| {
-                            Callees::compile(&language, convention, std::slice::from_ref(case))
+                        |case: &RandomCall| {
+                            Callees::compile(language, convention, std::slice::from_ref(case))
                                 .judge(0, case, &make(&case.signature()))
                         };
                     let smallest = case.shrink(|case| alone(case).is_err());
                     let wrong = alone(&smallest).err().unwrap_or("fails in company only".into());
                     let signature = smallest.signature();
-                    format!("{}, {convention:?} convention, {signature}: {wrong}", language.name)
+                    format!("{language:?}, {convention:?} convention, {signature}: {wrong}")
                 });
             }
         }
@@ -63,49 +64,30 @@ pub fn run(makers: &Makers, seed: u64, count: usize) -> Report {
 
 /// A library of functions that tell what they were given.
 struct Callees {
-    library: Library,
+    library: Compiled,
     convention: Convention,
 }
 
-type Places = *mut [[u8; 16]; 64];
-
 impl Callees {
-    fn compile(language: &Language, convention: Convention, cases: &[Case]) -> Callees {
-        let signatures: Vec<Signature> = cases.iter().map(Case::signature).collect();
-        // A library of a name that is loaded already would not be loaded again.
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("vmtrampoline-oracle-{}-{number}", process::id());
-        let folder = env::temp_dir().join(name);
-        fs::create_dir_all(&folder).expect("a temporary folder");
-        let source = folder.join("callees").with_extension(language.extension);
-        let object = folder.join("callees.so");
-        fs::write(&source, language.file(convention, &signatures)).expect("a temporary file");
-        let compiler = env::var(language.variable).unwrap_or(language.compiler.into());
-        let status = Command::new(compiler)
-            .args(language.arguments)
-            .arg(&source)
-            .arg("-o")
-            .arg(&object)
-            .status();
-        assert!(status.expect("a compiler").success(), "{} does not compile", source.display());
-        // SAFETY: a library of our own making, which does nothing when loaded.
-        let library = unsafe { Library::new(&object) }.expect("a library");
-        fs::remove_dir_all(folder).expect("our own folder");
+    fn compile(language: Language, convention: Convention, cases: &[RandomCall]) -> Callees {
+        let callee = match language {
+            Language::C => c::callee,
+            Language::Rust => rust::callee,
+        };
+        let cases = cases.iter().enumerate();
+        let functions: Vec<String> =
+            cases.map(|(i, case)| callee(i, convention, &case.signature())).collect();
+        let library = match language {
+            Language::C => Compiled::new("callees", &functions),
+            Language::Rust => rust::compile(&functions),
+        };
         Callees { library, convention }
     }
 
-    fn address<T>(&self, name: &str) -> *mut T {
-        // SAFETY: the symbol is only used for its address.
-        let symbol = unsafe { self.library.get::<*mut T>(name.as_bytes()) };
-        *symbol.expect("a symbol of the library")
-    }
-
-    fn judge(&self, index: usize, case: &Case, subject: &Subject) -> Result<(), String> {
-        let (seen, chosen): (Places, Places) = (self.address("seen"), self.address("chosen"));
-        for (place, result) in case.results.iter().enumerate() {
-            // SAFETY: the library has 64 places, more than there are results.
-            unsafe { (*chosen)[place] = result.bits.to_le_bytes() };
+    fn judge(&self, index: usize, case: &RandomCall, candidate: &Candidate) -> Result<(), String> {
+        *self.library.values("arguments") = [[0xa5; 16]; 100];
+        for (to, result) in self.library.values("results").iter_mut().zip(&case.results) {
+            *to = result.bits.to_le_bytes();
         }
         let arguments: Vec<u128> = case.params.iter().map(|value| value.bits).collect();
         let results: Vec<u128> = case.results.iter().map(|value| value.bits).collect();
@@ -113,24 +95,23 @@ impl Callees {
         let target = Target {
             callee: contexts[0] as *mut _,
             caller: contexts[1] as *mut _,
-            code: self.address(&format!("f{index}")),
+            code: self.library.address(&format!("f{index}")),
         };
-        let mut array = Array::new(&subject.signature, &arguments, index as u64);
+        let mut array = Array::new(&candidate.signature, &arguments, index as u64);
         // SAFETY: the function was written for this signature and convention; it
         // writes to its own library only.
-        let kept = unsafe { subject.call(target, &mut array.slots) }.kept;
+        let kept = unsafe { candidate.call(target, &mut array.slots) }.kept;
 
-        let passed = self.convention.contexts().len();
-        let place = |place: usize| {
-            // SAFETY: the library has 64 places.
-            u128::from_le_bytes(unsafe { (*seen)[place] })
-        };
-        let got: Vec<u128> = (0..passed).map(|i| place(i) & u128::from(u64::MAX)).collect();
-        compare("context", &contexts.map(|context| context as u128)[..passed], &got)?;
-        let arrived =
-            case.params.iter().enumerate().map(|(i, value)| place(passed + i) & own(value.ty));
-        compare("parameter", &arguments, &arrived.collect::<Vec<_>>())?;
-        array.check(&subject.signature, &results)?;
+        let mut given = self.library.values("arguments").iter().copied().map(u128::from_le_bytes);
+        if self.convention == Convention::Vm {
+            let found: Vec<u128> =
+                given.by_ref().take(2).map(|value| value & u128::from(u64::MAX)).collect();
+            compare("context", &contexts.map(|context| context as u128), &found)?;
+        }
+        let found: Vec<u128> =
+            case.params.iter().zip(given).map(|(value, found)| found & own(value.ty)).collect();
+        compare("parameter", &arguments, &found)?;
+        array.check(&candidate.signature, &results)?;
         if kept { Ok(()) } else { Err("a callee-saved register was lost".into()) }
     }
 }

@@ -11,7 +11,7 @@ use wasmtime_environ::{
 };
 use wasmtime_jit::{CodeMemory, ObjectBuilder};
 
-use crate::wasm;
+use crate::scalars;
 
 /// One compiled trampoline per signature, side by side in executable memory.
 pub struct Compiled {
@@ -115,7 +115,7 @@ fn append_bti(object: &mut Object<'static>) {
 
 fn func_type(signature: &Signature) -> WasmFuncType {
     let types = |types: Vec<ValType>| types.into_iter().map(wasm_type).collect();
-    WasmFuncType::new(types(wasm::params(signature)), types(wasm::results(signature)))
+    WasmFuncType::new(types(scalars::params(signature)), types(scalars::results(signature)))
 }
 
 fn wasm_type(ty: ValType) -> WasmType {

@@ -2,7 +2,7 @@
 //!
 //! For every case there is a WebAssembly function that stores each parameter
 //! where we can look at it, and returns values that we have chosen. `Func::call`,
-//! the genuine trampoline and the subject each call it; each must show it the
+//! the genuine trampoline and the candidate each call it; each must show it the
 //! right arguments and bring back the right results.
 
 use std::fmt::Write;
@@ -12,14 +12,14 @@ use wasmtime::{Engine, Extern, ExternRef, Func, Instance, Memory, Module, Store,
 
 use crate::{
     array::{Array, compare, own},
-    case::{Case, REFERENCES, Value},
+    candidate::{Candidate, Maker},
     cranelift::Compiled,
-    gate::Gate,
     guest::wat,
     random::Random,
+    random_call::{REFERENCES, RandomCall, Value},
     report::Report,
-    subject::{Maker, Subject},
-    wasm,
+    scalars,
+    store_door::StoreDoor,
 };
 
 /// Cases compiled together.
@@ -33,13 +33,13 @@ pub fn run(make: &Maker, seed: u64, count: usize) -> Report {
     report.note(format!("{count} signatures"));
     let engine = Engine::default();
     let mut random = Random::new(seed);
-    let cases: Vec<Case> = (0..count).map(|i| draw(&mut random, i)).collect();
+    let cases: Vec<RandomCall> = (0..count).map(|i| draw(&mut random, i)).collect();
     for batch in cases.chunks(BATCH) {
         let outcomes = judge(&engine, batch, make);
         for (case, outcome) in batch.iter().zip(outcomes) {
             report.check(outcome.is_ok(), || {
                 let alone =
-                    |case: &Case| judge(&engine, std::slice::from_ref(case), make).remove(0);
+                    |case: &RandomCall| judge(&engine, std::slice::from_ref(case), make).remove(0);
                 let smallest = case.shrink(|case| alone(case).is_err());
                 let wrong = alone(&smallest).err().unwrap_or("fails in company only".into());
                 format!("{}: {wrong}", smallest.signature())
@@ -66,23 +66,23 @@ pub fn rivals_are_genuine(seed: u64) -> Report {
     report
 }
 
-fn draw(random: &mut Random, index: usize) -> Case {
+fn draw(random: &mut Random, index: usize) -> RandomCall {
     let (params, results) = match index {
         i if i % LARGE == 0 => (RESULTS, RESULTS),
         i if i % 2 == 0 => (40, 16),
         _ => (8, 2),
     };
-    Case::random(random, params, results, &ValType::WASM)
+    RandomCall::random(random, params, results, &ValType::WASM)
 }
 
 /// Runs every case by all three; for each, what went wrong first.
-fn judge(engine: &Engine, cases: &[Case], make: &Maker) -> Vec<Result<(), String>> {
-    let signatures: Vec<Signature> = cases.iter().map(Case::signature).collect();
+fn judge(engine: &Engine, cases: &[RandomCall], make: &Maker) -> Vec<Result<(), String>> {
+    let signatures: Vec<Signature> = cases.iter().map(RandomCall::signature).collect();
     let compiled = Compiled::new(&signatures);
     let mut world = World::new(engine, &signatures);
     let mut outcomes = Vec::new();
     for (i, (case, signature)) in cases.iter().zip(&signatures).enumerate() {
-        let genuine = Subject::pointer(signature, compiled.trampoline(i));
+        let genuine = Candidate::pointer(signature, compiled.trampoline(i));
         let outcome = world
             .judge_func_call(i, case)
             .map_err(|wrong| format!("Func::call: {wrong}"))
@@ -111,7 +111,7 @@ pub(crate) struct World {
     func_refs: Vec<Val>,
     extern_refs: Vec<Val>,
     /// Must outlive the store.
-    gate: Gate,
+    door: StoreDoor,
 }
 
 impl World {
@@ -142,13 +142,13 @@ impl World {
             extern_table: instance.get_table(&mut store, "externrefs").expect("exported"),
             func_refs,
             extern_refs: extern_refs.map(Val::ExternRef).collect(),
-            gate: Gate::new(&mut store),
+            door: StoreDoor::new(&mut store),
             store,
         }
     }
 
     /// The case by `Func::call`.
-    fn judge_func_call(&mut self, index: usize, case: &Case) -> Result<(), String> {
+    fn judge_func_call(&mut self, index: usize, case: &RandomCall) -> Result<(), String> {
         self.stage(case);
         let args: Vec<Val> = case.params.iter().map(|value| self.val(*value)).collect();
         let mut results = vec![Val::I32(0); case.results.len()];
@@ -159,18 +159,23 @@ impl World {
         compare("result", &self.all_bits(&case.results), &found)
     }
 
-    /// The case by a subject.
-    fn judge(&mut self, index: usize, case: &Case, subject: &Subject) -> Result<(), String> {
+    /// The case by a candidate.
+    fn judge(
+        &mut self,
+        index: usize,
+        case: &RandomCall,
+        candidate: &Candidate,
+    ) -> Result<(), String> {
         self.stage(case);
-        subject.collect_before(&mut self.store);
+        candidate.collect_before(&mut self.store);
         let arguments = self.all_bits(&case.params);
-        let mut array = Array::new(&subject.signature, &arguments, index as u64);
+        let mut array = Array::new(&candidate.signature, &arguments, index as u64);
         // SAFETY: the function was generated for this signature; all is of one store.
         let kept = unsafe {
-            self.gate.call(&mut self.store, subject, &self.funcs[index], &mut array.slots)
+            self.door.call(&mut self.store, candidate, &self.funcs[index], &mut array.slots)
         };
         self.check_arrived(case)?;
-        array.check(&subject.signature, &self.all_bits(&case.results))?;
+        array.check(&candidate.signature, &self.all_bits(&case.results))?;
         match kept {
             Ok(true) => Ok(()),
             Ok(false) => Err("a callee-saved register was lost".into()),
@@ -180,7 +185,7 @@ impl World {
 
     /// Puts the results in their places, and something else than the arguments
     /// in theirs.
-    fn stage(&mut self, case: &Case) {
+    fn stage(&mut self, case: &RandomCall) {
         for (i, param) in case.params.iter().enumerate() {
             self.put(i, Value { bits: if param.bits == 0 { 1 } else { 0 }, ..*param });
         }
@@ -195,7 +200,7 @@ impl World {
             ValType::FuncRef => self.func_table,
             ValType::ExternRef => self.extern_table,
             ty => {
-                let bytes = &value.bits.to_le_bytes()[..wasm::size(ty)];
+                let bytes = &value.bits.to_le_bytes()[..scalars::size(ty)];
                 return self.memory.write(&mut self.store, 16 * place, bytes).expect("a place");
             }
         };
@@ -218,7 +223,7 @@ impl World {
     }
 
     /// Compares the places of the parameters with what was passed.
-    fn check_arrived(&mut self, case: &Case) -> Result<(), String> {
+    fn check_arrived(&mut self, case: &RandomCall) -> Result<(), String> {
         let params = case.params.iter().enumerate();
         let arrived: Vec<u128> = params.map(|(i, param)| self.get(i, param.ty)).collect();
         compare("parameter", &self.all_bits(&case.params), &arrived)
@@ -268,10 +273,10 @@ fn module_text(signatures: &[Signature]) -> String {
     let mut text = places_text(&[]);
     for (i, signature) in signatures.iter().enumerate() {
         writeln!(text, "(func (export \"f{i}\") {}", wat(signature)).unwrap();
-        for (place, ty) in wasm::params(signature).into_iter().enumerate() {
+        for (place, ty) in scalars::params(signature).into_iter().enumerate() {
             writeln!(text, "{}", store_text(ty, place, place)).unwrap();
         }
-        for (i, ty) in wasm::results(signature).into_iter().enumerate() {
+        for (i, ty) in scalars::results(signature).into_iter().enumerate() {
             writeln!(text, "{}", load_text(ty, RESULTS + i)).unwrap();
         }
         text.push_str(")\n");

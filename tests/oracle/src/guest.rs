@@ -6,7 +6,7 @@ use vmtrampoline::{Signature, VMContext, VMFunctionBody, VMOpaqueContext, ValTyp
 use wasmtime::{AsContext, Func, FuncType};
 use wasmtime_runtime::VMCallerCheckedFuncRef;
 
-use crate::wasm;
+use crate::scalars;
 
 /// What a trampoline is given to call: machine code and the two contexts.
 #[derive(Clone, Copy)]
@@ -39,7 +39,7 @@ pub fn signature_of(ty: &FuncType) -> Signature {
 /// The type of functions of a signature.
 pub fn func_type(signature: &Signature) -> FuncType {
     let types = |types: Vec<ValType>| types.into_iter().map(wasm_type).collect::<Vec<_>>();
-    FuncType::new(types(wasm::params(signature)), types(wasm::results(signature)))
+    FuncType::new(types(scalars::params(signature)), types(scalars::results(signature)))
 }
 
 fn wasm_type(ty: ValType) -> wasmtime::ValType {

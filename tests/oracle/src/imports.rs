@@ -19,13 +19,13 @@ use wasmtime_runtime::VMCallerCheckedFuncRef;
 
 use crate::{
     array::{compare, own},
-    case::Case,
+    candidate::{Lie, quiet_nans},
     differential::{RESULTS, World, load_text, places_text, store_text},
     guest::wat,
     random::Random,
+    random_call::RandomCall,
     report::Report,
-    subject::{Lie, quiet_nans},
-    wasm,
+    scalars,
 };
 
 /// Cases compiled together.
@@ -80,19 +80,19 @@ impl State {
     fn call(&mut self, slots: &mut [ValRaw], extended: bool) {
         self.calls += 1;
         if self.lie == Some(Lie::QuietsNans) {
-            quiet_nans(&wasm::params(&self.signature), slots);
+            quiet_nans(&scalars::params(&self.signature), slots);
         }
-        let params = wasm::params(&self.signature);
+        let params = scalars::params(&self.signature);
         let bits = |(slot, ty): (&ValRaw, &ValType)| {
             let word = if extended { u64::MAX.into() } else { 0 };
             slot.get_v128() & (own(*ty) | word)
         };
         let found: Vec<u128> = slots.iter().zip(&params).map(bits).collect();
         self.outcome = compare("parameter", &self.arguments, &found);
-        if slots.len() != wasm::slots(&self.signature) {
+        if slots.len() != scalars::slots(&self.signature) {
             self.outcome = Err(format!("{} slots", slots.len()));
         }
-        let results = wasm::results(&self.signature);
+        let results = scalars::results(&self.signature);
         for ((slot, bits), ty) in slots.iter_mut().zip(&self.results).zip(&results) {
             *slot = ValRaw::v128(bits | !own(*ty));
         }
@@ -143,12 +143,13 @@ pub fn run(lie: Option<Lie>, seed: u64, count: usize) -> Report {
     let mut random = Random::new(seed);
     // WebAssembly follows references, so that one must not lie about them.
     let types = if lie.is_some() { &NUMBERS[..] } else { &ValType::WASM };
-    let cases: Vec<Case> = (0..count).map(|i| draw(&mut random, i, types)).collect();
+    let cases: Vec<RandomCall> = (0..count).map(|i| draw(&mut random, i, types)).collect();
     for batch in cases.chunks(BATCH) {
         let outcomes = judge(&engine, batch, lie);
         for (case, outcome) in batch.iter().zip(outcomes) {
             report.check(outcome.is_ok(), || {
-                let alone = |case: &Case| judge(&engine, std::slice::from_ref(case), lie).remove(0);
+                let alone =
+                    |case: &RandomCall| judge(&engine, std::slice::from_ref(case), lie).remove(0);
                 let smallest = case.shrink(|case| alone(case).is_err());
                 let wrong = alone(&smallest).err().or(outcome.err());
                 format!("{}: {}", smallest.signature(), wrong.unwrap_or_default())
@@ -158,18 +159,18 @@ pub fn run(lie: Option<Lie>, seed: u64, count: usize) -> Report {
     report
 }
 
-fn draw(random: &mut Random, index: usize, types: &[ValType]) -> Case {
+fn draw(random: &mut Random, index: usize, types: &[ValType]) -> RandomCall {
     let (params, results) = match index {
         i if i % LARGE == 0 => (RESULTS, RESULTS),
         i if i % 2 == 0 => (40, 16),
         _ => (8, 2),
     };
-    Case::random(random, params, results, types)
+    RandomCall::random(random, params, results, types)
 }
 
 /// Has every case called; for each, what went wrong first.
-fn judge(engine: &Engine, cases: &[Case], lie: Option<Lie>) -> Vec<Result<(), String>> {
-    let state = |case: &Case| {
+fn judge(engine: &Engine, cases: &[RandomCall], lie: Option<Lie>) -> Vec<Result<(), String>> {
+    let state = |case: &RandomCall| {
         Arc::new(Mutex::new(State {
             signature: case.signature(),
             arguments: Vec::new(),
@@ -180,7 +181,7 @@ fn judge(engine: &Engine, cases: &[Case], lie: Option<Lie>) -> Vec<Result<(), St
         }))
     };
     let states: Vec<_> = cases.iter().map(state).collect();
-    let signatures: Vec<Signature> = cases.iter().map(Case::signature).collect();
+    let signatures: Vec<Signature> = cases.iter().map(RandomCall::signature).collect();
     let mut imports = Vec::new();
     let mut world = World::with(engine, &module_text(&signatures), cases.len(), |store| {
         for (i, (signature, state)) in signatures.iter().zip(&states).enumerate() {
@@ -195,12 +196,18 @@ fn judge(engine: &Engine, cases: &[Case], lie: Option<Lie>) -> Vec<Result<(), St
     outcomes
 }
 
-fn one(world: &mut World, index: usize, case: &Case, state: &Mutex<State>) -> Result<(), String> {
+fn one(
+    world: &mut World,
+    index: usize,
+    case: &RandomCall,
+    state: &Mutex<State>,
+) -> Result<(), String> {
     for (i, param) in case.params.iter().enumerate() {
         world.put(i, *param);
     }
     for (i, result) in case.results.iter().enumerate() {
-        let other = crate::case::Value { bits: if result.bits == 0 { 1 } else { 0 }, ..*result };
+        let other =
+            crate::random_call::Value { bits: if result.bits == 0 { 1 } else { 0 }, ..*result };
         world.put(RESULTS + i, other);
     }
     let expected = world.all_bits(&case.results);
@@ -232,7 +239,7 @@ fn module_text(signatures: &[Signature]) -> String {
         .collect();
     let mut text = places_text(&imports);
     for (i, signature) in signatures.iter().enumerate() {
-        let (params, results) = (wasm::params(signature), wasm::results(signature));
+        let (params, results) = (scalars::params(signature), scalars::results(signature));
         writeln!(text, "(func (export \"f{i}\")").unwrap();
         results.iter().for_each(|ty| writeln!(text, "(local {ty})").unwrap());
         for (place, ty) in params.into_iter().enumerate() {

@@ -1,19 +1,23 @@
 //! vmtrampoline, judged by others.
 
 pub mod array;
-pub mod case;
+#[path = "../../common/c.rs"]
+pub mod c;
+pub mod candidate;
 pub mod compilers;
 pub mod cranelift;
 pub mod differential;
-pub mod gate;
 pub mod guest;
 pub mod imports;
 pub mod pointers;
+#[path = "../../common/random.rs"]
 pub mod random;
+pub mod random_call;
 pub mod registers;
 pub mod report;
-pub mod source;
+pub mod rust;
+#[path = "../../common/scalars.rs"]
+pub mod scalars;
 pub mod spec;
-pub mod subject;
+pub mod store_door;
 pub mod traps;
-pub mod wasm;

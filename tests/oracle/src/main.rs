@@ -3,12 +3,12 @@
 use std::{env, process::ExitCode};
 
 use oracle::{
+    candidate::{Candidate, Lie, Position},
     compilers::{self, Makers},
     differential, imports, pointers,
     random::fresh_seed,
     report::Report,
     spec,
-    subject::{Lie, Placement, Subject},
 };
 use vmtrampoline::Signature;
 
@@ -41,22 +41,22 @@ const JUDGES: [Judge; 8] = [
 ];
 
 fn by_spec_suite(lie: Option<Lie>, _: u64, _: &Size) -> Report {
-    spec::run(&move |signature: &Signature| Subject::vm(signature).lying(lie))
+    spec::run(&move |signature: &Signature| Candidate::vm(signature).lying(lie))
 }
 
 fn by_spec_suite_left(lie: Option<Lie>, _: u64, _: &Size) -> Report {
-    let make = move |signature: &Signature| Subject::leavable(signature).lying(lie);
+    let make = move |signature: &Signature| Candidate::leavable(signature).lying(lie);
     spec::run(&make).of("Spec suite, traps leave")
 }
 
 fn by_differential(lie: Option<Lie>, seed: u64, size: &Size) -> Report {
-    let make = move |signature: &Signature| Subject::vm(signature).lying(lie);
+    let make = move |signature: &Signature| Candidate::vm(signature).lying(lie);
     differential::run(&make, seed, size.differential)
 }
 
 fn by_compilers(lie: Option<Lie>, seed: u64, size: &Size) -> Report {
-    let vm = move |signature: &Signature| Subject::vm(signature).lying(lie);
-    let c = move |signature: &Signature| Subject::c(signature).lying(lie);
+    let vm = move |signature: &Signature| Candidate::vm(signature).lying(lie);
+    let c = move |signature: &Signature| Candidate::c(signature).lying(lie);
     compilers::run(&Makers { vm: &vm, c: &c }, seed, size.compilers)
 }
 
@@ -65,17 +65,17 @@ fn by_descents(lie: Option<Lie>, _: u64, _: &Size) -> Report {
 }
 
 fn by_spec_suite_inner(lie: Option<Lie>, _: u64, _: &Size) -> Report {
-    let make = move |signature: &Signature| Subject::made(signature, Placement::Inner).lying(lie);
+    let make = move |signature: &Signature| Candidate::made(signature, Position::Inner).lying(lie);
     spec::run(&make).of("Spec suite, inner pointers")
 }
 
 fn by_differential_inner(lie: Option<Lie>, seed: u64, size: &Size) -> Report {
-    let make = move |signature: &Signature| Subject::made(signature, Placement::Inner).lying(lie);
+    let make = move |signature: &Signature| Candidate::made(signature, Position::Inner).lying(lie);
     differential::run(&make, seed, size.pointers).of("Random differential, inner pointers")
 }
 
 fn by_differential_outer(lie: Option<Lie>, seed: u64, size: &Size) -> Report {
-    let make = move |signature: &Signature| Subject::made(signature, Placement::Outer).lying(lie);
+    let make = move |signature: &Signature| Candidate::made(signature, Position::Outer).lying(lie);
     differential::run(&make, seed, size.pointers).of("Random differential, outer pointers")
 }
 

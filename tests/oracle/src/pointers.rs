@@ -24,12 +24,12 @@ use wasmtime::{
 };
 
 use crate::{
-    gate::Gate,
+    candidate::{Candidate, Lie, Position},
     guest::{wat, wat_zero},
     report::Report,
+    scalars,
     spec::describe_value,
-    subject::{Lie, Placement, Subject},
-    wasm,
+    store_door::StoreDoor,
 };
 
 /// Signatures of the descending functions, which begin with the depth and the
@@ -87,9 +87,9 @@ enum Make {
     /// `Func::call`.
     Model,
     /// A pointer from the pool.
-    RunTime(Placement),
+    RunTime(Position),
     /// A pointer that the compiler made.
-    CompileTime(Placement),
+    CompileTime(Position),
 }
 
 /// How often a descent calls the host.
@@ -102,14 +102,14 @@ pub fn run(lie: Option<Lie>) -> Report {
     let module = Module::new(&engine, module_text()).expect("a valid module");
     let (mut traps, mut panics, mut frames) = (0, 0, 0);
     for make in [Make::RunTime, Make::CompileTime] {
-        for placement in Placement::BOTH {
+        for position in Position::BOTH {
             let mut model = World::new(&module, Make::Model, None);
-            let mut world = World::new(&module, make(placement), lie);
+            let mut world = World::new(&module, make(position), lie);
             for (shape, (signature, _)) in shapes().iter().enumerate() {
                 for end in End::ALL {
                     // Our own code is in no module, which the collector wants of all
                     // that Wasmtime's entry has entered.
-                    if end == End::Collect && placement == Placement::Inner {
+                    if end == End::Collect && position == Position::Inner {
                         continue;
                     }
                     for depth in DEPTHS {
@@ -124,7 +124,7 @@ pub fn run(lie: Option<Lie>) -> Report {
                                 format!(
                                     "{:?}, {signature}, {first} first, {depth} deep, {end:?}: \
                                      Func::call gives {}, the pointer {}",
-                                    make(placement),
+                                    make(position),
                                     expected.text,
                                     found.text
                                 )
@@ -143,9 +143,9 @@ pub fn run(lie: Option<Lie>) -> Report {
 
 /// What a store holds for its host functions.
 struct Host {
-    subjects: Rc<Vec<Subject>>,
+    candidates: Rc<Vec<Candidate>>,
     /// None in the model.
-    gate: Option<Rc<Gate>>,
+    door: Option<Rc<StoreDoor>>,
     instance: Option<Instance>,
 }
 
@@ -153,7 +153,7 @@ struct World {
     store: Store<Host>,
     instance: Instance,
     /// Must outlive the store.
-    _gate: Option<Rc<Gate>>,
+    _door: Option<Rc<StoreDoor>>,
 }
 
 /// What came of a descent.
@@ -166,20 +166,21 @@ struct Outcome {
 
 impl World {
     fn new(module: &Module, make: Make, lie: Option<Lie>) -> World {
-        let subject = |(signature, compiled): &(Signature, VMTrampoline)| match make {
+        let candidate = |(signature, compiled): &(Signature, VMTrampoline)| match make {
             Make::Model => None,
-            Make::RunTime(placement) => Some(Subject::made(signature, placement).lying(lie)),
-            Make::CompileTime(placement) => {
-                Some(Subject::placed(signature, *compiled, placement).lying(lie))
+            Make::RunTime(position) => Some(Candidate::made(signature, position).lying(lie)),
+            Make::CompileTime(position) => {
+                Some(Candidate::placed(signature, *compiled, position).lying(lie))
             }
         };
-        let subjects = Rc::new(shapes().iter().filter_map(subject).collect::<Vec<_>>());
-        let mut store = Store::new(module.engine(), Host { subjects, gate: None, instance: None });
-        let gate = match make {
+        let candidates = Rc::new(shapes().iter().filter_map(candidate).collect::<Vec<_>>());
+        let mut store =
+            Store::new(module.engine(), Host { candidates, door: None, instance: None });
+        let door = match make {
             Make::Model => None,
-            _ => Some(Rc::new(Gate::new(&mut store))),
+            _ => Some(Rc::new(StoreDoor::new(&mut store))),
         };
-        store.data_mut().gate = gate.clone();
+        store.data_mut().door = door.clone();
         let fail = Func::wrap(&mut store, || -> Result<()> { Err(Error::msg("the host fails")) });
         let panic = Func::wrap(&mut store, || -> () { resume_unwind(Box::new("the host panics")) });
         let collect = Func::wrap(&mut store, |mut caller: Caller<Host>| caller.gc());
@@ -197,7 +198,7 @@ impl World {
             [fail, panic, collect].into_iter().chain(again).map(Into::into).collect();
         let instance = Instance::new(&mut store, module, &imports).expect("all imports");
         store.data_mut().instance = Some(instance);
-        World { store, instance, _gate: gate }
+        World { store, instance, _door: door }
     }
 
     fn descend(&mut self, first: &str, shape: usize, depth: i32, end: End) -> Outcome {
@@ -230,18 +231,18 @@ fn call(
     args: &[Val],
 ) -> Result<Vec<Val>> {
     let mut store = store.as_context_mut();
-    let Host { subjects, gate, instance } = store.data();
-    let (subjects, gate) = (subjects.clone(), gate.clone());
+    let Host { candidates, door, instance } = store.data();
+    let (candidates, door) = (candidates.clone(), door.clone());
     let instance = instance.expect("there is an instance before there is a call");
     let func = instance.get_func(&mut store, &format!("{name}{shape}")).expect("exported");
-    match gate {
+    match door {
         None => {
             let mut results = vec![Val::I32(0); func.ty(&store).results().len()];
             func.call(&mut store, args, &mut results)?;
             Ok(results)
         }
-        // SAFETY: the subject of this shape; arguments of its types and of this store.
-        Some(gate) => unsafe { gate.call_vals(&mut store, &subjects[shape], &func, args) },
+        // SAFETY: the candidate of this shape; arguments of its types and of this store.
+        Some(door) => unsafe { door.call_vals(&mut store, &candidates[shape], &func, args) },
     }
 }
 
@@ -322,8 +323,8 @@ fn module_text() -> String {
         writeln!(text, r#"    (func $guest{i} (export "guest{i}") {ty}"#).unwrap();
         text +=
             "        (if (i32.eqz (local.get 0)) (then\n            (call $end (local.get 1))\n";
-        let params = wasm::params(signature);
-        for result in wasm::results(signature) {
+        let params = scalars::params(signature);
+        for result in scalars::results(signature) {
             let source = params.iter().rposition(|param| *param == result);
             let source = source.map_or(wat_zero(result), |i| format!("(local.get {i})"));
             writeln!(text, "            {source}").unwrap();
@@ -358,18 +359,18 @@ pub fn record_control() -> Report {
 /// What that process does.
 pub fn trap_below(argument: &str) {
     let signature = "()".parse().expect("a signature");
-    let subject = match argument {
-        WITH_RECORD => Subject::made(&signature, Placement::Inner),
-        _ => Subject::placed(&signature, without_record, Placement::Inner),
+    let candidate = match argument {
+        WITH_RECORD => Candidate::made(&signature, Position::Inner),
+        _ => Candidate::placed(&signature, without_record, Position::Inner),
     };
     let engine = Engine::default();
     let module = Module::new(&engine, r#"(module (func (export "f") unreachable))"#);
     let mut store = Store::new(&engine, ());
-    let gate = Gate::new(&mut store);
+    let door = StoreDoor::new(&mut store);
     let instance = Instance::new(&mut store, &module.expect("a valid module"), &[]);
     let func = instance.expect("no imports").get_func(&mut store, "f").expect("exported");
-    // SAFETY: the subject's signature is the function's.
-    let error = unsafe { gate.call_vals(&mut store, &subject, &func, &[]) }.expect_err("a trap");
+    // SAFETY: the candidate's signature is the function's.
+    let error = unsafe { door.call_vals(&mut store, &candidate, &func, &[]) }.expect_err("a trap");
     assert_eq!(error.downcast_ref::<WasmBacktrace>().expect("a trace").frames().len(), 1);
 }
 

@@ -1,7 +1,7 @@
 //! Part 1: the WebAssembly specification's test suite.
 //!
 //! Every script runs in two worlds, which Wasmtime builds alike. In one,
-//! `Func::call` makes the invocations, in the other a subject does. The worlds
+//! `Func::call` makes the invocations, in the other a candidate does. The worlds
 //! must never differ: not in a result, not in a trap.
 
 use std::{
@@ -22,11 +22,11 @@ use wasmtime::{
 };
 
 use crate::{
-    gate::Gate,
+    candidate::{Candidate, Maker},
     guest::{func_type, signature_of},
     imports::Import,
     report::Report,
-    subject::{Maker, Subject},
+    store_door::StoreDoor,
     traps::Traps,
 };
 
@@ -69,14 +69,14 @@ pub fn run(make: &Maker) -> Report {
         report.check(passed_on == 0, || {
             format!("{}: {passed_on} signals do not leave their calls", script.name)
         });
-        leaves |= script.subjects.values().any(Subject::leaves);
+        leaves |= script.candidates.values().any(Candidate::leaves);
         let [expected, found] = script.worlds.each_ref().map(|world| world.printed.lock().unwrap());
         prints += found.len();
         report.check(*expected == *found, || {
             format!("{}: Wasmtime prints {expected:?}, the host functions {found:?}", script.name)
         });
         drop((expected, found));
-        signatures.extend(script.subjects.into_keys());
+        signatures.extend(script.candidates.into_keys());
     }
     let traps_tried = if leaves {
         format!("traps of {left} instructions, {} of Wasmtime's library", traps - left)
@@ -107,12 +107,12 @@ struct Script<'a> {
     name: String,
     engine: &'a Engine,
     make: &'a Maker,
-    subjects: HashMap<Signature, Subject>,
+    candidates: HashMap<Signature, Candidate>,
     /// How many invocations have trapped.
     trapped: usize,
     traps: Traps,
     definitions: HashMap<Option<String>, Module>,
-    /// By `Func::call`; by the subject.
+    /// By `Func::call`; by the candidate.
     worlds: [World; 2],
 }
 
@@ -127,7 +127,7 @@ struct World {
     /// Must outlive the store.
     _imports: Vec<Import>,
     /// The same.
-    gate: Gate,
+    door: StoreDoor,
 }
 
 impl World {
@@ -161,8 +161,8 @@ impl World {
             };
             linker.define(&store, "spectest", name, func).expect("a new name");
         }
-        let gate = Gate::new(&mut store);
-        World { store, linker, instances: HashMap::new(), printed, _imports: imports, gate }
+        let door = StoreDoor::new(&mut store);
+        World { store, linker, instances: HashMap::new(), printed, _imports: imports, door }
     }
 
     fn instantiate(&mut self, name: &Option<String>, module: &Module) {
@@ -192,7 +192,7 @@ impl<'a> Script<'a> {
             name: format!("{}/{}", file.parent(), file.name()),
             engine,
             make,
-            subjects: HashMap::new(),
+            candidates: HashMap::new(),
             trapped: 0,
             traps: Traps::default(),
             definitions: HashMap::new(),
@@ -263,15 +263,15 @@ impl<'a> Script<'a> {
 
     fn invoke(&mut self, invoke: &WastInvoke, report: &mut Report) {
         let module = invoke.module.map(|id| id.name().to_string());
-        let [by_wasmtime, by_subject] = &mut self.worlds;
+        let [by_wasmtime, by_candidate] = &mut self.worlds;
         let (Some(model), Some(func)) =
-            (by_wasmtime.func(&module, invoke.name), by_subject.func(&module, invoke.name))
+            (by_wasmtime.func(&module, invoke.name), by_candidate.func(&module, invoke.name))
         else {
             return;
         };
-        let signature = signature_of(&func.ty(&by_subject.store));
-        let subject =
-            self.subjects.entry(signature).or_insert_with_key(|signature| (self.make)(signature));
+        let signature = signature_of(&func.ty(&by_candidate.store));
+        let candidate =
+            self.candidates.entry(signature).or_insert_with_key(|signature| (self.make)(signature));
 
         let (Some(model_args), Some(args)) = (arguments(invoke), arguments(invoke)) else {
             return;
@@ -282,17 +282,17 @@ impl<'a> Script<'a> {
         }
         self.trapped += usize::from(expected.is_err());
         let expected = describe(expected);
-        let World { store, gate, .. } = by_subject;
-        subject.collect_before(&mut *store);
+        let World { store, door, .. } = by_candidate;
+        candidate.collect_before(&mut *store);
         let found = self.traps.watch(|| {
-            // SAFETY: the subject was made for this function's signature; `Func::call`
+            // SAFETY: the candidate was made for this function's signature; `Func::call`
             // has accepted arguments of the same types.
-            describe(unsafe { gate.call_vals(store, subject, &func, &args) })
+            describe(unsafe { door.call_vals(store, candidate, &func, &args) })
         });
         report.check(expected == found, || {
             format!(
-                "{}: {}{:?} {}: Func::call gives {expected}, the subject {found}",
-                self.name, invoke.name, args, subject.signature
+                "{}: {}{:?} {}: Func::call gives {expected}, the candidate {found}",
+                self.name, invoke.name, args, candidate.signature
             )
         });
     }

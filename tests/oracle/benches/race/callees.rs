@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use oracle::{
     guest::{wat, wat_zero},
-    wasm,
+    scalars,
 };
 use vmtrampoline::Signature;
 use wasmtime::{Engine, Func, Instance, Module, Store};
@@ -14,8 +14,8 @@ pub fn instantiate(signatures: &[Signature]) -> (Store<()>, Vec<Func>) {
     let mut text = String::from("(module");
     for (i, signature) in signatures.iter().enumerate() {
         write!(text, "\n(func (export \"f{i}\") {}", wat(signature)).unwrap();
-        let params = wasm::params(signature);
-        for result in wasm::results(signature) {
+        let params = scalars::params(signature);
+        for result in scalars::results(signature) {
             match params.iter().rposition(|param| *param == result) {
                 Some(param) => write!(text, "(local.get {param})").unwrap(),
                 None => text.push_str(&wat_zero(result)),

@@ -3,7 +3,7 @@
 
 use std::{hint::black_box, time::Instant};
 
-use oracle::{cranelift::Compiled, guest::Target, wasm};
+use oracle::{cranelift::Compiled, guest::Target, scalars};
 use vmtrampoline::{Signature, Trampoline, ValRaw};
 
 use crate::{
@@ -38,7 +38,7 @@ pub fn run() {
             ("libffi", Box::new(libffi)),
         ];
         let mut samples = vec![Vec::new(); methods.len()];
-        let mut slots = vec![ValRaw::i64(0); wasm::slots(&signature)];
+        let mut slots = vec![ValRaw::i64(0); scalars::slots(&signature)];
         for _ in 0..SAMPLES {
             for ((_, method), samples) in methods.iter_mut().zip(&mut samples) {
                 elsewhere.iter_mut().step_by(64).for_each(|byte| *byte = byte.wrapping_add(1));

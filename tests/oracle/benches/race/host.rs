@@ -4,7 +4,7 @@
 use std::{ffi::c_void, hint::black_box, ptr::null_mut};
 
 use libffi::low;
-use oracle::{cranelift::HostStub, wasm};
+use oracle::{cranelift::HostStub, scalars};
 use vmtrampoline::{
     ArrayCall, Callback, HostFunc, Signature, VMContext, VMOpaqueContext, ValRaw, ValType,
 };
@@ -131,7 +131,7 @@ fn one(
     // SAFETY: the function takes slots of this signature, and no data.
     let raw = unsafe { HostFunc::from_raw(signature, function, null_mut()) }.expect("a port");
     let closure = HostFunc::new(signature, |_, slots| closure(slots)).expect("a port");
-    let params = [ValType::I64; 2].into_iter().chain(wasm::params(signature));
+    let params = [ValType::I64; 2].into_iter().chain(scalars::params(signature));
     let c_signature = Signature::new(params, signature.results()).unwrap();
     // SAFETY: as above, after the two contexts.
     let callback = unsafe { Callback::from_raw(&c_signature, c_function, null_mut()) };

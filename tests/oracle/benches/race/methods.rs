@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use libffi::{low, raw};
-use oracle::{guest::Target, wasm};
+use oracle::{guest::Target, scalars};
 use vmtrampoline::{
     Signature, Trampoline, VMContext, VMOpaqueContext, VMTrampoline, ValRaw, ValType,
 };
@@ -132,13 +132,13 @@ pub struct Libffi {
 impl Libffi {
     /// `None` if libffi cannot call functions of this signature.
     pub fn new(signature: &Signature, target: Target) -> Option<Libffi> {
-        let result = match wasm::results(signature)[..] {
+        let result = match scalars::results(signature)[..] {
             [] => &raw mut low::types::void,
             [one] => ffi_type(one)?,
             _ => return None,
         };
         let pointer = &raw mut low::types::pointer;
-        let params = wasm::params(signature).into_iter().map(ffi_type);
+        let params = scalars::params(signature).into_iter().map(ffi_type);
         let mut types: Box<[_]> =
             [Some(pointer), Some(pointer)].into_iter().chain(params).collect::<Option<_>>()?;
         let mut cif = Box::<low::ffi_cif>::default();

@@ -1,6 +1,6 @@
 //! One signature per call site, its arguments freshly written.
 
-use oracle::{cranelift::Compiled, guest::Target, wasm};
+use oracle::{cranelift::Compiled, guest::Target, scalars};
 use vmtrampoline::{Signature, Trampoline, VMContext, VMOpaqueContext, ValRaw, ValType};
 
 use crate::{
@@ -89,7 +89,7 @@ fn one<const WRITTEN: usize, F: Fn(&Target, *mut ValRaw) + 'static>(
     let trampoline = Trampoline::new(signature).expect("a supported target");
     let pointer = trampoline.pointer().expect("a thunk is left");
     let compiled = Compiled::new([signature]);
-    let slots = wasm::slots(signature);
+    let slots = scalars::slots(signature);
 
     let mut lanes = vec![
         lane::<WRITTEN, _>("writing alone", slots, Nothing),

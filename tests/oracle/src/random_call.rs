@@ -5,7 +5,7 @@ use vmtrampoline::{Signature, ValType};
 use crate::random::Random;
 
 #[derive(Clone)]
-pub struct Case {
+pub struct RandomCall {
     pub params: Vec<Value>,
     pub results: Vec<Value>,
 }
@@ -22,12 +22,17 @@ pub const REFERENCES: usize = 8;
 
 /// How many references that are not null a call has at most. Wasmtime notes each several times
 /// before it collects garbage, and must not collect during some calls: see
-/// [`collect_before`](crate::subject::Subject::collect_before).
+/// [`collect_before`](crate::candidate::Candidate::collect_before).
 const MOST_REFERENCES: usize = 100;
 
-impl Case {
+impl RandomCall {
     /// A case with at most so many parameters and results of these types.
-    pub fn random(random: &mut Random, params: usize, results: usize, types: &[ValType]) -> Case {
+    pub fn random(
+        random: &mut Random,
+        params: usize,
+        results: usize,
+        types: &[ValType],
+    ) -> RandomCall {
         // Few types make signatures that fit in registers.
         let palette: Vec<ValType> =
             (0..=random.below(types.len())).map(|_| random.pick(types)).collect();
@@ -35,7 +40,7 @@ impl Case {
             let count = random.below(most + 1);
             (0..count).map(|_| Value::random(random, &palette)).collect()
         };
-        let mut case = Case { params: values(params), results: values(results) };
+        let mut case = RandomCall { params: values(params), results: values(results) };
         let values = case.params.iter_mut().chain(&mut case.results);
         let references = values.filter(|value| value.ty == ValType::ExternRef);
         references.skip(MOST_REFERENCES).for_each(|value| value.bits = 0);
@@ -49,15 +54,15 @@ impl Case {
 
     /// The smallest case that still fails, found by leaving out values: first
     /// half of them at a time, in the end one by one.
-    pub fn shrink(&self, fails: impl Fn(&Case) -> bool) -> Case {
+    pub fn shrink(&self, fails: impl Fn(&RandomCall) -> bool) -> RandomCall {
         let mut smallest = self.clone();
         let mut step = self.len().div_ceil(2);
         while step > 0 {
             let mut from = 0;
             while from < smallest.len() {
-                let candidate = smallest.without(from, from + step);
-                if fails(&candidate) {
-                    smallest = candidate;
+                let fewer = smallest.without(from, from + step);
+                if fails(&fewer) {
+                    smallest = fewer;
                 } else {
                     from += step;
                 }
@@ -72,13 +77,16 @@ impl Case {
     }
 
     /// The case without these of its values, counted through both lists.
-    fn without(&self, from: usize, to: usize) -> Case {
+    fn without(&self, from: usize, to: usize) -> RandomCall {
         let kept = |values: &[Value], first: usize| {
             let kept =
                 values.iter().enumerate().filter(|(i, _)| !(from..to).contains(&(first + i)));
             kept.map(|(_, value)| *value).collect()
         };
-        Case { params: kept(&self.params, 0), results: kept(&self.results, self.params.len()) }
+        RandomCall {
+            params: kept(&self.params, 0),
+            results: kept(&self.results, self.params.len()),
+        }
     }
 }
 

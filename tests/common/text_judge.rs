@@ -2,8 +2,6 @@
 
 use vmtrampoline::{Error, Signature, Type};
 
-use super::placed::ensure;
-
 /// Any text is a signature that prints what parses back to it, or an error that says
 /// where in the text it is.
 pub(crate) fn judge(text: &str) -> Result<(), String> {

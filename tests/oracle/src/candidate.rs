@@ -6,10 +6,10 @@ use vmtrampoline::{CTrampoline, Signature, Trampoline, VMTrampoline, ValRaw, Val
 use wasmtime::{AsContextMut, Trap};
 use wasmtime_runtime::prepare_host_to_wasm_trampoline;
 
-use crate::{guest::Target, registers, traps, wasm};
+use crate::{guest::Target, registers, scalars, traps};
 
 /// A trampoline of one signature, of whatever make.
-pub struct Subject {
+pub struct Candidate {
     pub signature: Signature,
     entry: Entry,
     lie: Option<Lie>,
@@ -30,15 +30,15 @@ enum Entry {
 
 /// Where a function pointer stands on the way into WebAssembly.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Placement {
+pub enum Position {
     /// Wasmtime's entry → pointer → WebAssembly: the place of Wasmtime's own.
     Inner,
     /// Pointer → Wasmtime's entry → WebAssembly.
     Outer,
 }
 
-impl Placement {
-    pub const BOTH: [Placement; 2] = [Placement::Inner, Placement::Outer];
+impl Position {
+    pub const BOTH: [Position; 2] = [Position::Inner, Position::Outer];
 }
 
 /// What a trampoline can do wrong, on purpose.
@@ -68,52 +68,52 @@ pub struct Called {
     pub trap: Option<Trap>,
 }
 
-/// Makes the subject of a signature.
-pub type Maker = dyn Fn(&Signature) -> Subject;
+/// Makes the candidate of a signature.
+pub type Maker = dyn Fn(&Signature) -> Candidate;
 
-impl Subject {
-    pub fn vm(signature: &Signature) -> Subject {
+impl Candidate {
+    pub fn vm(signature: &Signature) -> Candidate {
         let trampoline = Trampoline::new(signature).expect("this machine has a port");
-        Subject::new(signature, Entry::Vm(trampoline))
+        Candidate::new(signature, Entry::Vm(trampoline))
     }
 
     /// For calls inside [`Traps::watch`](traps::Traps::watch) alone.
-    pub fn leavable(signature: &Signature) -> Subject {
+    pub fn leavable(signature: &Signature) -> Candidate {
         let trampoline = Trampoline::new(signature).expect("this machine has a port");
-        Subject::new(signature, Entry::Leavable(trampoline))
+        Candidate::new(signature, Entry::Leavable(trampoline))
     }
 
-    pub fn c(signature: &Signature) -> Subject {
+    pub fn c(signature: &Signature) -> Candidate {
         let trampoline = CTrampoline::new(signature).expect("a signature of C");
-        Subject::new(signature, Entry::C(trampoline))
+        Candidate::new(signature, Entry::C(trampoline))
     }
 
     /// `pointer` has this signature.
-    pub fn pointer(signature: &Signature, pointer: VMTrampoline) -> Subject {
-        Subject::new(signature, Entry::Pointer(pointer))
+    pub fn pointer(signature: &Signature, pointer: VMTrampoline) -> Candidate {
+        Candidate::new(signature, Entry::Pointer(pointer))
     }
 
-    /// `pointer` has this signature. In inner placement, it is for a [`Gate`] alone.
+    /// `pointer` has this signature. In inner position, it is for a [`StoreDoor`] alone.
     ///
-    /// [`Gate`]: crate::gate::Gate
-    pub fn placed(signature: &Signature, pointer: VMTrampoline, placement: Placement) -> Subject {
-        Subject::new(
+    /// [`StoreDoor`]: crate::store_door::StoreDoor
+    pub fn placed(signature: &Signature, pointer: VMTrampoline, position: Position) -> Candidate {
+        Candidate::new(
             signature,
-            match placement {
-                Placement::Inner => Entry::Inner(pointer),
-                Placement::Outer => Entry::Pointer(pointer),
+            match position {
+                Position::Inner => Entry::Inner(pointer),
+                Position::Outer => Entry::Pointer(pointer),
             },
         )
     }
 
     /// A function pointer of this crate, made at run time.
-    pub fn made(signature: &Signature, placement: Placement) -> Subject {
+    pub fn made(signature: &Signature, position: Position) -> Candidate {
         let trampoline = Trampoline::new(signature).expect("this machine has a port");
         let pointer = trampoline.pointer().expect("fewer signatures than thunks");
-        Subject::placed(signature, pointer, placement)
+        Candidate::placed(signature, pointer, position)
     }
 
-    /// Collects garbage now, if Wasmtime must not do so during a call by this subject:
+    /// Collects garbage now, if Wasmtime must not do so during a call by this candidate:
     /// the collector wants the module of everything that its entry has entered.
     pub fn collect_before(&self, mut store: impl AsContextMut) {
         if self.has_entry() {
@@ -131,12 +131,12 @@ impl Subject {
         matches!(self.entry, Entry::Leavable(_))
     }
 
-    fn new(signature: &Signature, entry: Entry) -> Subject {
-        Subject { signature: signature.clone(), entry, lie: None }
+    fn new(signature: &Signature, entry: Entry) -> Candidate {
+        Candidate { signature: signature.clone(), entry, lie: None }
     }
 
-    pub fn lying(self, lie: Option<Lie>) -> Subject {
-        Subject { lie, ..self }
+    pub fn lying(self, lie: Option<Lie>) -> Candidate {
+        Candidate { lie, ..self }
     }
 
     /// Makes the call.
@@ -147,9 +147,9 @@ impl Subject {
     /// sound. It may jump out of this function, which holds nothing to be freed.
     pub unsafe fn call(&self, target: Target, slots: &mut [ValRaw]) -> Called {
         if self.lie == Some(Lie::QuietsNans) {
-            quiet_nans(&wasm::params(&self.signature), slots);
+            quiet_nans(&scalars::params(&self.signature), slots);
         }
-        let mut call = Call { subject: self, target, slots, trap: None };
+        let mut call = Call { candidate: self, target, slots, trap: None };
         let mut make = registers::Call { function: make, data: (&raw mut call).cast() };
         // SAFETY: `make` is called with a `Call`, directly or by the liar.
         let kept = unsafe {
@@ -163,7 +163,7 @@ impl Subject {
         let mut trap = call.trap;
         match self.lie {
             Some(Lie::SwapsResults) if self.signature.results().len() > 1 => slots.swap(0, 1),
-            Some(Lie::QuietsNans) => quiet_nans(&wasm::results(&self.signature), slots),
+            Some(Lie::QuietsNans) => quiet_nans(&scalars::results(&self.signature), slots),
             Some(Lie::MistakesTraps) => trap = trap.map(|_| Trap::Interrupt),
             _ => (),
         }
@@ -173,7 +173,7 @@ impl Subject {
 
 /// What [`make`] is to do.
 struct Call<'a> {
-    subject: &'a Subject,
+    candidate: &'a Candidate,
     target: Target,
     slots: &'a mut [ValRaw],
     trap: Option<Trap>,
@@ -181,12 +181,12 @@ struct Call<'a> {
 
 /// Makes a call, on behalf of someone who watches the registers.
 unsafe extern "C" fn make(call: *mut c_void) {
-    // SAFETY: [`Subject::call`] passes a `Call`, to us alone.
-    let Call { subject, target, slots, trap } = unsafe { &mut *call.cast::<Call>() };
+    // SAFETY: [`Candidate::call`] passes a `Call`, to us alone.
+    let Call { candidate, target, slots, trap } = unsafe { &mut *call.cast::<Call>() };
     let Target { callee, caller, code } = *target;
-    // SAFETY: by contract of [`Subject::call`] the target has this signature.
+    // SAFETY: by contract of [`Candidate::call`] the target has this signature.
     unsafe {
-        match &subject.entry {
+        match &candidate.entry {
             Entry::Vm(trampoline) => {
                 trampoline.call(callee, caller, code, slots).expect("enough slots")
             }

@@ -2,7 +2,7 @@
 
 use vmtrampoline::private::Convention;
 
-use super::case::{Case, Route, Subject, Vector, signature};
+use super::case::{Case, EitherTrampoline, Route, Vector, signature};
 
 const SIGNATURES: [&str; 17] = [
     "()",
@@ -79,7 +79,7 @@ pub(crate) fn every_hidden_path() -> Result<(), String> {
 }
 
 /// Hands over these calls, by every body and function pointer that can make them.
-pub(crate) fn every_path(mut take: impl FnMut(&Case, &Subject, Route)) {
+pub(crate) fn every_path(mut take: impl FnMut(&Case, &EitherTrampoline, Route)) {
     // From one stack word to as many as `fixed` takes, whatever a word is.
     let integers = [(7, ""), (10, " -> i64"), (12, ""), (14, " -> i64")];
     let integers =
@@ -92,10 +92,10 @@ pub(crate) fn every_path(mut take: impl FnMut(&Case, &Subject, Route)) {
                 continue;
             }
             let case = Case::new(convention, signature, 1);
-            for subject in Subject::all(convention, &case.signature) {
-                take(&case, &subject, Route::Body);
-                if let Subject::Vm(trampoline) = &subject {
-                    take(&case, &subject, Route::Pointer(trampoline.pointer().unwrap()));
+            for trampoline in EitherTrampoline::all(convention, &case.signature) {
+                take(&case, &trampoline, Route::Body);
+                if let EitherTrampoline::Vm(vm) = &trampoline {
+                    take(&case, &trampoline, Route::Pointer(vm.pointer().unwrap()));
                 }
             }
         }

@@ -5,15 +5,6 @@ use vmtrampoline::{Abi, Layout, Location, Signature};
 
 use super::naive::{machine, naive};
 
-macro_rules! ensure {
-    ($condition:expr, $($message:tt)*) => {
-        if !$condition {
-            return Err(format!($($message)*));
-        }
-    };
-}
-pub(crate) use ensure;
-
 /// The layout of this signature, which the naive model agrees on and in which each
 /// value has a place of its own; `None` if there is none and must be none.
 pub(crate) fn layout(signature: &Signature, abi: &'static Abi) -> Result<Option<Layout>, String> {

@@ -10,20 +10,20 @@ use vmtrampoline::{
 };
 
 use super::{
-    case::{Bytes, Case, Subject, abi, signature, value},
-    guarded::{Edge, Guarded},
-    paths::{CALLBACK_SIGNATURES, HOST_SIGNATURES, wide},
+    case::{Case, EitherTrampoline, SlotBits, abi, signature, value},
+    every_path::{CALLBACK_SIGNATURES, HOST_SIGNATURES, wide},
+    guard_pages::{Edge, Guarded},
     recorder::{POISON, Unused, checked, native, record},
 };
 
 /// A host function of either convention.
 #[derive(Debug)]
-pub(crate) enum Hosted<'f> {
+pub(crate) enum EitherHost<'f> {
     Vm(HostFunc<'f>),
     C(Callback<'f>),
 }
 
-impl<'f> Hosted<'f> {
+impl<'f> EitherHost<'f> {
     /// By the shortest entry that can serve the signature, or by the one that
     /// serves all.
     pub(crate) const SHAPES: [Shape; 2] = [Shape::Bare, Shape::Variable];
@@ -37,15 +37,15 @@ impl<'f> Hosted<'f> {
         shape: Shape,
         function: ArrayCall,
         data: *mut c_void,
-    ) -> Hosted<'f> {
+    ) -> EitherHost<'f> {
         // SAFETY: our own conditions.
         unsafe {
             match convention {
                 Convention::Vm => {
-                    Hosted::Vm(HostFunc::with_shape(signature, shape, function, data).unwrap())
+                    EitherHost::Vm(HostFunc::with_shape(signature, shape, function, data).unwrap())
                 }
                 Convention::C => {
-                    Hosted::C(Callback::with_shape(signature, shape, function, data).unwrap())
+                    EitherHost::C(Callback::with_shape(signature, shape, function, data).unwrap())
                 }
             }
         }
@@ -55,27 +55,27 @@ impl<'f> Hosted<'f> {
         convention: Convention,
         signature: &Signature,
         function: impl Fn(*mut VMContext, &mut [ValRaw]) + Send + Sync + 'f,
-    ) -> Hosted<'f> {
+    ) -> EitherHost<'f> {
         match convention {
-            Convention::Vm => Hosted::Vm(HostFunc::new(signature, function).unwrap()),
+            Convention::Vm => EitherHost::Vm(HostFunc::new(signature, function).unwrap()),
             Convention::C => {
                 let function = move |slots: &mut [ValRaw]| function(null_mut(), slots);
-                Hosted::C(Callback::new_unwind(signature, function).unwrap())
+                EitherHost::C(Callback::new_unwind(signature, function).unwrap())
             }
         }
     }
 
     pub(crate) fn code(&self) -> *const c_void {
         match self {
-            Hosted::Vm(function) => function.code().cast(),
-            Hosted::C(callback) => callback.code(),
+            EitherHost::Vm(function) => function.code().cast(),
+            EitherHost::C(callback) => callback.code(),
         }
     }
 
     pub(crate) fn context(&self) -> *mut VMOpaqueContext {
         match self {
-            Hosted::Vm(function) => function.context(),
-            Hosted::C(callback) => callback.context(),
+            EitherHost::Vm(function) => function.context(),
+            EitherHost::C(callback) => callback.context(),
         }
     }
 }
@@ -161,7 +161,7 @@ impl Case {
         // SAFETY: `judge` fits every signature, and this is its data, which we
         // leave alone until it has returned.
         let host =
-            unsafe { Hosted::raw(self.convention, &self.signature, shape, judge, data.cast()) };
+            unsafe { EitherHost::raw(self.convention, &self.signature, shape, judge, data.cast()) };
         let caller = if self.convention == Convention::Vm { self.contexts()[1] } else { 0 };
         let contexts = [host.context() as usize, caller];
         // SAFETY: as above.
@@ -179,11 +179,14 @@ impl Case {
     /// The two directions against each other: a trampoline calls a host function,
     /// in all shapes of both, with slots of both sizes if the values fit.
     pub(crate) fn round_trips(&self) -> Result<(), String> {
-        self.round_trips_of(&Subject::all(self.convention, &self.signature))?;
-        self.round_trips_of(&Subject::small(self.convention, &self.signature))
+        self.round_trips_of(&EitherTrampoline::all(self.convention, &self.signature))?;
+        self.round_trips_of(&EitherTrampoline::small(self.convention, &self.signature))
     }
 
-    fn round_trips_of<S: Bytes>(&self, subjects: &[Subject<S>]) -> Result<(), String> {
+    fn round_trips_of<S: SlotBits>(
+        &self,
+        trampolines: &[EitherTrampoline<S>],
+    ) -> Result<(), String> {
         let count = scalars::slots(&self.signature);
         let before: Vec<_> = self.slots(count).into_iter().map(S::new).collect();
         let compare = |what: &str, slots: &[S]| {
@@ -200,27 +203,27 @@ impl Case {
             }
             Ok(())
         };
-        for subject in subjects {
-            for shape in Hosted::SHAPES {
+        for trampoline in trampolines {
+            for shape in EitherHost::SHAPES {
                 let mut slots = before.clone();
                 self.judged(shape, |contexts, code| {
                     // SAFETY: the code is of this signature.
-                    unsafe { subject.call(contexts, code, &mut slots) }.expect("enough slots");
+                    unsafe { trampoline.call(contexts, code, &mut slots) }.expect("enough slots");
                 })?;
-                compare(&format!("{:?}, {shape:?}", subject.shape()), &slots)?;
+                compare(&format!("{:?}, {shape:?}", trampoline.shape()), &slots)?;
             }
 
             let given: Vec<_> = self.slots(count);
             let params = scalars::params(&self.signature);
             let seen = std::sync::Mutex::new((0, Vec::new()));
-            let host = Hosted::closure(self.convention, &self.signature, |caller, slots| {
+            let host = EitherHost::closure(self.convention, &self.signature, |caller, slots| {
                 *seen.lock().unwrap() = (caller as usize, slots.to_vec());
                 self.answer(slots);
             });
             let mut slots = before.clone();
             let contexts = [host.context() as usize, self.contexts()[1]];
             // SAFETY: the code is of this signature, and `host` alive.
-            unsafe { subject.call(contexts, host.code(), &mut slots) }.expect("enough slots");
+            unsafe { trampoline.call(contexts, host.code(), &mut slots) }.expect("enough slots");
             compare("closure", &slots)?;
             drop(host);
             let (caller, seen) = seen.into_inner().unwrap();
@@ -293,7 +296,7 @@ fn kept_by(
         // SAFETY: the recorder fits every signature; it never uses its data.
         let function = unsafe { transmute::<*const c_void, ArrayCall>(recorder) };
         // SAFETY: as above.
-        let host = unsafe { Hosted::raw(convention, signature, shape, function, null_mut()) };
+        let host = unsafe { EitherHost::raw(convention, signature, shape, function, null_mut()) };
         let mut arguments: Vec<usize> = slots[..signature.params().len()]
             .iter()
             .map(|&slot| slot as usize)
@@ -373,11 +376,11 @@ pub(crate) fn every_host_path(
     let wide = wide();
     let many = format!("({})", ["i64"; 300].join(", "));
     for text in CALLBACK_SIGNATURES {
-        for shape in Hosted::SHAPES {
+        for shape in EitherHost::SHAPES {
             let signature = text.parse().expect(text);
             // SAFETY: the function takes no notice of its arguments.
             let host =
-                unsafe { Hosted::raw(Convention::C, &signature, shape, function, null_mut()) };
+                unsafe { EitherHost::raw(Convention::C, &signature, shape, function, null_mut()) };
             let arguments = [0x1111, 0x2222, 0x3333, 0x4444, 0x5555];
             take(&format!("{text}, {shape:?}"), host.code(), arguments);
             #[cfg(target_arch = "x86_64")]
@@ -395,10 +398,10 @@ pub(crate) fn every_host_path(
             let text = if convention == Convention::C { &widened } else { text };
             let signature = signature(convention, text);
             let Ok(layout) = Layout::new(&signature, abi(convention)) else { continue };
-            for shape in Hosted::SHAPES {
+            for shape in EitherHost::SHAPES {
                 // SAFETY: the function takes no notice of its arguments.
                 let host =
-                    unsafe { Hosted::raw(convention, &signature, shape, function, null_mut()) };
+                    unsafe { EitherHost::raw(convention, &signature, shape, function, null_mut()) };
                 let mut arguments = [0x1111, 0x2222, 0x3333, 0x4444, 0x5555];
                 if convention == Convention::Vm {
                     arguments[0] = host.context() as usize;

@@ -1,4 +1,4 @@
-//! How a subject calls WebAssembly: inside Wasmtime's runtime, so that traps are
+//! How a candidate calls WebAssembly: inside Wasmtime's runtime, so that traps are
 //! caught, the stack is limited and backtraces and garbage collection work.
 //!
 //! Wasmtime has no door for foreign trampolines. It has one for functions of
@@ -14,12 +14,12 @@ use wasmtime_runtime::{
 };
 
 use crate::{
+    candidate::{Called, Candidate},
     guest::Target,
-    subject::{Called, Subject},
 };
 
 /// The door into one store. It must outlive the store.
-pub struct Gate {
+pub struct StoreDoor {
     enter: TypedFunc<(), ()>,
     context: Box<Context>,
     _reference: Box<VMCallerCheckedFuncRef>,
@@ -36,17 +36,17 @@ struct Context {
 
 #[derive(Clone, Copy)]
 struct Call {
-    subject: *const Subject,
+    candidate: *const Candidate,
     target: Target,
     slots: *mut [ValRaw],
 }
 
-impl Gate {
-    pub fn new(mut store: impl AsContextMut) -> Gate {
+impl StoreDoor {
+    pub fn new(mut store: impl AsContextMut) -> StoreDoor {
         let model = Func::wrap(&mut store, || ());
         // SAFETY: the raw form of a function is the address of its reference.
         let model = unsafe { &*(model.to_raw(&store) as *const VMCallerCheckedFuncRef) };
-        let magic = u32::from_le_bytes(*b"gate");
+        let magic = u32::from_le_bytes(*b"door");
         let called = Cell::new(Called { kept: true, trap: None });
         let context = Box::new(Context { magic, call: Cell::new(None), called });
         let reference = Box::new(VMCallerCheckedFuncRef {
@@ -58,25 +58,25 @@ impl Gate {
         // takes the contexts it is given; it outlives the store.
         let func = unsafe { Func::from_raw(&mut store, (&raw const *reference) as usize) };
         let enter = func.expect("not null").typed(&store).expect("the type of the model");
-        Gate { enter, context, _reference: reference }
+        StoreDoor { enter, context, _reference: reference }
     }
 
-    /// Lets the subject call the function. Whether it has kept the callee-saved
+    /// Lets the candidate call the function. Whether it has kept the callee-saved
     /// registers, or the trap.
     ///
     /// # Safety
     ///
-    /// The function has the subject's signature, and is of this gate's store, as
+    /// The function has the candidate's signature, and is of the door's store, as
     /// are all references in the slots.
     pub unsafe fn call(
         &self,
         mut store: impl AsContextMut,
-        subject: &Subject,
+        candidate: &Candidate,
         func: &Func,
         slots: &mut [ValRaw],
     ) -> Result<bool> {
         let target = Target::of(func, &store);
-        self.context.call.set(Some(Call { subject, target, slots }));
+        self.context.call.set(Some(Call { candidate, target, slots }));
         self.enter.call(&mut store, ())?;
         match self.context.called.get() {
             Called { kept: true, trap: Some(trap) } => Err(trap.into()),
@@ -89,12 +89,12 @@ impl Gate {
     ///
     /// # Safety
     ///
-    /// The function has the subject's signature, the arguments have its types, and
-    /// all are of this gate's store.
+    /// The function has the candidate's signature, the arguments have its types, and
+    /// all are of the door's store.
     pub unsafe fn call_vals(
         &self,
         mut store: impl AsContextMut,
-        subject: &Subject,
+        candidate: &Candidate,
         func: &Func,
         args: &[Val],
     ) -> Result<Vec<Val>> {
@@ -111,11 +111,11 @@ impl Gate {
             std::slice::from_raw_parts_mut(slots.as_mut_ptr().cast::<ValRaw>(), slots.len())
         };
         // SAFETY: our own condition.
-        if !unsafe { self.call(&mut store, subject, func, slice) }? {
+        if !unsafe { self.call(&mut store, candidate, func, slice) }? {
             return Err(Error::msg("a callee-saved register was lost"));
         }
         let value = |(slot, ty): (&wasmtime::ValRaw, _)| {
-            // SAFETY: the subject has left a value of this type here.
+            // SAFETY: the candidate has left a value of this type here.
             unsafe { Val::from_raw(&mut store, *slot, ty) }
         };
         Ok(slots.iter().zip(results).map(value).collect())
@@ -127,8 +127,8 @@ unsafe extern "C" fn inside(context: *mut VMOpaqueContext, caller: *mut VMContex
     // SAFETY: the forged reference has a `Context` here, which is only shared.
     let context = unsafe { &*context.cast::<Context>() };
     let call = context.call.take().expect("a call to make");
-    // SAFETY: the call's subject, which is only shared.
-    let code = if unsafe { &*call.subject }.has_entry() {
+    // SAFETY: the call's candidate, which is only shared.
+    let code = if unsafe { &*call.candidate }.has_entry() {
         call.target.code
     } else {
         // SAFETY: the caller context is Wasmtime's. What we get is code that notes,
@@ -137,6 +137,6 @@ unsafe extern "C" fn inside(context: *mut VMOpaqueContext, caller: *mut VMContex
     };
     let target =
         Target { caller: caller.cast(), code: code.cast::<VMFunctionBody>(), ..call.target };
-    // SAFETY: `Gate::call` was given a subject, slots and a function that fit.
-    context.called.set(unsafe { (*call.subject).call(target, &mut *call.slots) });
+    // SAFETY: `StoreDoor::call` was given a candidate, slots and a function that fit.
+    context.called.set(unsafe { (*call.candidate).call(target, &mut *call.slots) });
 }

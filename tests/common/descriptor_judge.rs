@@ -10,10 +10,9 @@ use vmtrampoline::{
 };
 
 use super::{
-    assumed,
     case::{LEAVES_VECTORS, VARIABLE_STORES},
     naive::{Registers, first_slot, machine, registers},
-    placed::ensure,
+    proof_assumptions,
 };
 
 /// `asm/descriptor.h`.
@@ -208,7 +207,7 @@ fn descriptor_is(
     shape: Shape,
 ) -> Result<(), String> {
     let (bytes, machine) = (Bytes::of(descriptor), Machine::of(abi));
-    assumed::of_descriptors(&bytes, &machine)?;
+    proof_assumptions::of_descriptors(&bytes, &machine)?;
     let signature = layout.signature();
     let (params, results) = (scalars::params(signature), scalars::results(signature));
     let [stack_words, spilled] = [bytes.word("D_STACK_WORDS"), bytes.word("D_SPILLS")];
@@ -363,7 +362,7 @@ fn scatter_is(
     shape: Shape,
 ) -> Result<(), String> {
     let machine = Machine::of(abi);
-    assumed::of_scatters(scatter, lists, abi)?;
+    proof_assumptions::of_scatters(scatter, lists, abi)?;
     let signature = layout.signature();
     let (params, results) = (scalars::params(signature), scalars::results(signature));
     let field = |name: &str| (constant(name) - constant("H_SCATTER")) / 2;

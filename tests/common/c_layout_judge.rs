@@ -3,10 +3,7 @@
 
 use vmtrampoline::{Abi, Layout, Location, Placement, Signature};
 
-use super::{
-    naive_c::{Wrong, disputed, naive, scalars, stack_alignment},
-    placed::ensure,
-};
+use super::naive_c::{Wrong, disputed, naive, scalars, stack_alignment};
 
 /// The layout as `arguments | result | area`.
 pub(crate) fn show(signature: &Signature, layout: &Layout, abi: &Abi) -> String {

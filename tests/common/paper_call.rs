@@ -10,9 +10,8 @@ use vmtrampoline::{
 
 use super::{
     case::VARIABLE_STORES,
-    encoded::{Bytes, Machine, constant},
+    descriptor_judge::{Bytes, Machine, constant},
     naive::machine,
-    placed::ensure,
 };
 
 /// The layout of this signature, if it has one and rightly so, and all that is in its

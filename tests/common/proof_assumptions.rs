@@ -3,10 +3,7 @@
 
 use vmtrampoline::{Abi, CTrampoline, Descriptor, ValRaw, private::Shape};
 
-use super::{
-    encoded::{Bytes, Machine, constant},
-    placed::ensure,
-};
+use super::descriptor_judge::{Bytes, Machine, constant};
 
 /// The most parameters, and results.
 const LIMIT: usize = 1024;
