@@ -9,12 +9,12 @@ use std::{ffi::c_void, iter::repeat_n, ptr::null_mut};
 use common::scalars;
 use common::{
     c_cases::c_agrees,
-    case::{Case, EitherTrampoline, Ground, LEAVES_VECTORS, Route, abi, cases, signature},
+    case::{Case, EitherTrampoline, Ground, Route, abi, cases, signature},
     every_path::{every_hidden_path, every_path},
     guard_pages::Edge,
     host_calls::every_host_path,
     leavable::{self, Exit},
-    native,
+    native, port,
     recorder::{Unused, checked},
     strategies::{passes, signatures},
 };
@@ -72,17 +72,12 @@ fn shapes() {
     assert_eq!(shapes("()"), [Shape::Bare, Shape::Variable]);
     assert_eq!(shapes("(i32) -> i32"), Shape::ALL[1..]);
     if passes(abi(Convention::Vm), ValType::V128) {
-        assert_eq!(shapes("() -> v128"), Shape::ALL[if LEAVES_VECTORS { 1.. } else { 3.. }]);
+        assert_eq!(shapes("() -> v128"), Shape::ALL[if port::LEAVES_VECTORS { 1.. } else { 3.. }]);
     }
     assert_eq!(shapes("() -> (i32, i32)"), [Shape::Variable]);
     // Registers that the contexts leave over; stack words that an i64 takes.
-    let (registers, words) = match () {
-        () if cfg!(vmtrampoline_windows) => (2, 1),
-        () if cfg!(target_arch = "x86_64") => (4, 1),
-        () if cfg!(any(target_vendor = "apple", vmtrampoline_apple)) => (6, 2),
-        () if cfg!(target_arch = "s390x") => (3, 1),
-        () => (6, 1),
-    };
+    let words = if cfg!(any(target_vendor = "apple", vmtrampoline_apple)) { 2 } else { 1 };
+    let registers = port::REGISTERS_LEFT;
     let shapes = |integers| {
         check(
             Convention::Vm,

@@ -6,7 +6,6 @@
 mod common;
 
 use std::{
-    arch::asm,
     cell::Cell,
     ffi::{c_int, c_void},
     mem::{MaybeUninit, zeroed},
@@ -14,6 +13,7 @@ use std::{
     thread,
 };
 
+use common::port::signals;
 use vmtrampoline::{CTrampoline, Landing, Outcome, ValRaw, c_trampoline};
 
 thread_local! {
@@ -25,26 +25,10 @@ thread_local! {
 /// # Safety
 ///
 /// The context is a signal handler's, and its code may be abandoned.
-unsafe fn go_on(context: *mut c_void, [pc, sp]: [usize; 2]) {
+unsafe fn go_on(context: *mut c_void, to: [usize; 2]) {
     // SAFETY: our own condition.
     let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext };
-    #[cfg(target_arch = "x86_64")]
-    {
-        registers.gregs[libc::REG_RIP as usize] = pc as i64;
-        registers.gregs[libc::REG_RSP as usize] = sp as i64;
-    }
-    #[cfg(target_arch = "aarch64")]
-    {
-        (registers.pc, registers.sp) = (pc as u64, sp as u64);
-    }
-    #[cfg(target_arch = "riscv64")]
-    {
-        (registers.__gregs[0], registers.__gregs[2]) = (pc as u64, sp as u64);
-    }
-    #[cfg(target_arch = "s390x")]
-    {
-        (registers.psw.addr, registers.gregs[15]) = (pc as u64, sp as u64);
-    }
+    signals::go_on(registers, to);
 }
 
 extern "C" fn trap(signal: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
@@ -96,33 +80,14 @@ fn mask() -> (Vec<bool>, bool) {
 
 /// An instruction that is none.
 extern "C" fn undefined() {
-    // SAFETY: a trap.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        asm!("ud2");
-        #[cfg(target_arch = "aarch64")]
-        asm!("udf #0");
-        #[cfg(target_arch = "riscv64")]
-        asm!("unimp");
-        #[cfg(target_arch = "s390x")]
-        asm!(".short 0");
-    }
+    signals::undefined();
 }
 
 /// A load from nowhere, in a frame with something in it.
 extern "C" fn load() {
     let nowhere = std::hint::black_box([8_usize; 100])[50];
     // SAFETY: a trap.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        asm!("mov {0}, [{0}]", inout(reg) nowhere => _);
-        #[cfg(target_arch = "aarch64")]
-        asm!("ldr {0}, [{0}]", inout(reg) nowhere => _);
-        #[cfg(target_arch = "riscv64")]
-        asm!("ld {0}, 0({0})", inout(reg) nowhere => _);
-        #[cfg(target_arch = "s390x")]
-        asm!("lg %r1, 0({0})", in(reg_addr) nowhere, out("r1") _);
-    }
+    unsafe { signals::load(nowhere) };
 }
 
 /// A signal that another function sends.

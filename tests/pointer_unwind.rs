@@ -7,10 +7,10 @@ mod common;
 use std::{backtrace::Backtrace, ffi::c_void, ptr::null_mut};
 
 use common::{
-    case::Vector,
     native,
     panics::{throw, thrown},
     pointers::{NO_CONTEXTS, Pointer, of_the_pool, typed},
+    port::Largest,
 };
 use vmtrampoline::{VMContext, VMOpaqueContext};
 
@@ -45,7 +45,7 @@ fn panics_cross_every_pointer() {
     crossed(&typed::<fn()>(), nothing as *const c_void);
     crossed(&typed::<fn(i32) -> i32>(), one as *const c_void);
     crossed(&typed::<fn(f32, f64) -> (i64, f32)>(), two as *const c_void);
-    crossed(&typed::<fn(Vector) -> Vector>(), nothing as *const c_void);
+    crossed(&typed::<fn(Largest) -> Largest>(), nothing as *const c_void);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn backtraces_cross_every_pointer() {
             unsafe { *seen.cast::<bool>() = backtrace.contains("backtraces_cross_every_pointer") };
         }
     }
-    for pointer in of_the_pool().chain([typed::<fn()>(), typed::<fn(Vector)>()]) {
+    for pointer in of_the_pool().chain([typed::<fn()>(), typed::<fn(Largest)>()]) {
         let mut seen = false;
         let contexts = ((&raw mut seen).cast(), null_mut());
         // SAFETY: the target takes no notice of parameters. Of results, which it does

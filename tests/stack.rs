@@ -10,7 +10,6 @@
 mod common;
 
 use std::{
-    arch::global_asm,
     ffi::{c_int, c_void},
     iter::repeat_n,
     mem::zeroed,
@@ -21,8 +20,7 @@ use std::{
     },
 };
 
-use common::native;
-use common::scalars;
+use common::{frames::lower, native, port::LARGEST, scalars};
 use vmtrampoline::{
     Callback, HostFunc, Signature, Trampoline, VMContext, VMFunctionBody, VMOpaqueContext, ValRaw,
     ValType,
@@ -71,67 +69,6 @@ native! {
     ) {
     }
 }
-
-unsafe extern "C" {
-    /// Calls `run(call)` so many bytes, a multiple of 16, further down.
-    #[link_name = "vmtrampoline_test_lower"]
-    fn lower(call: *const c_void, bytes: usize, run: extern "C" fn(*const c_void));
-}
-
-#[cfg(target_arch = "x86_64")]
-global_asm!(
-    "{lower}:",
-    "push rbp",
-    "mov rbp, rsp",
-    "sub rsp, rsi",
-    "call rdx",
-    "leave",
-    "ret",
-    lower = sym lower,
-);
-
-#[cfg(target_arch = "aarch64")]
-global_asm!(
-    "{lower}:",
-    "stp x29, x30, [sp, #-16]!",
-    "mov x29, sp",
-    "sub sp, sp, x1",
-    "blr x2",
-    "mov sp, x29",
-    "ldp x29, x30, [sp], #16",
-    "ret",
-    lower = sym lower,
-);
-
-#[cfg(target_arch = "riscv64")]
-global_asm!(
-    "{lower}:",
-    "addi sp, sp, -16",
-    "sd ra, 8(sp)",
-    "sd s0, 0(sp)",
-    "mv s0, sp",
-    "sub sp, sp, a1",
-    "jalr a2",
-    "mv sp, s0",
-    "ld s0, 0(sp)",
-    "ld ra, 8(sp)",
-    "addi sp, sp, 16",
-    "ret",
-    lower = sym lower,
-);
-
-#[cfg(target_arch = "s390x")]
-global_asm!(
-    "{lower}:",
-    "stmg %r11, %r15, 88(%r15)",
-    "lgr %r11, %r15",
-    "sgr %r15, %r3",
-    "aghi %r15, -160",
-    "basr %r14, %r4",
-    "lmg %r11, %r15, 88(%r11)",
-    "br %r14",
-    lower = sym lower,
-);
 
 /// Makes this call, the pages below taken away.
 extern "C" fn run(call: *const c_void) {
@@ -223,8 +160,6 @@ extern "C" fn alternate(call: *mut c_void) -> *mut c_void {
 }
 
 /// The largest type that the convention can pass.
-const LARGEST: ValType = if cfg!(target_arch = "riscv64") { ValType::I64 } else { ValType::V128 };
-
 /// Asserts that a call of so many of them touches at least so many pages, one
 /// after the other.
 #[track_caller]

@@ -31,7 +31,7 @@ use common::{
     every_path::every_path,
     hidden::{self, every_hidden_path, values_in_x87},
     host_calls::every_host_path,
-    leavable,
+    leavable, x87,
 };
 use vmtrampoline::{ArrayCall, ValRaw};
 
@@ -506,7 +506,7 @@ fn unwinding_finds_the_caller_at_every_instruction() {
         let seen = steps(entry, arguments, 2);
         assert!(seen.steps > 0, "{name}");
         assert_eq!(seen.wrong, [""; 0], "{name}");
-        assert_eq!(hidden::x87_tags(), hidden::EMPTY, "{name}");
+        assert_eq!(x87::x87_tags(), x87::EMPTY, "{name}");
         instructions.extend(seen.instructions);
         count += seen.steps;
     });

@@ -5,8 +5,9 @@
 mod common;
 
 use common::{
-    case::{Case, EitherTrampoline, Ground, Route, Vector},
+    case::{Case, EitherTrampoline, Ground, Route},
     guard_pages::Edge,
+    port::Largest,
 };
 use proptest::prelude::*;
 use vmtrampoline::{
@@ -43,11 +44,11 @@ impl Typed {
 macro_rules! lists {
     ($make:ident $context:tt) => {
         $make!([] $context);
-        lists!(@one $make [i32 i64 f32 f64 Vector] $context);
+        lists!(@one $make [i32 i64 f32 f64 Largest] $context);
     };
     (@one $make:ident [$($one:ident)*] $context:tt) => {$(
         $make!([$one] $context);
-        lists!(@two $make $one [i32 i64 f32 f64 Vector] $context);
+        lists!(@two $make $one [i32 i64 f32 f64 Largest] $context);
     )*};
     (@two $make:ident $one:ident [$($two:ident)*] $context:tt) => {
         $($make!([$one $two] $context);)*
@@ -96,14 +97,14 @@ fn long_signatures() -> Vec<Typed> {
         Typed::of::<fn(f64, f64, f64, f64, f64, f64, f64, f64, f64) -> (f64, f64, f64, f64, f64, f64, f64, f64, f64)>(),
         Typed::of::<fn(f64, f64, f64, f64, f64, f64, f64, f64, f32, f64) -> i64>(),
         Typed::of::<fn(i32, i32, i32, i32, i32, i64, i64, i32, i32) -> i32>(),
-        Typed::of::<fn(Vector, i32, Vector, i32, Vector, i32, Vector, i32, Vector, Vector) -> (Vector, i32, Vector, f32, Vector, Vector, Vector, Vector, i32, Vector)>(),
+        Typed::of::<fn(Largest, i32, Largest, i32, Largest, i32, Largest, i32, Largest, Largest) -> (Largest, i32, Largest, f32, Largest, Largest, Largest, Largest, i32, Largest)>(),
         Typed::of::<fn(i32, f32, i32, f32, i32, f32, i32, f32, i32, f32, i32) -> (i32, f32, i32, f32, i32, f32, i32, f32, i32, f32, i32)>(),
         Typed::of::<fn(f32, i64, f32, i64, f32, i64, f32, i64, f32, i64, f32, i64) -> (f32, i64, f32, i64, f32, i64, f32, i64, f32, i64, f32, i64)>(),
         Typed::of::<fn(i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> (i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i64)>(),
         Typed::of::<fn(f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f64) -> (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, f32)>(),
         Typed::of::<fn(i64, f64, i64, f64, i64, f64, i64, f64, i64, f64, i64, f64, i64, f64, i32) -> (f64, i32, f64, i32, f64, i32, f64, i32, f64, i32, f64, i32, f64, i32, f32)>(),
         Typed::of::<fn(i32, f64, i64, f32, i32, f64, i64, f32, i32, f64, i64, f32, i32, f64, i64, f32) -> (i32, f64, i64, f32, i32, f64, i64, f32, i32, f64, i64, f32, i32, f64, i64, f32)>(),
-        Typed::of::<fn(Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector) -> (Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector)>(),
+        Typed::of::<fn(Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest) -> (Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest, Largest)>(),
         Typed::of::<fn(i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> Ptr>(),
     ]
 }
@@ -155,7 +156,7 @@ fn types_and_texts_agree() {
 /// Both types are the same function, and it does what the others do.
 #[test]
 fn one_function_for_both_types() {
-    static TABLE: [VMTrampoline; 2] = [pointer::<fn(i32) -> i32>(), pointer::<fn(Vector)>()];
+    static TABLE: [VMTrampoline; 2] = [pointer::<fn(i32) -> i32>(), pointer::<fn(Largest)>()];
     let run_time = Trampoline::new(&"(i32) -> i32".parse().unwrap()).unwrap().pointer().unwrap();
     assert_eq!(pointer::<fn(i32) -> i32>() as usize, pointer_unwind::<fn(i32) -> i32>() as usize);
     extern "C" fn double(_: usize, _: usize, x: i32) -> i32 {

@@ -160,7 +160,7 @@ mod frames {
 
     use vmtrampoline::{Trampoline, VMContext, VMOpaqueContext, ValRaw, private::Shape};
 
-    use crate::common::native;
+    use crate::common::{native, port};
 
     /// A frame as the unwinder sees it: its stack pointer and frame pointer.
     type Frame = (usize, usize);
@@ -175,17 +175,9 @@ mod frames {
     }
 
     extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
-        // rbp: System V ABI, AMD64 supplement, figure 3.36; x29: DWARF for the Arm
-        // 64-bit Architecture, section 4.1; s0: RISC-V ABIs Specification, section 12;
-        // r11: ELF Application Binary Interface, s390x Supplement, section 1.6.
-        const FRAME_POINTER: c_int = match () {
-            () if cfg!(target_arch = "x86_64") => 6,
-            () if cfg!(target_arch = "aarch64") => 29,
-            () if cfg!(target_arch = "riscv64") => 8,
-            () => 11,
-        };
         // SAFETY: the unwinder's own context.
-        let frame = unsafe { (_Unwind_GetCFA(context), _Unwind_GetGR(context, FRAME_POINTER)) };
+        let frame =
+            unsafe { (_Unwind_GetCFA(context), _Unwind_GetGR(context, port::FRAME_POINTER)) };
         // SAFETY: the vector that `callee` passes.
         unsafe { &mut *frames.cast::<Vec<Frame>>() }.push(frame);
         0
@@ -216,9 +208,8 @@ mod frames {
             };
             // As the unwinder counts: the callee's frame, the body's, its caller's.
             let [_, (_, record), (stack, pointer), ..] = frames[..] else { panic!("{frames:x?}") };
-            // On s390x r11 is the stack pointer at entry, below what the caller saves.
-            let below = if cfg!(target_arch = "s390x") { 160 } else { 16 };
-            assert_eq!(stack, record + below, "{shape:?}: the caller's stack pointer");
+            let above = port::ABOVE_FRAME_POINTER;
+            assert_eq!(stack, record + above, "{shape:?}: the caller's stack pointer");
             assert_ne!(pointer, record, "{shape:?}: not the body's own, {frames:x?}");
         }
     }

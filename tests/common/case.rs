@@ -13,6 +13,7 @@ use vmtrampoline::{
 use super::{
     descriptor_judge::constant,
     guard_pages::{Edge, Guarded},
+    port,
     random::Random,
     recorder::{self, Recording, Unused, checked, record},
     scalars,
@@ -130,29 +131,9 @@ pub(crate) fn signature(convention: Convention, text: &str) -> Signature {
         .expect(text)
 }
 
-/// The largest type that the VM convention can pass.
-#[cfg(not(target_arch = "riscv64"))]
-pub(crate) type Vector = u128;
-#[cfg(target_arch = "riscv64")]
-pub(crate) type Vector = i64;
-
 /// The symbols of the assembly.
 mod bodies {
-    macro_rules! bodies {
-        ($($name:ident)*) => {
-            unsafe extern "C" {$(
-                #[link_name = concat!(
-                    "vmtrampoline_",
-                    env!("CARGO_PKG_VERSION_MAJOR"), "_",
-                    env!("CARGO_PKG_VERSION_MINOR"), "_",
-                    env!("CARGO_PKG_VERSION_PATCH"), "_",
-                    stringify!($name),
-                )]
-                pub(super) fn $name();
-            )*}
-        };
-    }
-    bodies! { bare short_cut fixed variable }
+    symbols! { bare short_cut fixed variable }
 }
 
 impl EitherTrampoline {
@@ -281,14 +262,6 @@ pub(crate) fn cases(
     )
 }
 
-/// Whether `variable` stores a scalar that it leaves in its register, too.
-pub(crate) const VARIABLE_STORES: bool =
-    cfg!(all(target_arch = "x86_64", not(vmtrampoline_windows)));
-
-/// Whether bodies other than `variable` leave a vector in its register.
-pub(crate) const LEAVES_VECTORS: bool =
-    cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(vmtrampoline_windows)));
-
 impl Ground {
     pub(crate) fn new() -> Ground {
         Ground { slots: Guarded::new(), descriptor: Guarded::new() }
@@ -321,8 +294,7 @@ impl Case {
                 scalars::locations(layout.params()).iter().position(|at| at == register)
             {
                 *integer = self.slots(i + 1)[i] as usize;
-                let extends = cfg!(any(target_arch = "riscv64", target_arch = "s390x"));
-                if extends && scalars::params(&self.signature)[i] == ValType::I32 {
+                if port::EXTENDS && scalars::params(&self.signature)[i] == ValType::I32 {
                     *integer = *integer as i32 as usize;
                 }
             }
@@ -469,17 +441,17 @@ impl Case {
             let first = scalars::locations(layout.results())
                 .into_iter()
                 .zip(scalars::results(&self.signature));
-            let leaves_vector = LEAVES_VECTORS && trampoline.shape() < Shape::Variable;
+            let leaves_vector = port::LEAVES_VECTORS && trampoline.shape() < Shape::Variable;
             let first = first.take(1).find(|(_, ty)| *ty != ValType::V128 || leaves_vector);
             if let (Route::Body | Route::Liar(_) | Route::Leavable(_), Some((at, ty))) =
                 (route, first)
             {
                 // It leaves result 0 in its register, and the slot alone unless it stores that, too.
-                if !(VARIABLE_STORES && trampoline.shape() == Shape::Variable) {
+                if !(port::VARIABLE_STORES && trampoline.shape() == Shape::Variable) {
                     after[0] = self.slots(1)[0];
                 }
                 let width = if ty == ValType::V128 { u128::MAX } else { u64::MAX.into() };
-                let (is, must) = (left.bits(at), recorder::register(results[0], ty));
+                let (is, must) = (left.bits(at), port::register(results[0], ty));
                 ensure!((is ^ must) & width == 0, "left in {at}: {is:#x}, not {must:#x}");
             }
         }
@@ -498,7 +470,7 @@ impl Case {
         recording: &Recording,
     ) -> Result<(), String> {
         ensure!(recording.calls == 1, "the target was called {} times", recording.calls);
-        let align = if cfg!(target_arch = "s390x") { 8 } else { 16 };
+        let align = port::STACK_ALIGNMENT;
         ensure!(recording.sp % align == 0, "the stack pointer at the call was {:#x}", recording.sp);
         for (i, (&at, context)) in layout.contexts().iter().zip(self.contexts()).enumerate() {
             let is = recording.read(at, ValType::I64);

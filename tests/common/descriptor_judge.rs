@@ -10,9 +10,8 @@ use vmtrampoline::{
 };
 
 use super::{
-    case::{LEAVES_VECTORS, VARIABLE_STORES},
     naive::{Registers, first_slot, machine, registers},
-    proof_assumptions,
+    port, proof_assumptions,
 };
 
 /// `asm/descriptor.h`.
@@ -308,7 +307,7 @@ fn descriptor_is(
     let types = params.iter().chain(&results).map(|ty| *ty as usize);
     let kept = entries.into_iter().map(usize::from);
     ensure!(kept.eq(counts.into_iter().chain(types)), "its signature is another");
-    let leaves = LEAVES_VECTORS || results.first() != Some(&ValType::V128);
+    let leaves = port::LEAVES_VECTORS || results.first() != Some(&ValType::V128);
     let one_left = spilled == 0 && leaves;
     let shortest = match stack_words {
         0 if params.is_empty() && results.is_empty() => Shape::Bare,
@@ -328,7 +327,7 @@ fn descriptor_is(
         bytes.byte("D_RETURNS"),
         match result {
             // `variable` has stored it.
-            _ if VARIABLE_STORES && must == Shape::Variable => 2,
+            _ if port::VARIABLE_STORES && must == Shape::Variable => 2,
             "RESULT_INTEGER" => 0,
             "RESULT_FLOAT" => 1,
             _ => 2,

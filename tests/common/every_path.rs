@@ -2,7 +2,10 @@
 
 use vmtrampoline::private::Convention;
 
-use super::case::{Case, EitherTrampoline, Route, Vector, signature};
+use super::{
+    case::{Case, EitherTrampoline, Route, signature},
+    port::Largest,
+};
 
 const SIGNATURES: [&str; 17] = [
     "()",
@@ -46,24 +49,9 @@ pub(crate) const HOST_SIGNATURES: [&str; 18] = [
     "(v128, v128, v128, v128, v128, v128, v128, v128, v128, v128, i32, i32, i32, i32, i32, i32, i64)",
 ];
 
-/// The same for results that only callbacks have, where the assembly loads them and Rust has
-/// no part in it.
-pub(crate) const CALLBACK_SIGNATURES: &[&str] = match () {
-    () if cfg!(any(target_arch = "s390x", vmtrampoline_windows)) => &[],
-    () if cfg!(target_arch = "aarch64") => &["(i64) -> {i64, i64}"],
-    () if cfg!(target_arch = "riscv64") => &["(i64) -> {i64, i64}", "(i64) -> {i64, f64}"],
-    () => &[
-        "(i64) -> {i64, i64}",
-        "(i64) -> {f64, f64}",
-        "(i64) -> {i64, f64}",
-        "() -> longdouble",
-        "() -> clongdouble",
-    ],
-};
-
 /// A return area of more than a page, whatever becomes of a v128.
 pub(crate) fn wide() -> String {
-    format!("() -> (i32{})", ", v128".repeat(4800 / size_of::<Vector>()))
+    format!("() -> (i32{})", ", v128".repeat(4800 / size_of::<Largest>()))
 }
 
 /// Makes the calls of plain C that take every path through what only plain C needs.

@@ -1,13 +1,9 @@
 //! Calls by `hidden`, `x87` and `vectors`, judged: a callee that writes down what no list of arguments
 //! has, and returns in whatever registers C may return in.
 
-#[cfg(target_arch = "x86_64")]
-use std::arch::asm;
 use std::{
-    arch::global_asm,
     cell::UnsafeCell,
     ffi::c_void,
-    mem::offset_of,
     sync::{Mutex, PoisonError},
 };
 
@@ -16,74 +12,40 @@ use vmtrampoline::{
     private::{Convention, Shape},
 };
 
+pub(crate) use super::port::hidden::SIGNATURES;
 use super::{
-    case::{VARIABLE_STORES, abi, body},
+    case::{abi, body},
     descriptor_judge::{Bytes, constant},
     guard_pages::{Edge, Guarded},
-    recorder::{POISON, Unused, checked},
+    port,
+    recorder::{Unused, checked},
+    x87::{EMPTY, x87_tags},
 };
-
-/// Calls that together take every path through both: few and many values in vector
-/// registers, stack words, and results in all registers that C has for them.
-#[cfg(target_arch = "x86_64")]
-pub(crate) const SIGNATURES: [&str; 18] = [
-    "(...)",
-    "(ptr, ...) -> i32",
-    "(ptr, ...f64) -> f64",
-    "(f64, f64, ...f64, f64, f64, f64, f64, f64, f64) -> i64",
-    "(v128, ...i32, v128)",
-    "(v128, i64, i64, i64, i64, i64, i64, i64, ...f64)",
-    "(i32, ...i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64)",
-    "(ptr, ...f64) -> {i64, i64}",
-    "(ptr, ...f64) -> {f64, i64}",
-    "(ptr, ...f64) -> {f64, f64}",
-    "(ptr, ...f64) -> v128",
-    "() -> longdouble",
-    "(i64, f64) -> longdouble",
-    "(longdouble, i64, f64, longdouble) -> longdouble",
-    "(i64, ...f64, f64, f64) -> longdouble",
-    "() -> clongdouble",
-    "(clongdouble, v128, clongdouble, f64) -> clongdouble",
-    "(i64, ...v128, f64, longdouble) -> clongdouble",
-];
-#[cfg(target_arch = "aarch64")]
-pub(crate) const SIGNATURES: [&str; 9] = [
-    "() -> {v128, v128}",
-    "(i64, f64) -> {v128, v128, v128}",
-    "(i64, i64, i64, i64, i64, i64, i64, i64, v128, i64) -> {[v128; 4]}",
-    "() -> {[i64; 3]}",
-    "(i64, f64) -> {[u8; 17]}",
-    "(i64, i64, i64, i64, i64, i64, i64, i64, i64) -> {[i64; 3]}",
-    "(v128, f64, f64, f64, f64, f64, f64, f64, f64) -> {[i64; 4]}",
-    "(i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> \
-     {[i64; 3]}",
-    "({f32, f32}, {f64, f64, f64}, {i64, i64}) -> {i32, {[i64; 2]}}",
-];
 
 /// What the callee reads and writes.
 #[repr(C, align(16))]
 pub(crate) struct Heard {
-    calls: u64,
+    pub(super) calls: u64,
     /// All of rax, or x8.
-    hidden: u64,
-    integers: [u64; 8],
-    floats: [u128; 8],
+    pub(super) hidden: u64,
+    pub(super) integers: [u64; 8],
+    pub(super) floats: [u128; 8],
     /// Its argument area, as far as it looks.
-    stack: [u64; 24],
+    pub(super) stack: [u64; 24],
     /// The environment of x87, of which the tags are at byte 8.
-    x87: [u16; 14],
+    pub(super) x87: [u16; 14],
     /// How many values to leave in x87 registers.
-    st_count: u64,
-    st: [[u8; 16]; 2],
-    integer_results: [u64; 2],
-    float_results: [u128; 4],
+    pub(super) st_count: u64,
+    pub(super) st: [[u8; 16]; 2],
+    pub(super) integer_results: [u64; 2],
+    pub(super) float_results: [u128; 4],
     /// What to write where x8 points, if it points somewhere.
-    memory: [u64; 4],
-    in_memory: u64,
+    pub(super) memory: [u64; 4],
+    pub(super) in_memory: u64,
 }
 
 #[repr(C)]
-struct Shared(UnsafeCell<Heard>, Mutex<()>);
+pub(super) struct Shared(UnsafeCell<Heard>, Mutex<()>);
 
 // SAFETY: what touches the value holds the lock.
 unsafe impl Sync for Shared {}
@@ -94,7 +56,7 @@ const ST: [[u8; 10]; 2] = [
     [0x35, 0xc2, 0x68, 0x21, 0xa2, 0xda, 0x0f, 0xc9, 0x00, 0x40],
 ];
 
-static HEARD: Shared = Shared(
+pub(super) static HEARD: Shared = Shared(
     UnsafeCell::new(Heard {
         calls: 0,
         hidden: 0,
@@ -119,120 +81,8 @@ static HEARD: Shared = Shared(
 
 unsafe extern "C" {
     #[link_name = "vmtrampoline_test_hears"]
-    fn hears();
+    pub(super) fn hears();
 }
-
-#[cfg(target_arch = "x86_64")]
-global_asm!(
-    ".globl {hears}",
-    "{hears}:",
-    "endbr64",
-    "lea r11, [rip + {heard}]",
-    "inc qword ptr [r11 + {calls}]",
-    "mov [r11 + {hidden}], rax",
-    "mov [r11 + {integers} + 8 * 0], rdi",
-    "mov [r11 + {integers} + 8 * 1], rsi",
-    "mov [r11 + {integers} + 8 * 2], rdx",
-    "mov [r11 + {integers} + 8 * 3], rcx",
-    "mov [r11 + {integers} + 8 * 4], r8",
-    "mov [r11 + {integers} + 8 * 5], r9",
-    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7",
-    "movups [r11 + {floats} + 16 * \\n], xmm\\n",
-    "movups xmm\\n, [rip + {heard} + {stack}]", // anything else
-    ".endr",
-    "lea rdi, [r11 + {stack}]",
-    "lea rsi, [rsp + 8]",
-    "mov ecx, 24",
-    "rep movsq",
-    "fnstenv [r11 + {x87}]",
-    "fldenv [r11 + {x87}]",
-    "cmp qword ptr [r11 + {st_count}], 1",
-    "jb 3f",
-    "je 2f",
-    "fld tbyte ptr [r11 + {st} + 16]",
-    "2:",
-    "fld tbyte ptr [r11 + {st}]",
-    "3:",
-    "mov rax, [r11 + {integer_results}]",
-    "mov rdx, [r11 + {integer_results} + 8]",
-    "movups xmm0, [r11 + {float_results}]",
-    "movups xmm1, [r11 + {float_results} + 16]",
-    ".irp reg, rcx, rsi, rdi, r8, r9, r10, r11",
-    "mov \\reg, {poison}",
-    ".endr",
-    "ret",
-    hears = sym hears,
-    heard = sym HEARD,
-    calls = const offset_of!(Heard, calls),
-    hidden = const offset_of!(Heard, hidden),
-    integers = const offset_of!(Heard, integers),
-    floats = const offset_of!(Heard, floats),
-    stack = const offset_of!(Heard, stack),
-    x87 = const offset_of!(Heard, x87),
-    st_count = const offset_of!(Heard, st_count),
-    st = const offset_of!(Heard, st),
-    integer_results = const offset_of!(Heard, integer_results),
-    float_results = const offset_of!(Heard, float_results),
-    poison = const POISON,
-);
-
-#[cfg(target_arch = "aarch64")]
-global_asm!(
-    ".globl {hears}",
-    "{hears}:",
-    "hint #34", // bti c
-    "adrp x9, {heard}",
-    "add x9, x9, :lo12:{heard}",
-    "ldr x10, [x9, #{calls}]",
-    "add x10, x10, #1",
-    "str x10, [x9, #{calls}]",
-    "str x8, [x9, #{hidden}]",
-    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7",
-    "str x\\n, [x9, #{integers} + 8 * \\n]",
-    "str q\\n, [x9, #{floats} + 16 * \\n]",
-    ".endr",
-    "add x10, x9, #{stack}",
-    "mov x11, sp",
-    "mov x12, #24",
-    "2:",
-    "ldr x13, [x11], #8",
-    "str x13, [x10], #8",
-    "subs x12, x12, #1",
-    "b.ne 2b",
-    "add x10, x9, #{in_memory}",
-    "ldr x10, [x10]",
-    "cbz x10, 3f",
-    "add x12, x9, #{memory}",
-    "ldp x10, x11, [x12]",
-    "stp x10, x11, [x8]",
-    "ldr x10, [x12, #16]",
-    "str x10, [x8, #16]",
-    "3:",
-    "ldr x0, [x9, #{integer_results}]",
-    "ldr x1, [x9, #{integer_results} + 8]",
-    "ldr q0, [x9, #{float_results}]",
-    "ldr q1, [x9, #{float_results} + 16]",
-    "ldr q2, [x9, #{float_results} + 32]",
-    "ldr q3, [x9, #{float_results} + 48]",
-    "ldr x2, ={poison}",
-    ".irp n, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17",
-    "mov x\\n, x2",
-    ".endr",
-    "ret",
-    ".ltorg",
-    hears = sym hears,
-    heard = sym HEARD,
-    calls = const offset_of!(Heard, calls),
-    hidden = const offset_of!(Heard, hidden),
-    integers = const offset_of!(Heard, integers),
-    floats = const offset_of!(Heard, floats),
-    stack = const offset_of!(Heard, stack),
-    memory = const offset_of!(Heard, memory),
-    in_memory = const offset_of!(Heard, in_memory),
-    integer_results = const offset_of!(Heard, integer_results),
-    float_results = const offset_of!(Heard, float_results),
-    poison = const POISON,
-);
 
 /// How a call is made.
 #[derive(Clone, Copy, Debug)]
@@ -245,31 +95,7 @@ pub(crate) enum Route {
     Liar(*const c_void),
 }
 
-unsafe extern "C" {
-    #[link_name = concat!(
-        "vmtrampoline_",
-        env!("CARGO_PKG_VERSION_MAJOR"), "_",
-        env!("CARGO_PKG_VERSION_MINOR"), "_",
-        env!("CARGO_PKG_VERSION_PATCH"), "_hidden",
-    )]
-    fn hidden();
-    #[cfg(target_arch = "x86_64")]
-    #[link_name = concat!(
-        "vmtrampoline_",
-        env!("CARGO_PKG_VERSION_MAJOR"), "_",
-        env!("CARGO_PKG_VERSION_MINOR"), "_",
-        env!("CARGO_PKG_VERSION_PATCH"), "_x87",
-    )]
-    fn x87();
-    #[cfg(target_arch = "aarch64")]
-    #[link_name = concat!(
-        "vmtrampoline_",
-        env!("CARGO_PKG_VERSION_MAJOR"), "_",
-        env!("CARGO_PKG_VERSION_MINOR"), "_",
-        env!("CARGO_PKG_VERSION_PATCH"), "_vectors",
-    )]
-    fn vectors();
-}
+symbols! { hidden }
 
 /// Whether the target leaves several vectors in registers.
 fn returns_vectors<S: Slot>(trampoline: &CTrampoline<S>) -> bool {
@@ -325,33 +151,13 @@ pub(crate) fn arguments<S: Slot>(
     });
     let descriptor = (&raw const *trampoline.descriptor()).cast::<u8>() as usize;
     let body = body(trampoline.shape()) as usize;
-    #[cfg(target_arch = "x86_64")]
-    let functions = [hidden, x87];
-    #[cfg(not(target_arch = "x86_64"))]
-    let functions = [hidden, vectors];
-    let special = usize::from(values_in_x87(trampoline) > 0 || in_vectors);
-    let entry = functions[special] as *const c_void;
+    let special = values_in_x87(trampoline) > 0 || in_vectors;
+    let entry = if special { port::hidden::special } else { hidden } as *const c_void;
     let mut arguments =
         Vec::from([callee, caller, target as usize, slots as usize, descriptor, body]);
     arguments.extend(in_vectors.then_some((&raw mut *memory) as usize));
     (entry, arguments)
 }
-
-/// The tags of the registers of x87.
-pub(crate) fn x87_tags() -> u16 {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let mut environment = [0_u16; 14];
-        // SAFETY: stores 28 bytes, and takes the environment back, as that masks exceptions.
-        unsafe { asm!("fnstenv [{0}]", "fldenv [{0}]", in(reg) environment.as_mut_ptr()) };
-        environment[4]
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    EMPTY
-}
-
-/// They all are empty.
-pub(crate) const EMPTY: u16 = 0xffff;
 
 /// Makes the call in every shape, by both routes, with slots of both sizes at both edges of
 /// the memory.
@@ -489,10 +295,7 @@ fn judged<S: Slot>(
     let mut must = before;
     if let Some(left) = &left {
         ensure!(left.lost.is_empty(), "lost: {}", left.lost.join(", "));
-        let [integer, float] =
-            if cfg!(target_arch = "x86_64") { ["rax", "xmm0"] } else { ["x0", "v0"] };
-        let (is, float_is) =
-            (left.bits(Location::Register(integer)), left.bits(Location::Register(float)));
+        let [is, float_is] = [0, 1].map(|i| left.bits(Location::Register(port::RESULTS[i])));
         let by_register = (heard.integer_results[0].into(), heard.float_results[0]);
         ensure!((is, float_is) == by_register || in_x87 > 0, "left {is:#x} and {float_is:#x}");
     }
@@ -522,7 +325,8 @@ fn judged<S: Slot>(
             // By the body, if not by Rust.
             let word = ["RESULT_INTEGER", "RESULT_FLOAT"].map(constant).contains(&result);
             let variable = trampoline.shape() == Shape::Variable;
-            let stored = result == constant("RESULT_VECTOR") || VARIABLE_STORES && variable && word;
+            let stored =
+                result == constant("RESULT_VECTOR") || port::VARIABLE_STORES && variable && word;
             for piece in placement.pieces() {
                 let Location::Register(name) = piece.location else { panic!("a result elsewhere") };
                 let bytes: Vec<u8> = match name {

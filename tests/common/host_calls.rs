@@ -11,8 +11,9 @@ use vmtrampoline::{
 
 use super::{
     case::{Case, EitherTrampoline, SlotBits, abi, signature, value},
-    every_path::{CALLBACK_SIGNATURES, HOST_SIGNATURES, wide},
+    every_path::{HOST_SIGNATURES, wide},
     guard_pages::{Edge, Guarded},
+    port,
     recorder::{POISON, Unused, checked, native, record},
 };
 
@@ -375,7 +376,7 @@ pub(crate) fn every_host_path(
     let mut area = [0u128; 400];
     let wide = wide();
     let many = format!("({})", ["i64"; 300].join(", "));
-    for text in CALLBACK_SIGNATURES {
+    for text in port::CALLBACK_SIGNATURES {
         for shape in EitherHost::SHAPES {
             let signature = text.parse().expect(text);
             // SAFETY: the function takes no notice of its arguments.

@@ -10,22 +10,8 @@ use super::{
     guard_pages::Edge,
     recorder::{Unused, checked, spoil},
     scalars,
+    x87::{EMPTY, x87_tags},
 };
-
-macro_rules! symbols {
-    ($($name:ident)*) => {
-        unsafe extern "C" {$(
-            #[link_name = concat!(
-                "vmtrampoline_",
-                env!("CARGO_PKG_VERSION_MAJOR"), "_",
-                env!("CARGO_PKG_VERSION_MINOR"), "_",
-                env!("CARGO_PKG_VERSION_PATCH"), "_",
-                stringify!($name),
-            )]
-            fn $name();
-        )*}
-    };
-}
 
 symbols! { leavable leave landed }
 
@@ -124,22 +110,4 @@ pub(crate) fn judge(
 ) -> Result<(), String> {
     returned(case, trampoline, function)?;
     Exit::BOTH.into_iter().try_for_each(|exit| left(case, trampoline, function, exit))
-}
-
-/// They all are empty.
-const EMPTY: u16 = 0xffff;
-
-/// The tags of the registers of x87.
-fn x87_tags() -> u16 {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let mut environment = [0_u16; 14];
-        // SAFETY: stores 28 bytes, and takes the environment back, as that masks exceptions.
-        unsafe {
-            std::arch::asm!("fnstenv [{0}]", "fldenv [{0}]", in(reg) environment.as_mut_ptr())
-        };
-        environment[4]
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    EMPTY
 }

@@ -11,8 +11,11 @@
 //! - [`paper_call`]: calls of C, carried out on paper.
 //! - [`proof_assumptions`]: what the symbolic proofs assume of descriptors.
 //! - [`elf`]: the program's own file, its sections and symbols.
+//! - [`port`]: what the tests know of each port.
 //! - [`recorder`]: a callee that writes down what it is given, and a caller that
-//!   checks what a function leaves behind; one file per architecture.
+//!   checks what a function leaves behind.
+//! - [`frames`]: functions that move and walk the stack.
+//! - [`x87`]: whether the registers of x87 are empty.
 //! - [`random`]: numbers that look random.
 //! - [`c`]: functions in C, compiled for a test.
 //! - [`c_cases`]: cases of which the C compiler makes functions.
@@ -44,6 +47,22 @@ macro_rules! ensure {
 }
 #[allow(unused_imports)] // fuzz/ uses it
 pub(crate) use ensure;
+
+/// Functions of the assembly.
+macro_rules! symbols {
+    ($($name:ident)*) => {
+        unsafe extern "C" {$(
+            #[link_name = concat!(
+                "vmtrampoline_",
+                env!("CARGO_PKG_VERSION_MAJOR"), "_",
+                env!("CARGO_PKG_VERSION_MINOR"), "_",
+                env!("CARGO_PKG_VERSION_PATCH"), "_",
+                stringify!($name),
+            )]
+            pub(crate) fn $name();
+        )*}
+    };
+}
 
 /// A function, or the type of one, in the C convention that the assembly follows: the system's, but where
 /// the tests pretend to be on Windows.
@@ -86,6 +105,8 @@ pub(crate) mod disagreements;
 pub(crate) mod elf;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod every_path;
+#[cfg(all(vmtrampoline_port, unix))]
+pub(crate) mod frames;
 pub(crate) mod golden;
 #[cfg(any(unix, windows))]
 pub(crate) mod guard_pages;
@@ -106,6 +127,9 @@ pub(crate) mod panics;
 pub(crate) mod paper_call;
 #[cfg(vmtrampoline_port)]
 pub(crate) mod pointers;
+#[cfg(vmtrampoline_port)]
+#[path = "../ports/mod.rs"]
+pub(crate) mod port;
 pub(crate) mod proof_assumptions;
 #[allow(unreachable_pub)]
 pub(crate) mod random;
@@ -117,3 +141,4 @@ pub(crate) mod strategies;
 #[cfg(all(vmtrampoline_port, unix))]
 pub(crate) mod tally;
 pub(crate) mod text_judge;
+pub(crate) mod x87;

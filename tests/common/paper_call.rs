@@ -9,9 +9,9 @@ use vmtrampoline::{
 };
 
 use super::{
-    case::VARIABLE_STORES,
     descriptor_judge::{Bytes, Machine, constant},
     naive::machine,
+    port,
 };
 
 /// The layout of this signature, if it has one and rightly so, and all that is in its
@@ -816,7 +816,7 @@ fn returns(
             .and_then(Type::scalar)
             .filter(|ty| !matches!(ty, ValType::C32) && ty.size(abi) <= 8);
         let mask = if size >= 8 { u64::MAX } else { (1 << (8 * size)) - 1 };
-        let stored = VARIABLE_STORES && header.byte("D_SHAPE") == Shape::Variable as usize;
+        let stored = port::VARIABLE_STORES && header.byte("D_SHAPE") == Shape::Variable as usize;
         match (&classes[..], word) {
             ([], _) => (none, 2, 0),
             ([Some(Class::Integer(0))], Some(_)) => (integer, if stored { 2 } else { 0 }, mask),

@@ -2,7 +2,7 @@
 
 use std::{ffi::c_void, ptr::null_mut};
 
-use super::scalars;
+use super::{port, scalars};
 use vmtrampoline::{
     Signature, Trampoline, TypedSignature, VMContext, VMOpaqueContext, VMTrampolineUnwind, ValRaw,
     pointer_unwind,
@@ -38,13 +38,9 @@ pub(crate) fn of_the_pool() -> impl Iterator<Item = Pointer> {
         let signature = signature(Convention::Vm, text);
         Shape::ALL.map(|shape| {
             let trampoline = Trampoline::with_shape(&signature, shape).unwrap();
-            // On riscv64 no body jumps to its target; on s390x and Windows `storing` is
-            // before every body.
-            let framed =
-                cfg!(any(target_arch = "riscv64", target_arch = "s390x", vmtrampoline_windows));
             let jumps = trampoline.shape() < Shape::Fixed
                 && scalars::results(&signature).is_empty()
-                && !framed;
+                && !port::POINTERS_HAVE_FRAMES;
             Pointer {
                 name: format!("{text}, {shape:?}"),
                 function: trampoline.pointer_unwind().unwrap(),
@@ -56,11 +52,10 @@ pub(crate) fn of_the_pool() -> impl Iterator<Item = Pointer> {
 
 /// One made at compile time.
 pub(crate) fn typed<F: TypedSignature>() -> Pointer {
-    let compiler_knows = cfg!(any(target_arch = "x86_64", target_vendor = "apple"));
     Pointer {
         name: Signature::of::<F>().to_string(),
         function: const { pointer_unwind::<F>() },
-        framed: compiler_knows.then_some(true),
+        framed: port::TYPED_HAVE_RECORDS.then_some(true),
     }
 }
 

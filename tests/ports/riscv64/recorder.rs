@@ -1,67 +1,6 @@
-//! 64-bit RISC-V, LP64D.
+//! The recorder, the checker and the spoiler, which `common/recorder.rs` describes.
 
-use super::{POISON, low_bits};
-use vmtrampoline::ValType;
-
-pub(super) const REGISTERS: &[&str] = &[
-    "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "fa0", "fa1", "fa2", "fa3", "fa4", "fa5",
-    "fa6", "fa7",
-];
-pub(super) const RESULTS: &[&str] = &["a0", "fa0"];
-pub(super) const KEPT: &[&str] = &[
-    "frm", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "fs0", "fs1",
-    "fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "sp",
-];
-pub(super) const CONTROLS: usize = 1;
-/// frm rounds toward zero, which no code here notices.
-pub(super) const GIVEN: [u64; 26] = [
-    1,
-    0x1010_1010_0101_0101,
-    0x1111_1111_4444_4444,
-    0x1212_1212_2121_2121,
-    0x1313_1313_3131_3131,
-    0x1414_1414_4141_4141,
-    0x1515_1515_5151_5151,
-    0x1616_1616_6161_6161,
-    0x1717_1717_7171_7171,
-    0x1818_1818_8181_8181,
-    0x1919_1919_9191_9191,
-    0x1a1a_1a1a_a1a1_a1a1,
-    0x1b1b_1b1b_b1b1_b1b1,
-    0x2020_2020_0202_0202,
-    0x2121_2121_1212_1212,
-    0x2222_2222_3333_3333,
-    0x2323_2323_3232_3232,
-    0x2424_2424_4242_4242,
-    0x2525_2525_5252_5252,
-    0x2626_2626_6262_6262,
-    0x2727_2727_7272_7272,
-    0x2828_2828_8282_8282,
-    0x2929_2929_9292_9292,
-    0x2a2a_2a2a_a2a2_a2a2,
-    0x2b2b_2b2b_b2b2_b2b2,
-    0,
-];
-/// There are none.
-pub(super) const FLAGS: [u64; 2] = [0; 2];
-/// It is in ra.
-pub(super) const RETURN_ADDRESS: usize = 0;
-
-pub(crate) use super::poisoned as register;
-
-/// A float register, which the recorder stores as if it had 128 bits, has ones
-/// above the float; an integer of 32 bits is sign-extended, and above a float in an
-/// integer register there may be anything. What is otherwise is no such value.
-pub(crate) fn value(register: u128, ty: ValType) -> u128 {
-    let value = low_bits(register, ty);
-    let above = register >> 32 << 32 | low_bits(u128::MAX, ty);
-    let good = match ty {
-        _ if register >> 64 != 0 => above == u128::MAX,
-        ValType::I32 => register == value as u32 as i32 as u64 as u128,
-        _ => true,
-    };
-    if good { value } else { !value }
-}
+use crate::common::recorder::{POISON, functions};
 
 // Among what the recorder overwrites is fs1, which Cranelift's functions do not
 // keep.

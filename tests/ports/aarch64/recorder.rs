@@ -1,49 +1,8 @@
-//! 64-bit Arm: AAPCS64, and Apple's variant.
+//! The recorder, the checker and the spoiler, which `common/recorder.rs` describes.
 
 use std::mem::offset_of;
 
-use super::{Check, POISON};
-
-pub(super) const REGISTERS: &[&str] = &[
-    "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",
-];
-pub(super) const RESULTS: &[&str] = &["x0", "v0"];
-pub(super) const KEPT: &[&str] = &[
-    "fpcr", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "d8",
-    "d9", "d10", "d11", "d12", "d13", "d14", "d15", "sp",
-];
-pub(super) const CONTROLS: usize = 1;
-/// fpcr rounds toward zero and flushes, which no code here notices.
-pub(super) const GIVEN: [u64; 21] = [
-    0x01c0_0000,
-    0x1919_1919_9191_9191,
-    0x2020_2020_0202_0202,
-    0x2121_2121_1212_1212,
-    0x2222_2222_3333_3333,
-    0x2323_2323_3232_3232,
-    0x2424_2424_4242_4242,
-    0x2525_2525_5252_5252,
-    0x2626_2626_6262_6262,
-    0x2727_2727_7272_7272,
-    0x2828_2828_8282_8282,
-    0x2929_2929_9292_9292,
-    0x0808_0808_8080_8080,
-    0x0909_0909_9090_9090,
-    0x1010_1010_0101_0101,
-    0x1111_1111_4444_4444,
-    0x1212_1212_2121_2121,
-    0x1313_1313_3131_3131,
-    0x1414_1414_4141_4141,
-    0x1515_1515_5151_5151,
-    0,
-];
-/// N, Z, C and V.
-pub(super) const FLAGS: [u64; 2] = [0, 0xf000_0000];
-/// It is in x30.
-pub(super) const RETURN_ADDRESS: usize = 0;
-
-/// Integers and floats begin at bit 0; the convention defines no bit above them.
-pub(crate) use super::{low_bits as value, poisoned as register};
+use crate::common::recorder::{Check, POISON, functions};
 
 /// Loads the address of a symbol into x9.
 #[cfg(not(target_vendor = "apple"))]

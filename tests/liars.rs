@@ -1,12 +1,10 @@
 //! Bodies that each break one promise of the assembly's header: the judges of
 //! all calls catch every one. (E5 and E6 are `stack.rs`'s and `step.rs`'s.)
 //!
-//! An architecture is a file beside this one: the frame that its liars have, and
-//! what they do in it.
+//! `ports/` has the liars of each port: the frame that they have, and what they do in it.
 
 #![cfg(vmtrampoline_port)]
 
-#[path = "../common/mod.rs"]
 mod common;
 
 use std::{
@@ -192,9 +190,12 @@ macro_rules! deadly {
     };
 }
 
-#[cfg_attr(all(target_arch = "x86_64", not(vmtrampoline_windows)), path = "x86_64_sysv.rs")]
-#[cfg_attr(vmtrampoline_windows, path = "x86_64_windows.rs")]
-#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
-#[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
-#[cfg_attr(target_arch = "s390x", path = "s390x.rs")]
+#[cfg_attr(
+    all(target_arch = "x86_64", not(vmtrampoline_windows)),
+    path = "ports/x86_64_sysv/liars.rs"
+)]
+#[cfg_attr(vmtrampoline_windows, path = "ports/x86_64_windows/liars.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "ports/aarch64/liars.rs")]
+#[cfg_attr(target_arch = "riscv64", path = "ports/riscv64/liars.rs")]
+#[cfg_attr(target_arch = "s390x", path = "ports/s390x/liars.rs")]
 mod arch;

@@ -12,33 +12,14 @@
 //! The *spoiler* is a callee that never returns: it overwrites all that a function must
 //! keep, and leaves the call.
 //!
-//! # Adding an architecture
+//! # A port's part
 //!
-//! A file beside this one, named in the list of paths below, has these items;
-//! `x86_64_sysv.rs` is the reference text. Names of registers are those of the
-//! rows of `src/abi.rs`.
-//!
-//! ```text
-//! REGISTERS       argument registers, in the order of Tape::registers
-//! RESULTS         result registers, in the order of Tape::results
-//! KEPT            what a function must keep, in the order of Check::given: first
-//!                 the CONTROLS that its callee must find unchanged, too
-//! CONTROLS        how many those are
-//! GIVEN           a pattern for each of KEPT; the stack pointer's is ignored
-//! FLAGS           all condition flags clear, and all set, as the checker loads them, if
-//!                 there are any
-//! RETURN_ADDRESS  stack pointer at the call minus stack pointer at entry
-//! value           the value of a type in an argument register's 16 bytes
-//! register        the 16 bytes of a result register that holds a value, with
-//!                 poison in all bits that the convention leaves open
-//! ```
-//!
-//! and in `functions!` three functions with the labels `{recorder}`, `{checker}` and
+//! The facts that `ports/mod.rs` lists, and in `recorder.rs` of its folder,
+//! in `functions!`, three functions with the labels `{recorder}`, `{checker}` and
 //! `{spoiler}`. The recorder, in order:
 //!
 //! 1. stores the REGISTERS, each to its 16 bytes of `Tape::registers`, the
-//!    stack pointer at entry to `Tape::sp`, the first CONTROLS of KEPT to
-//!    `Tape::controls`;
+//!    stack pointer at entry to `Tape::sp`, the CONTROLS to `Tape::controls`;
 //! 2. calls `listen`, which takes no arguments;
 //! 3. poisons RED_ZONE bytes below the stack pointer, every caller-saved
 //!    register, and the condition flags;
@@ -50,11 +31,11 @@
 //! 2. moves the stack pointer down by ABOVE bytes, stored as the pattern of the
 //!    stack pointer in `Check::given`, and fills that and BELOW bytes below it
 //!    with POISON;
-//! 3. loads KEPT from `Check::given`, the registers of the first integer
+//! 3. loads CONTROLS and KEPT from `Check::given`, the registers of the first integer
 //!    arguments from `Check::arguments`, all other caller-saved registers from
 //!    `Check::unused`, the condition flags from `Check::flags`, and calls
 //!    `Check::function`;
-//! 4. stores KEPT to `Check::found`, the ABOVE bytes to `Check::above`, the
+//! 4. stores CONTROLS and KEPT to `Check::found`, the ABOVE bytes to `Check::above`, the
 //!    RESULTS to `Check::results`, and undoes 1. The function may have broken
 //!    its promises: only the instruction pointer and the Check can be relied on.
 //!    Space above the stack pointer that the convention gives to the callee
@@ -74,7 +55,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::scalars;
+use super::{port, scalars};
 use vmtrampoline::{Layout, Location, ValType};
 
 /// The functions of an architecture, whose text has names for what is here, and more names of
@@ -83,54 +64,47 @@ macro_rules! functions {
     ({ $($text:tt)* } $($more:tt)*) => {
         core::arch::global_asm!(
             $($text)*
-            spoiler = sym super::spoiler,
-            spoil = sym super::SPOIL,
-            spoil_sp = const core::mem::offset_of!(super::Spoil, sp),
-            exit = const core::mem::offset_of!(super::Spoil, exit),
-            moves = const core::mem::offset_of!(super::Spoil, moves),
-            recorder = sym super::recorder,
-            checker = sym super::checker,
-            listen = sym super::listen,
-            tape = sym super::TAPE,
-            check = sym super::CHECK,
-            registers = const core::mem::offset_of!(super::Tape, registers),
-            results = const core::mem::offset_of!(super::Tape, results),
-            sp = const core::mem::offset_of!(super::Tape, sp),
-            controls = const core::mem::offset_of!(super::Tape, controls),
-            function = const core::mem::offset_of!(super::Check, function),
-            arguments = const core::mem::offset_of!(super::Check, arguments),
-            unused = const core::mem::offset_of!(super::Check, unused),
-            saved_sp = const core::mem::offset_of!(super::Check, sp),
-            given = const core::mem::offset_of!(super::Check, given),
-            found = const core::mem::offset_of!(super::Check, found),
-            check_results = const core::mem::offset_of!(super::Check, results),
-            copy = const core::mem::offset_of!(super::Check, above),
-            red_zone = const super::RED_ZONE,
-            above = const super::ABOVE,
-            below = const super::BELOW,
+            spoiler = sym $crate::common::recorder::spoiler,
+            spoil = sym $crate::common::recorder::SPOIL,
+            spoil_sp = const core::mem::offset_of!($crate::common::recorder::Spoil, sp),
+            exit = const core::mem::offset_of!($crate::common::recorder::Spoil, exit),
+            moves = const core::mem::offset_of!($crate::common::recorder::Spoil, moves),
+            recorder = sym $crate::common::recorder::recorder,
+            checker = sym $crate::common::recorder::checker,
+            listen = sym $crate::common::recorder::listen,
+            tape = sym $crate::common::recorder::TAPE,
+            check = sym $crate::common::recorder::CHECK,
+            registers = const core::mem::offset_of!($crate::common::recorder::Tape, registers),
+            results = const core::mem::offset_of!($crate::common::recorder::Tape, results),
+            sp = const core::mem::offset_of!($crate::common::recorder::Tape, sp),
+            controls = const core::mem::offset_of!($crate::common::recorder::Tape, controls),
+            function = const core::mem::offset_of!($crate::common::recorder::Check, function),
+            arguments = const core::mem::offset_of!($crate::common::recorder::Check, arguments),
+            unused = const core::mem::offset_of!($crate::common::recorder::Check, unused),
+            saved_sp = const core::mem::offset_of!($crate::common::recorder::Check, sp),
+            given = const core::mem::offset_of!($crate::common::recorder::Check, given),
+            found = const core::mem::offset_of!($crate::common::recorder::Check, found),
+            check_results = const core::mem::offset_of!($crate::common::recorder::Check, results),
+            copy = const core::mem::offset_of!($crate::common::recorder::Check, above),
+            red_zone = const $crate::common::recorder::RED_ZONE,
+            above = const $crate::common::recorder::ABOVE,
+            below = const $crate::common::recorder::BELOW,
             $($more)*
         );
     };
 }
 
-#[cfg_attr(all(target_arch = "x86_64", not(vmtrampoline_windows)), path = "x86_64_sysv.rs")]
-#[cfg_attr(vmtrampoline_windows, path = "x86_64_windows.rs")]
-#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
-#[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
-#[cfg_attr(target_arch = "s390x", path = "s390x.rs")]
-mod arch;
-
-pub(crate) use arch::register;
+pub(crate) use functions;
 
 /// What fills every bit that was not chosen: no small number, no address,
 /// no zero.
 pub(crate) const POISON: u64 = 0xa5a5_5a5a_c3c3_3c3c;
 /// Bytes below the stack pointer that the recorder overwrites.
-const RED_ZONE: usize = 256;
+pub(super) const RED_ZONE: usize = 256;
 /// Bytes of the checker's frame that may not be written to.
-const ABOVE: usize = 256;
+pub(super) const ABOVE: usize = 256;
 /// Bytes that the checker overwrites below its frame.
-const BELOW: usize = 4096;
+pub(super) const BELOW: usize = 4096;
 /// More bytes than a trampoline's frame has.
 pub(crate) const FRAME: usize = 0x10000;
 
@@ -150,17 +124,17 @@ impl Unused {
 
 /// What the recorder's assembly reads and writes.
 #[repr(C, align(16))]
-struct Tape {
-    registers: [u128; 24],
-    results: [u128; 4],
-    sp: usize,
-    controls: [u64; 4],
+pub(super) struct Tape {
+    pub(super) registers: [u128; 24],
+    pub(super) results: [u128; 4],
+    pub(super) sp: usize,
+    pub(super) controls: [u64; 4],
     /// For [`listen`]: what it is told, and what it writes down.
-    task: *mut Task,
+    pub(super) task: *mut Task,
 }
 
 /// For [`listen`].
-struct Task {
+pub(super) struct Task {
     layout: *const Layout,
     results: *const [u128],
     recording: Recording,
@@ -177,7 +151,7 @@ pub(crate) struct Recording {
     area: Vec<u8>,
     /// The stack pointer at the call.
     pub(crate) sp: usize,
-    /// The control words that KEPT begins with.
+    /// The CONTROLS.
     controls: Vec<u64>,
     /// The return pointer, if the layout has one.
     pub(crate) return_pointer: Option<usize>,
@@ -192,37 +166,37 @@ pub(crate) struct Checked {
 
 /// What the checker's assembly reads and writes.
 #[repr(C, align(16))]
-struct Check {
-    function: *const c_void,
-    arguments: [usize; 7],
-    unused: u64,
-    flags: u64,
-    sp: usize,
-    given: [u64; 32],
-    found: [u64; 32],
-    results: [u128; 4],
-    above: [u64; ABOVE / 8],
+pub(super) struct Check {
+    pub(super) function: *const c_void,
+    pub(super) arguments: [usize; 7],
+    pub(super) unused: u64,
+    pub(super) flags: u64,
+    pub(super) sp: usize,
+    pub(super) given: [u64; 32],
+    pub(super) found: [u64; 32],
+    pub(super) results: [u128; 4],
+    pub(super) above: [u64; ABOVE / 8],
 }
 
 /// A static that one thread at a time uses; the value comes first.
 #[repr(C)]
-struct Shared<T>(UnsafeCell<T>, Mutex<()>);
+pub(super) struct Shared<T>(UnsafeCell<T>, Mutex<()>);
 
 // SAFETY: what touches the value holds the lock.
 unsafe impl<T> Sync for Shared<T> {}
 
 /// What the spoiler's assembly reads.
 #[repr(C)]
-struct Spoil {
-    sp: *const usize,
-    exit: *const c_void,
-    moves: u64,
+pub(super) struct Spoil {
+    pub(super) sp: *const usize,
+    pub(super) exit: *const c_void,
+    pub(super) moves: u64,
 }
 
-static SPOIL: Shared<Spoil> =
+pub(super) static SPOIL: Shared<Spoil> =
     Shared(UnsafeCell::new(Spoil { sp: ptr::null(), exit: ptr::null(), moves: 0 }), Mutex::new(()));
 
-static TAPE: Shared<Tape> = Shared(
+pub(super) static TAPE: Shared<Tape> = Shared(
     UnsafeCell::new(Tape {
         registers: [0; 24],
         results: [0; 4],
@@ -233,7 +207,7 @@ static TAPE: Shared<Tape> = Shared(
     Mutex::new(()),
 );
 
-static CHECK: Shared<Check> = Shared(
+pub(super) static CHECK: Shared<Check> = Shared(
     UnsafeCell::new(Check {
         function: ptr::null(),
         arguments: [0; 7],
@@ -250,11 +224,11 @@ static CHECK: Shared<Check> = Shared(
 
 unsafe extern "C" {
     #[link_name = "vmtrampoline_test_recorder"]
-    fn recorder();
+    pub(super) fn recorder();
     #[link_name = "vmtrampoline_test_checker"]
-    fn checker();
+    pub(super) fn checker();
     #[link_name = "vmtrampoline_test_spoiler"]
-    fn spoiler();
+    pub(super) fn spoiler();
 }
 
 /// Runs `call`, which is to call the function whose address it gets once, with
@@ -270,7 +244,7 @@ pub(crate) fn record(
     let types = scalars::results(layout.signature());
     let registers = scalars::locations(layout.results()).into_iter().zip(types).next();
     let registers = registers.map(|(location, ty)| match location {
-        Location::Register(name) => (index(arch::RESULTS, name), arch::register(results[0], ty)),
+        Location::Register(name) => (index(port::RESULTS, name), port::register(results[0], ty)),
         _ => panic!("result 0 comes back in {location}"),
     });
     // SAFETY: we have the lock. The recorder runs inside `call` alone, and
@@ -288,7 +262,7 @@ pub(crate) fn record(
 }
 
 /// The recorder's other half, where Rust will do.
-extern "C" fn listen() {
+pub(super) extern "C" fn listen() {
     let tape = TAPE.0.get();
     // SAFETY: only the recorder calls this, while `record` waits for it.
     let (tape, task) = unsafe { (&*tape, &mut *(*tape).task) };
@@ -297,9 +271,9 @@ extern "C" fn listen() {
     let recording = &mut task.recording;
 
     recording.calls += 1;
-    recording.registers = tape.registers[..arch::REGISTERS.len()].to_vec();
-    recording.controls = tape.controls[..arch::CONTROLS].to_vec();
-    recording.sp = tape.sp + arch::RETURN_ADDRESS;
+    recording.registers = tape.registers[..port::REGISTERS.len()].to_vec();
+    recording.controls = tape.controls[..port::CONTROLS.len()].to_vec();
+    recording.sp = tape.sp + port::RETURN_ADDRESS;
     let area =
         ptr::slice_from_raw_parts_mut(recording.sp as *mut u8, layout.argument_area() as usize);
     // SAFETY: by the convention the argument area is ours to read and write.
@@ -338,15 +312,14 @@ impl Recording {
     pub(crate) fn read(&self, at: Location, ty: ValType) -> u128 {
         match at {
             Location::Register(name) => {
-                arch::value(self.registers[index(arch::REGISTERS, name)], ty)
+                port::value(self.registers[index(port::REGISTERS, name)], ty)
             }
             Location::Stack(offset) => {
                 let from = offset as usize;
                 let value = from_native(&self.area[from..from + scalars::size(ty)]);
                 let slot = from / 8 * 8;
-                let extends = cfg!(any(target_arch = "riscv64", target_arch = "s390x"));
                 let extended = || from_native(&self.area[slot..slot + 8]) as u64;
-                if extends && ty == ValType::I32 && extended() != value as u32 as i32 as u64 {
+                if port::EXTENDS && ty == ValType::I32 && extended() != value as u32 as i32 as u64 {
                     return !value; // what is not sign-extended is no such value
                 }
                 value
@@ -358,7 +331,7 @@ impl Recording {
     /// Which of the words that a callee of a [`checked`] function must find as
     /// they came did not.
     pub(crate) fn changed_controls(&self) -> Vec<&'static str> {
-        differences(&arch::GIVEN[..arch::CONTROLS], &self.controls)
+        differences(&given(), &self.controls)
     }
 }
 
@@ -366,13 +339,13 @@ impl Checked {
     /// The value of this type that came back in a register, fitted to it as an
     /// argument is.
     pub(crate) fn value(&self, at: Location, ty: ValType) -> u128 {
-        arch::value(self.bits(at), ty)
+        port::value(self.bits(at), ty)
     }
 
     /// All bits of the register that a result comes back in.
     pub(crate) fn bits(&self, at: Location) -> u128 {
         match at {
-            Location::Register(name) => self.results[index(arch::RESULTS, name)],
+            Location::Register(name) => self.results[index(port::RESULTS, name)],
             _ => panic!("result 0 comes back in {at}"),
         }
     }
@@ -395,15 +368,15 @@ pub(crate) unsafe fn checked(
     unsafe {
         (*check).function = function;
         (*check).unused = [0, POISON][unused as usize];
-        (*check).flags = arch::FLAGS[unused as usize];
+        (*check).flags = port::FLAGS[unused as usize];
         (*check).arguments = [(*check).unused as usize; 7];
         (&mut (*check).arguments)[..arguments.len()].copy_from_slice(arguments);
-        (&mut (*check).given)[..arch::GIVEN.len()].copy_from_slice(&arch::GIVEN);
+        (&mut (*check).given)[..given().len()].copy_from_slice(&given());
         checker();
     }
     // SAFETY: as above.
     let check = unsafe { &*check };
-    let mut lost = differences(&check.given[..arch::KEPT.len()], &check.found);
+    let mut lost = differences(&check.given, &check.found);
     if check.above.iter().any(|&word| word != POISON) {
         lost.push("the caller's frame");
     }
@@ -425,10 +398,18 @@ pub(crate) fn spoil(
     call(spoiler as *const c_void);
 }
 
-/// The names of those words of KEPT that are not the same.
+/// What the checker puts into CONTROLS and KEPT: patterns, but for the stack pointer's.
+fn given() -> Vec<u64> {
+    const PATTERN: u64 = 0x0101_0101_1010_1010;
+    let patterns = (1..=port::KEPT.len() as u64).map(|i| PATTERN * i);
+    port::CONTROLS.iter().map(|(_, word)| *word).chain(patterns).collect()
+}
+
+/// The names of those words of CONTROLS and KEPT that are not the same.
 fn differences(given: &[u64], found: &[u64]) -> Vec<&'static str> {
-    let pairs = given.iter().zip(found).zip(arch::KEPT);
-    pairs.filter(|((given, found), _)| given != found).map(|(_, name)| *name).collect()
+    let names = port::CONTROLS.iter().map(|(name, _)| name).chain(port::KEPT);
+    let words = given.iter().zip(found).zip(names);
+    words.filter(|((given, found), _)| given != found).map(|(_, name)| *name).collect()
 }
 
 fn index(names: &[&str], name: &str) -> usize {

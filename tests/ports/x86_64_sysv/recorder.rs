@@ -1,49 +1,8 @@
-//! x86-64, System V.
+//! The recorder, the checker and the spoiler, which `common/recorder.rs` describes.
 
 use std::mem::offset_of;
 
-use super::{Check, POISON};
-
-pub(super) const REGISTERS: &[&str] = &[
-    "rdi", "rsi", "rdx", "rcx", "r8", "r9", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
-    "xmm7",
-];
-pub(super) const RESULTS: &[&str] = &["rax", "xmm0"];
-pub(super) const KEPT: &[&str] = &[
-    "the direction flag",
-    "mxcsr",
-    "the x87 control word",
-    "rbx",
-    "rbp",
-    "r12",
-    "r13",
-    "r14",
-    "r15",
-    "rsp",
-];
-pub(super) const CONTROLS: usize = 3;
-/// The direction flag is clear at every call; mxcsr rounds toward zero and
-/// flushes, the x87 rounds toward zero in single precision, which no code here
-/// notices.
-pub(super) const GIVEN: [u64; 10] = [
-    0,
-    0xff80,
-    0x0c7f,
-    0x1b1b_1b1b_b1b1_b1b1,
-    0x2b2b_2b2b_b2b2_b2b2,
-    0x1212_1212_2121_2121,
-    0x1313_1313_3131_3131,
-    0x1414_1414_4141_4141,
-    0x1515_1515_5151_5151,
-    0,
-];
-/// Carry, parity, adjust, zero, sign and overflow, but not the direction flag.
-pub(super) const FLAGS: [u64; 2] = [0, 0x8d5];
-/// The call has pushed it.
-pub(super) const RETURN_ADDRESS: usize = 8;
-
-/// Integers and floats begin at bit 0; the convention defines no bit above them.
-pub(crate) use super::{low_bits as value, poisoned as register};
+use crate::common::recorder::{Check, POISON, functions};
 
 functions! {{
     ".globl {recorder}",

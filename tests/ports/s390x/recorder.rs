@@ -1,63 +1,8 @@
-//! s390x.
+//! The recorder, the checker and the spoiler, which `common/recorder.rs` describes.
 
 use std::mem::offset_of;
 
-use super::{Check, POISON, low_bits, poisoned};
-use vmtrampoline::ValType;
-
-pub(super) const REGISTERS: &[&str] = &[
-    "r2", "r3", "r4", "r5", "r6", "f0", "f2", "f4", "f6", "v24", "v25", "v26", "v27", "v28", "v29",
-    "v30", "v31",
-];
-pub(super) const RESULTS: &[&str] = &["r2", "f0", "v24"];
-pub(super) const KEPT: &[&str] = &[
-    "fpc", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "r13", "f8", "f9", "f10", "f11", "f12",
-    "f13", "f14", "f15", "r15",
-];
-pub(super) const CONTROLS: usize = 1;
-/// fpc rounds toward zero, which no code here notices; r6 is the fifth argument.
-pub(super) const GIVEN: [u64; 18] = [
-    1,
-    0,
-    0x0707_0707_7070_7070,
-    0x0808_0808_8080_8080,
-    0x0909_0909_9090_9090,
-    0x1010_1010_0101_0101,
-    0x1111_1111_4444_4444,
-    0x1212_1212_2121_2121,
-    0x1313_1313_3131_3131,
-    0x1818_1818_8181_8181,
-    0x1919_1919_9191_9191,
-    0x1a1a_1a1a_a1a1_a1a1,
-    0x1b1b_1b1b_b1b1_b1b1,
-    0x1c1c_1c1c_c1c1_c1c1,
-    0x1d1d_1d1d_d1d1_d1d1,
-    0x1e1e_1e1e_e1e1_e1e1,
-    0x1f1f_1f1f_f1f1_f1f1,
-    0,
-];
-/// The condition code, with a program mask of zeros.
-pub(super) const FLAGS: [u64; 2] = [0, 0x3000_0000];
-/// It is in r14.
-pub(super) const RETURN_ADDRESS: usize = 0;
-
-/// An integer of 32 bits comes sign-extended, a float of 32 bits in the upper half
-/// of its register. (What comes otherwise is no such value.)
-pub(crate) fn value(register: u128, ty: ValType) -> u128 {
-    match ty {
-        ValType::F32 => register >> 32 & 0xffff_ffff,
-        ValType::I32 if register != register as u32 as i32 as u64 as u128 => !register,
-        _ => low_bits(register, ty),
-    }
-}
-
-/// The same in a result register, but an integer's upper bits may be anything.
-pub(crate) fn register(value: u128, ty: ValType) -> u128 {
-    match ty {
-        ValType::F32 => poisoned(value << 32 | u128::from(POISON as u32), ValType::F64),
-        _ => poisoned(value, ty),
-    }
-}
+use crate::common::recorder::{Check, POISON, functions};
 
 // A general or float register is the lower half of its 16 bytes, which come last.
 // The space for the callee's registers, which listen overwrites with the argument

@@ -1,0 +1,42 @@
+//! x86-64, Windows.
+
+#[cfg(unix)]
+#[path = "../x86_64_sysv/frames.rs"]
+mod frames;
+mod recorder;
+
+use vmtrampoline::ValType;
+
+pub(crate) const REGISTERS: &[&str] = &["rcx", "rdx", "r8", "r9", "xmm0", "xmm1", "xmm2", "xmm3"];
+pub(crate) const RESULTS: &[&str] = &["rax", "xmm0"];
+/// The direction flag is clear at every call; mxcsr rounds toward zero and flushes, the x87
+/// rounds toward zero in single precision, which no code here notices.
+pub(crate) const CONTROLS: &[(&str, u64)] =
+    &[("the direction flag", 0), ("mxcsr", 0xff80), ("the x87 control word", 0x0c7f)];
+/// The halves of a vector register are by themselves.
+pub(crate) const KEPT: &[&str] = &[
+    "rbx", "rbp", "rsi", "rdi", "r12", "r13", "r14", "r15", "xmm6", "xmm6", "xmm7", "xmm7", "xmm8",
+    "xmm8", "xmm9", "xmm9", "xmm10", "xmm10", "xmm11", "xmm11", "xmm12", "xmm12", "xmm13", "xmm13",
+    "xmm14", "xmm14", "xmm15", "xmm15", "rsp",
+];
+/// Carry, parity, adjust, zero, sign and overflow, but not the direction flag.
+pub(crate) const FLAGS: [u64; 2] = [0, 0x8d5];
+/// The call has pushed it.
+pub(crate) const RETURN_ADDRESS: usize = 8;
+
+/// Integers and floats begin at bit 0; the convention defines no bit above them.
+pub(crate) use crate::common::recorder::{low_bits as value, poisoned as register};
+
+pub(crate) const STACK_ALIGNMENT: usize = 16;
+pub(crate) const EXTENDS: bool = false;
+pub(crate) const VARIABLE_STORES: bool = false;
+pub(crate) const LEAVES_VECTORS: bool = false;
+pub(crate) type Largest = u128;
+pub(crate) const LARGEST: ValType = ValType::V128;
+pub(crate) const REGISTERS_LEFT: usize = 2;
+pub(crate) const POINTERS_HAVE_FRAMES: bool = true;
+pub(crate) const TYPED_HAVE_RECORDS: bool = true;
+/// rbp, as in System V.
+pub(crate) const FRAME_POINTER: i32 = 6;
+pub(crate) const ABOVE_FRAME_POINTER: usize = 16;
+pub(crate) const CALLBACK_SIGNATURES: &[&str] = &[];
