@@ -97,19 +97,21 @@ fn dies(liar: *const c_void) {
 /// honest body, or instead, and what the judge must say.
 macro_rules! liars {
     ([$($enter:literal),*] [$($leave:literal),*]
-        $($name:ident $shape:ident $signature:literal [$($code:literal),*] $said:literal;)*) =>
+        $($name:ident $shape:ident $signature:literal [$($code:expr),*] $said:expr;)*) =>
     {
-        liars! { @each [$($enter)*] [$($leave)*] $([$name $shape $signature [$($code)*] $said])* }
+        liars! { @each [$($enter)*] [$($leave)*] $([$name $shape $signature [$($code),*] $said])* }
     };
     (@each $enter:tt $leave:tt $($liar:tt)*) => {
         $(liars! { @one $enter $leave $liar })*
     };
     (@one [$($enter:literal)*] [$($leave:literal)*]
-        [$name:ident $shape:ident $signature:literal [$($code:literal)*] $said:literal]) =>
+        [$name:ident $shape:ident $signature:literal [$($code:expr),*] $said:expr]) =>
     {
         mod $name {
             unsafe extern "C" {
-                #[link_name = concat!("vmtrampoline_liar_", stringify!($name))]
+                #[link_name = concat!(
+                    "vmtrampoline_liar_", stringify!($shape), "_", stringify!($name)
+                )]
                 fn liar();
                 #[link_name = concat!(
                     "vmtrampoline_",
@@ -161,6 +163,22 @@ macro_rules! liars {
     (@symbol ShortCut) => { "short_cut" };
     (@symbol Fixed) => { "fixed" };
     (@symbol Variable) => { "variable" };
+}
+
+/// Those that lose one register each, after an honest call: by an instruction on `\\r`.
+macro_rules! losers {
+    ($enter:tt $leave:tt
+        $($group:ident $shape:ident [$call:literal, $lose:literal] [$($register:ident)*];)*) =>
+    {
+        $(mod $group {
+            liars! {
+                $enter $leave
+                $($register $shape "()" [
+                    $call, concat!(".irp r, ", stringify!($register), "\n", $lose, "\n.endr")
+                ] concat!("lost: ", stringify!($register));)*
+            }
+        })*
+    };
 }
 
 /// Those that read what they may not: they die of it. The rest of each is an honest

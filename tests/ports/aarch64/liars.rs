@@ -91,25 +91,7 @@ liars! {
     loses_fpcr Bare "()" [
         "bl {body}", "mrs x9, fpcr", "eor x9, x9, #0x400000", "msr fpcr, x9"
     ] "lost: fpcr";
-    loses_x19 Bare "()" ["bl {body}", "mvn x19, x19"] "lost: x19";
-    loses_x20 Bare "()" ["bl {body}", "mvn x20, x20"] "lost: x20";
-    loses_x21 Bare "()" ["bl {body}", "mvn x21, x21"] "lost: x21";
-    loses_x22 Bare "()" ["bl {body}", "mvn x22, x22"] "lost: x22";
-    loses_x23 Bare "()" ["bl {body}", "mvn x23, x23"] "lost: x23";
-    loses_x24 Bare "()" ["bl {body}", "mvn x24, x24"] "lost: x24";
-    loses_x25 Bare "()" ["bl {body}", "mvn x25, x25"] "lost: x25";
-    loses_x26 Bare "()" ["bl {body}", "mvn x26, x26"] "lost: x26";
-    loses_x27 Bare "()" ["bl {body}", "mvn x27, x27"] "lost: x27";
-    loses_x28 Bare "()" ["bl {body}", "mvn x28, x28"] "lost: x28";
     loses_x29 Bare "()" ["bl {body}", "str xzr, [sp]"] "lost: x29";
-    loses_d8 Bare "()" ["bl {body}", "fneg d8, d8"] "lost: d8";
-    loses_d9 Bare "()" ["bl {body}", "fneg d9, d9"] "lost: d9";
-    loses_d10 Bare "()" ["bl {body}", "fneg d10, d10"] "lost: d10";
-    loses_d11 Bare "()" ["bl {body}", "fneg d11, d11"] "lost: d11";
-    loses_d12 Bare "()" ["bl {body}", "fneg d12, d12"] "lost: d12";
-    loses_d13 Bare "()" ["bl {body}", "fneg d13, d13"] "lost: d13";
-    loses_d14 Bare "()" ["bl {body}", "fneg d14, d14"] "lost: d14";
-    loses_d15 Bare "()" ["bl {body}", "fneg d15, d15"] "lost: d15";
     loses_sp Bare "()" [
         "bl {body}", "ldp x29, x30, [sp]", "add sp, sp, #48", "ret"
     ] "lost: sp";
@@ -173,16 +155,22 @@ liars! {
         "mov x9, xzr", "bl {body}", "eor x0, x0, x9"
     ] "result 0";
     // E4
-    host_loses_x19 Host "()" ["bl {body}", "mvn x19, x19"] "lost: x19";
-    host_loses_x28 Host "()" ["bl {body}", "mvn x28, x28"] "lost: x28";
     host_loses_x29 Host "()" ["bl {body}", "str xzr, [sp]"] "lost: x29";
-    host_loses_d8 Host "()" ["bl {body}", "fneg d8, d8"] "lost: d8";
     host_loses_fpcr Host "()" [
         "bl {body}", "mrs x9, fpcr", "eor x9, x9, #0x400000", "msr fpcr, x9"
     ] "lost: fpcr";
     host_loses_sp Host "()" [
         "bl {body}", "ldp x29, x30, [sp]", "add sp, sp, #48", "ret"
     ] "lost: sp";
+}
+
+losers! {
+    ["stp x29, x30, [sp, #-32]!"]
+    ["ldp x29, x30, [sp], #32", "ret"]
+    loses Bare ["bl {body}", "mvn \\r, \\r"] [x19 x20 x21 x22 x23 x24 x25 x26 x27 x28];
+    loses_float Bare ["bl {body}", "fneg \\r, \\r"] [d8 d9 d10 d11 d12 d13 d14 d15];
+    host_loses Host ["bl {body}", "mvn \\r, \\r"] [x19 x28];
+    host_loses_float Host ["bl {body}", "fneg \\r, \\r"] [d8];
 }
 
 deadly! {

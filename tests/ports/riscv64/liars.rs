@@ -88,31 +88,7 @@ liars! {
     loses_frm Bare "()" [
         "call {body}", "frrm t0", "xori t0, t0, 2", "fsrm t0"
     ] "lost: frm";
-    loses_s0 Bare "()" ["call {body}", "not s0, s0"] "lost: s0";
-    loses_s1 Bare "()" ["call {body}", "not s1, s1"] "lost: s1";
-    loses_s2 Bare "()" ["call {body}", "not s2, s2"] "lost: s2";
-    loses_s3 Bare "()" ["call {body}", "not s3, s3"] "lost: s3";
-    loses_s4 Bare "()" ["call {body}", "not s4, s4"] "lost: s4";
-    loses_s5 Bare "()" ["call {body}", "not s5, s5"] "lost: s5";
-    loses_s6 Bare "()" ["call {body}", "not s6, s6"] "lost: s6";
-    loses_s7 Bare "()" ["call {body}", "not s7, s7"] "lost: s7";
-    loses_s8 Bare "()" ["call {body}", "not s8, s8"] "lost: s8";
-    loses_s9 Bare "()" ["call {body}", "not s9, s9"] "lost: s9";
-    loses_s10 Bare "()" ["call {body}", "not s10, s10"] "lost: s10";
-    loses_s11 Bare "()" ["call {body}", "not s11, s11"] "lost: s11";
     loses_fs1_to_target Bare "()" ["jalr a2", "/* not {body} */"] "lost: fs1";
-    loses_fs0 Bare "()" ["call {body}", "fneg.d fs0, fs0"] "lost: fs0";
-    loses_fs1 Bare "()" ["call {body}", "fneg.d fs1, fs1"] "lost: fs1";
-    loses_fs2 Bare "()" ["call {body}", "fneg.d fs2, fs2"] "lost: fs2";
-    loses_fs3 Bare "()" ["call {body}", "fneg.d fs3, fs3"] "lost: fs3";
-    loses_fs4 Bare "()" ["call {body}", "fneg.d fs4, fs4"] "lost: fs4";
-    loses_fs5 Bare "()" ["call {body}", "fneg.d fs5, fs5"] "lost: fs5";
-    loses_fs6 Bare "()" ["call {body}", "fneg.d fs6, fs6"] "lost: fs6";
-    loses_fs7 Bare "()" ["call {body}", "fneg.d fs7, fs7"] "lost: fs7";
-    loses_fs8 Bare "()" ["call {body}", "fneg.d fs8, fs8"] "lost: fs8";
-    loses_fs9 Bare "()" ["call {body}", "fneg.d fs9, fs9"] "lost: fs9";
-    loses_fs10 Bare "()" ["call {body}", "fneg.d fs10, fs10"] "lost: fs10";
-    loses_fs11 Bare "()" ["call {body}", "fneg.d fs11, fs11"] "lost: fs11";
     loses_sp Bare "()" [
         "call {body}", "ld ra, 0(sp)", "addi sp, sp, 48", "ret"
     ] "lost: sp";
@@ -160,15 +136,21 @@ liars! {
         "li t2, 0", "call {body}", "xor a0, a0, t2"
     ] "result 0";
     // E4
-    host_loses_s0 Host "()" ["call {body}", "not s0, s0"] "lost: s0";
-    host_loses_s11 Host "()" ["call {body}", "not s11, s11"] "lost: s11";
-    host_loses_fs1 Host "()" ["call {body}", "fneg.d fs1, fs1"] "lost: fs1";
     host_loses_frm Host "()" [
         "call {body}", "frrm t0", "xori t0, t0, 2", "fsrm t0"
     ] "lost: frm";
     host_loses_sp Host "()" [
         "call {body}", "ld ra, 0(sp)", "addi sp, sp, 48", "ret"
     ] "lost: sp";
+}
+
+losers! {
+    [".option push", ".option arch, +d", "addi sp, sp, -32", "sd ra, 0(sp)"]
+    ["ld ra, 0(sp)", "addi sp, sp, 32", "ret", ".option pop"]
+    loses Bare ["call {body}", "not \\r, \\r"] [s0 s1 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11];
+    loses_float Bare ["call {body}", "fneg.d \\r, \\r"] [fs0 fs1 fs2 fs3 fs4 fs5 fs6 fs7 fs8 fs9 fs10 fs11];
+    host_loses Host ["call {body}", "not \\r, \\r"] [s0 s11];
+    host_loses_float Host ["call {body}", "fneg.d \\r, \\r"] [fs1];
 }
 
 deadly! {

@@ -88,14 +88,6 @@ liars! {
     loses_r11 Bare "()" ["brasl %r14, {body}@PLT", "xi 264(%r15), 255"] "lost: r11";
     loses_r12 Bare "()" ["brasl %r14, {body}@PLT", "xi 272(%r15), 255"] "lost: r12";
     loses_r13 Bare "()" ["brasl %r14, {body}@PLT", "xi 280(%r15), 255"] "lost: r13";
-    loses_f8 Bare "()" ["brasl %r14, {body}@PLT", "lcdfr %f8, %f8"] "lost: f8";
-    loses_f9 Bare "()" ["brasl %r14, {body}@PLT", "lcdfr %f9, %f9"] "lost: f9";
-    loses_f10 Bare "()" ["brasl %r14, {body}@PLT", "lcdfr %f10, %f10"] "lost: f10";
-    loses_f11 Bare "()" ["brasl %r14, {body}@PLT", "lcdfr %f11, %f11"] "lost: f11";
-    loses_f12 Bare "()" ["brasl %r14, {body}@PLT", "lcdfr %f12, %f12"] "lost: f12";
-    loses_f13 Bare "()" ["brasl %r14, {body}@PLT", "lcdfr %f13, %f13"] "lost: f13";
-    loses_f14 Bare "()" ["brasl %r14, {body}@PLT", "lcdfr %f14, %f14"] "lost: f14";
-    loses_f15 Bare "()" ["brasl %r14, {body}@PLT", "lcdfr %f15, %f15"] "lost: f15";
     loses_r15 Bare "()" ["brasl %r14, {body}@PLT", "xi 303(%r15), 8"] "lost: r15";
     // E12, of `leavable`: the landing place is the sixth argument
     leavable_never_calls Leavable "()" ["/* not {body} */"] "called 0 times";
@@ -147,11 +139,17 @@ liars! {
     // E4
     host_loses_r6 Host "()" ["brasl %r14, {body}@PLT", "xi 224(%r15), 255"] "lost: r6";
     host_loses_r13 Host "()" ["brasl %r14, {body}@PLT", "xi 280(%r15), 255"] "lost: r13";
-    host_loses_f8 Host "()" ["brasl %r14, {body}@PLT", "lcdfr %f8, %f8"] "lost: f8";
     host_loses_fpc Host "()" [
         "brasl %r14, {body}@PLT", "efpc %r1", "xilf %r1, 2", "sfpc %r1"
     ] "lost: fpc";
     host_loses_r15 Host "()" ["brasl %r14, {body}@PLT", "xi 303(%r15), 8"] "lost: r15";
+}
+
+losers! {
+    ["stmg %r6, %r15, 48(%r15)", "lay %r15, -176(%r15)"]
+    ["lmg %r6, %r15, 224(%r15)", "br %r14"]
+    loses Bare ["brasl %r14, {body}@PLT", "lcdfr %\\r, %\\r"] [f8 f9 f10 f11 f12 f13 f14 f15];
+    host_loses Host ["brasl %r14, {body}@PLT", "lcdfr %\\r, %\\r"] [f8];
 }
 
 deadly! {

@@ -57,12 +57,6 @@ liars! {
         "test rsp, rsp", "call {body}", "sbb rax, 0"
     ] "left in rax";
     // E4
-    loses_rbx Bare "()" ["call {body}", "not rbx"] "lost: rbx";
-    loses_rbp Bare "()" ["call {body}", "not rbp"] "lost: rbp";
-    loses_r12 Bare "()" ["call {body}", "not r12"] "lost: r12";
-    loses_r13 Bare "()" ["call {body}", "not r13"] "lost: r13";
-    loses_r14 Bare "()" ["call {body}", "not r14"] "lost: r14";
-    loses_r15 Bare "()" ["call {body}", "not r15"] "lost: r15";
     loses_rsp Bare "()" [
         "call {body}", "mov rcx, [rsp + 8]", "add rsp, 24", "jmp rcx"
     ] "lost: rsp";
@@ -185,12 +179,6 @@ liars! {
         "and qword ptr [rsp - 128], 0", "call {body}", "xor rax, [rsp - 128]"
     ] "result 0";
     // E4
-    host_loses_rbx Host "()" ["call {body}", "not rbx"] "lost: rbx";
-    host_loses_rbp Host "()" ["call {body}", "not rbp"] "lost: rbp";
-    host_loses_r12 Host "()" ["call {body}", "not r12"] "lost: r12";
-    host_loses_r13 Host "()" ["call {body}", "not r13"] "lost: r13";
-    host_loses_r14 Host "()" ["call {body}", "not r14"] "lost: r14";
-    host_loses_r15 Host "()" ["call {body}", "not r15"] "lost: r15";
     host_loses_rsp Host "()" [
         "call {body}", "mov rcx, [rsp + 8]", "add rsp, 24", "jmp rcx"
     ] "lost: rsp";
@@ -201,6 +189,13 @@ liars! {
     host_loses_x87 Host "()" [
         "call {body}", "fnstcw [rsp]", "xor word ptr [rsp], 0x400", "fldcw [rsp]"
     ] "lost: the x87 control word";
+}
+
+losers! {
+    ["lea rsp, [rsp - 8]"]
+    ["add rsp, 8", "ret"]
+    loses Bare ["call {body}", "not \\r"] [rbx rbp r12 r13 r14 r15];
+    host_loses Host ["call {body}", "not \\r"] [rbx rbp r12 r13 r14 r15];
 }
 
 deadly! {

@@ -61,24 +61,6 @@ liars! {
         "test rsp, rsp", "call {body}", "sbb rax, 0"
     ] "left in rax";
     // E4
-    loses_rbx Bare "()" ["call {body}", "not rbx"] "lost: rbx";
-    loses_rbp Bare "()" ["call {body}", "not rbp"] "lost: rbp";
-    loses_rsi Bare "()" ["call {body}", "not rsi"] "lost: rsi";
-    loses_rdi Bare "()" ["call {body}", "not rdi"] "lost: rdi";
-    loses_r12 Bare "()" ["call {body}", "not r12"] "lost: r12";
-    loses_r13 Bare "()" ["call {body}", "not r13"] "lost: r13";
-    loses_r14 Bare "()" ["call {body}", "not r14"] "lost: r14";
-    loses_r15 Bare "()" ["call {body}", "not r15"] "lost: r15";
-    loses_xmm6 Bare "()" ["call {body}", "pxor xmm6, xmm6"] "lost: xmm6";
-    loses_xmm7 Bare "()" ["call {body}", "pxor xmm7, xmm7"] "lost: xmm7";
-    loses_xmm8 Bare "()" ["call {body}", "pxor xmm8, xmm8"] "lost: xmm8";
-    loses_xmm9 Bare "()" ["call {body}", "pxor xmm9, xmm9"] "lost: xmm9";
-    loses_xmm10 Bare "()" ["call {body}", "pxor xmm10, xmm10"] "lost: xmm10";
-    loses_xmm11 Bare "()" ["call {body}", "pxor xmm11, xmm11"] "lost: xmm11";
-    loses_xmm12 Bare "()" ["call {body}", "pxor xmm12, xmm12"] "lost: xmm12";
-    loses_xmm13 Bare "()" ["call {body}", "pxor xmm13, xmm13"] "lost: xmm13";
-    loses_xmm14 Bare "()" ["call {body}", "pxor xmm14, xmm14"] "lost: xmm14";
-    loses_xmm15 Bare "()" ["call {body}", "pxor xmm15, xmm15"] "lost: xmm15";
     loses_upper_half_of_xmm6 Bare "()" ["call {body}", "movq xmm6, xmm6"] "lost: xmm6";
     loses_rsp Bare "()" [
         "call {body}", "mov rcx, [rsp + 56]", "add rsp, 72", "jmp rcx"
@@ -135,17 +117,21 @@ liars! {
         "xor r10, r10", "call {body}", "xor rax, r10"
     ] "result 0";
     // E4
-    host_loses_rbx Host "()" ["call {body}", "not rbx"] "lost: rbx";
-    host_loses_rsi Host "()" ["call {body}", "not rsi"] "lost: rsi";
-    host_loses_rdi Host "()" ["call {body}", "not rdi"] "lost: rdi";
-    host_loses_xmm6 Host "()" ["call {body}", "pxor xmm6, xmm6"] "lost: xmm6";
-    host_loses_xmm15 Host "()" ["call {body}", "pxor xmm15, xmm15"] "lost: xmm15";
     host_loses_rsp Host "()" [
         "call {body}", "mov rcx, [rsp + 56]", "add rsp, 72", "jmp rcx"
     ] "lost: rsp";
     host_loses_mxcsr Host "()" [
         "call {body}", "stmxcsr [rsp]", "xor dword ptr [rsp], 0x2000", "ldmxcsr [rsp]"
     ] "lost: mxcsr";
+}
+
+losers! {
+    ["lea rsp, [rsp - 56]", "mov rax, [rsp + 96]", "mov [rsp + 32], rax"]
+    ["add rsp, 56", "ret"]
+    loses Bare ["call {body}", "not \\r"] [rbx rbp rsi rdi r12 r13 r14 r15];
+    loses_float Bare ["call {body}", "pxor \\r, \\r"] [xmm6 xmm7 xmm8 xmm9 xmm10 xmm11 xmm12 xmm13 xmm14 xmm15];
+    host_loses Host ["call {body}", "not \\r"] [rbx rsi rdi];
+    host_loses_float Host ["call {body}", "pxor \\r, \\r"] [xmm6 xmm15];
 }
 
 deadly! {
