@@ -14,9 +14,9 @@
 //!
 //! # A port's part
 //!
-//! The facts that `ports/mod.rs` lists, and in `recorder.rs` of its folder,
-//! in `functions!`, three functions with the labels `{recorder}`, `{checker}` and
-//! `{spoiler}`. The recorder, in order:
+//! A port has the facts that `ports/mod.rs` lists. Its `recorder.rs` has three functions, in
+//! `functions!`, with the labels `{recorder}`, `{checker}` and `{spoiler}`. The recorder, in
+//! order:
 //!
 //! 1. stores the REGISTERS, each to its 16 bytes of `Tape::registers`, the
 //!    stack pointer at entry to `Tape::sp`, the CONTROLS to `Tape::controls`;
@@ -58,8 +58,7 @@ use std::{
 use super::{port, scalars};
 use vmtrampoline::{Layout, Location, ValType};
 
-/// The functions of an architecture, whose text has names for what is here, and more names of
-/// its own.
+/// The functions of a port, whose text has names for what is here, and more names of its own.
 macro_rules! functions {
     ({ $($text:tt)* } $($more:tt)*) => {
         core::arch::global_asm!(

@@ -1,7 +1,7 @@
 //! Part 3: functions of random signatures, compiled by the C compiler and by
 //! rustc, in both conventions.
 
-use vmtrampoline::{Signature, ValType, private::Convention};
+use vmtrampoline::{ValType, private::Convention};
 
 use crate::{
     array::{Array, compare, own},

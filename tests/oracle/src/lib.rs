@@ -1,5 +1,7 @@
 //! vmtrampoline, judged by others.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 pub mod array;
 #[path = "../../common/c.rs"]
 pub mod c;
@@ -21,3 +23,9 @@ pub mod scalars;
 pub mod spec;
 pub mod store_door;
 pub mod traps;
+
+/// A seed that differs from run to run.
+pub fn fresh_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    random::Random::new(now.as_nanos() as u64).word() >> 16
+}

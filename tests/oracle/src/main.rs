@@ -5,8 +5,7 @@ use std::{env, process::ExitCode};
 use oracle::{
     candidate::{Candidate, Lie, Position},
     compilers::{self, Makers},
-    differential, imports, pointers,
-    random::fresh_seed,
+    differential, fresh_seed, imports, pointers,
     report::Report,
     spec,
 };

@@ -27,7 +27,7 @@ mod targets;
 
 use std::fs;
 
-use oracle::random::fresh_seed;
+use oracle::fresh_seed;
 use records::Records;
 
 /// Tells a process that it is to race and print records.
