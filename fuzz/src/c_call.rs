@@ -13,9 +13,9 @@ use vmtrampoline::{
 use crate::{
     CTypes,
     common::{
-        paper_call::{bytes_that_count, extension},
-        guard_pages::{Edge, Guarded},
         ensure,
+        guard_pages::{Edge, Guarded},
+        paper_call::{bytes_that_count, extension},
         random::Random,
     },
 };
@@ -280,7 +280,7 @@ fn call<S: Slot>(
 
 /// Makes the callee return this.
 fn put_result(tape: &mut Tape, layout: &Layout, bytes: &[u8], random: &mut Random) {
-    let mut word = || u64::from_ne_bytes(bytes(random, 8).try_into().expect("eight"));
+    let mut word = || random.word();
     (tape.rax_result, tape.rdx_result, tape.x87) = (word(), word(), 0);
     for register in tape.xmm_results.as_flattened_mut() {
         *register = random.byte();

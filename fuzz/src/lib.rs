@@ -12,11 +12,12 @@ mod c_call;
 pub use c_call::{CCall, c_call};
 use common::{
     c_layout_judge,
-    case::{Case, Ground, Route, EitherTrampoline},
+    case::{Case, EitherTrampoline, Ground, Route},
     descriptor_judge,
     guard_pages::Edge,
+    layout_judge,
     naive::modelled,
-    layout_judge, paper_call, text_judge,
+    paper_call, text_judge,
 };
 
 /// How many values of its type a byte stands for, by its upper five bits: most often
