@@ -94,6 +94,7 @@ class Contract:
     begins = None   # where it begins, if not at the one that is proved
     interrupted = False     # whether a signal handler goes on there
     tail = False    # whether it ends with a jump
+    access = 'E3'   # which promise each access is about
     ends = ()       # functions that are not followed
     keeps = True    # whether the solver keeps what it has been told of a path
 
@@ -210,12 +211,12 @@ class Contract:
 
     def load(self, state, address, width):
         name, offset = self.split(state, address)
-        state.machine.claims += 1
+        state.machine.claims[self.access] += 1
         return getattr(self, f'load_{name}')(state, offset, width)
 
     def store(self, state, address, value):
         name, offset = self.split(state, address)
-        state.machine.claims += 1
+        state.machine.claims[self.access] += 1
         getattr(self, f'store_{name}')(state, offset, value)
 
     def load_stack(self, state, offset, width):

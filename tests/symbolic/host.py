@@ -30,7 +30,7 @@ class Place:
 
 class Host(Contract):
     """With `small` in a frame of constant size, with `plain` for plain C."""
-    keeps = False
+    keeps, access = False, 'E10'
 
     def __init__(self, port, small, plain):
         super().__init__(port)

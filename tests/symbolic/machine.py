@@ -7,6 +7,9 @@ goes on from there that knows no more than that. So loops go by induction.
 An address is one base, such as the stack pointer at entry, and an offset; what lies
 there is for the contract to say, which is asked about every access, call and exit.
 """
+import collections
+import re
+
 import z3
 
 import branches
@@ -15,6 +18,7 @@ from unwind import Unwinding
 from vex import Step
 
 
+PROMISE = re.compile(r'E\d+|R')    # which a claim begins with
 MAX_STEPS = 1000    # of one path
 # What the solver may spend on a question: some 20 seconds. It answers most questions for a part of
 # that, and of the others most for another part, if it begins anew with what it is told.
@@ -95,7 +99,8 @@ class State:
         return self.machine.exception(self.path, condition) == z3.unsat
 
     def claim(self, condition, what):
-        self.machine.claims += 1
+        promise = PROMISE.match(what)
+        self.machine.claims[promise[0] if promise else 'others'] += 1
         found = self.machine.exception(self.path, condition)
         if found != z3.unsat:
             raise (Refuted if found == z3.sat else Unproved)(f'{what}, at {self.pc:#x}')
@@ -127,7 +132,7 @@ class Machine:
     def __init__(self, code, contract):
         self.code, self.contract, self.arch = code, contract, code.arch
         self.zero = self.arch.registers.get('zero', (None,))[0]
-        self.claims, self.paths, self.known, self.told = 0, 0, {}, []
+        self.claims, self.paths, self.known, self.told = collections.Counter(), 0, {}, []
         self.solver = z3.Solver()
         self.unwinding = Unwinding(self)
 

@@ -112,7 +112,7 @@ class Unwinding:
             count = len(claims)
         self.claims, state.unwound = self.claims + count, (key, pc, count)
         if not known:
-            at, others = None, self.machine.claims
+            at, others = None, self.machine.claims.copy()
             for what, condition in claims:
                 state.claim(condition, f'E6: {what}')
             self.machine.claims = others
@@ -144,7 +144,8 @@ class Unwinding:
         base, to, kept, memory = contract.activation(state)
         kept = {name: term for name, term in kept.items() if name in self.column}
         registers, frames, claims = {}, [], []
-        sp, red_zone = state[contract.sp], self.dwarf.red_zone if live else 0
+        # A convention that gives the callee room above has no red zone.
+        sp, red_zone = state[contract.sp], self.dwarf.red_zone if live and not contract.port.space else 0
 
         def get(column):
             name = names[column]
