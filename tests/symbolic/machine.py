@@ -7,6 +7,9 @@ goes on from there that knows no more than that. So loops go by induction.
 An address is one base, such as the stack pointer at entry, and an offset; what lies
 there is for the contract to say, which is asked about every access, call and exit.
 """
+import collections
+import re
+
 import z3
 
 import branches
@@ -15,7 +18,11 @@ from unwind import Unwinding
 from vex import Step
 
 
+PROMISE = re.compile(r'E\d+|R')    # which a claim begins with
 MAX_STEPS = 1000    # of one path
+# What the solver may spend on a question: some 20 seconds. It answers most questions for a part of
+# that, and of the others most for another part, if it begins anew with what it is told.
+LIMIT, SOON, ANEW = 100_000_000, 1_000_000, 1_000_000
 # Where the shadow stack pointer is, which VEX does not have, and what archinfo does not know.
 OTHERS = {'ssp': 1 << 16, 'fcsr': 536}
 
@@ -66,7 +73,7 @@ class State:
             word = bits(0)
         if word is None:
             word = self.registers[offset & ~7] = z3.BitVec(f'{self.unknown}_{offset & ~7}', 64)
-        return z3.simplify(z3.Extract(shift + 8 * width - 1, shift, word))
+        return word if width == 8 and not shift else z3.simplify(z3.Extract(shift + 8 * width - 1, shift, word))
 
     def put(self, offset, value):
         if value.size() > 64:
@@ -92,7 +99,8 @@ class State:
         return self.machine.exception(self.path, condition) == z3.unsat
 
     def claim(self, condition, what):
-        self.machine.claims += 1
+        promise = PROMISE.match(what)
+        self.machine.claims[promise[0] if promise else 'others'] += 1
         found = self.machine.exception(self.path, condition)
         if found != z3.unsat:
             raise (Refuted if found == z3.sat else Unproved)(f'{what}, at {self.pc:#x}')
@@ -124,13 +132,14 @@ class Machine:
     def __init__(self, code, contract):
         self.code, self.contract, self.arch = code, contract, code.arch
         self.zero = self.arch.registers.get('zero', (None,))[0]
-        self.claims, self.paths, self.known, self.told = 0, 0, {}, []
+        self.claims, self.paths, self.known, self.told = collections.Counter(), 0, {}, []
         self.solver = z3.Solver()
-        self.solver.set('rlimit', 100_000_000)  # per question, some 20 seconds
         self.unwinding = Unwinding(self)
 
     def exception(self, path, condition):
         """Whether the solver finds one: sat, unsat or unknown."""
+        if condition is True:
+            return z3.unsat
         condition = z3.simplify(condition) if not isinstance(condition, bool) else z3.BoolVal(condition)
         if z3.is_true(condition):
             return z3.unsat
@@ -140,9 +149,20 @@ class Machine:
             self.solver.push()
             self.solver.add(z3.Not(condition))
             # The terms are kept, too, so that no other gets their numbers.
-            self.known[key] = self.solver.check(), condition, list(path)
+            self.known[key] = self.answer(), condition, list(path)
             self.solver.pop()
         return self.known[key][0]
+
+    def answer(self):
+        anew = z3.SolverFor('QF_UFBV')
+        for solver, limit in (self.solver, SOON), (anew, ANEW), (self.solver, LIMIT):
+            if solver is anew:
+                anew.add(self.solver.assertions())
+            solver.set('rlimit', limit)
+            found = solver.check()
+            if found != z3.unknown:
+                break
+        return found
 
     def assume(self, path):
         """Tells the solver what is known on a path. It keeps what two paths begin with, or, where it is faster so, none."""

@@ -14,6 +14,11 @@ def bits(value, width=64):
     return z3.BitVecVal(value, width)
 
 
+def same(a, b):
+    """That they are equal: True if they are one term."""
+    return a.eq(b) or a == b
+
+
 def wide(term, width=64):
     """Zero-extended."""
     return z3.ZeroExt(width - term.size(), term) if term.size() < width else term
@@ -112,16 +117,18 @@ class Memory:
                 if state.holds(at <= offset):
                     continue
                 raise Unproved(f'load across the end of what is forgotten: {z3.simplify(offset)}')
-            distance = number(offset - at)
+            # Terms that both have go out.
+            between = z3.simplify(offset - at)
+            distance = number(between)
             if distance is not None and 0 <= distance <= size - width and guard is True:
                 value = z3.Extract(8 * (distance + width) - 1, 8 * distance, stored)
                 break
-            apart = z3.Or(offset + width <= at, at + size <= offset, z3.Not(guard))
+            apart = z3.Or(between <= -width, size <= between, z3.Not(guard))
             if state.holds(apart):
                 continue
-            if size != width or not state.holds(z3.Or(offset == at, apart)):
+            if size != width or not state.holds(z3.Or(between == 0, apart)):
                 raise Unproved(f'load of a part of what was stored: {z3.simplify(offset)}')
-            chosen.append((z3.And(offset == at, guard), stored))
+            chosen.append((z3.And(between == 0, guard), stored))
             if state.holds(chosen[-1][0]):
                 value = stored
                 break

@@ -127,7 +127,7 @@ RISCV64 = SimpleNamespace(
 
 # Windows x64: what is on the stack is so far above the stack pointer at the call.
 WINDOWS = SimpleNamespace(**{
-    **vars(X86_64), 'file': 'asm/x86_64_windows.S', 'directives': False, 'functions': 'bare short_cut fixed variable storing'.split(), 'variable_stores': False,
+    **vars(X86_64), 'file': 'asm/x86_64_windows.S', 'functions': 'bare short_cut fixed variable storing'.split(), 'variable_stores': False,
     'callee': 'rcx', 'caller': 'rdx', 'target': 'r8', 'slots': 'r9', 'descriptor': 32, 'landing': 40,
     'integers': 'rcx rdx r8 r9'.split(), 'floats': [f'xmm{i}' for i in range(4)], 'first_vector': 2,
     'more_results': [], 'more_float_results': [], 'plain_context': 'rax', 'storing_descriptor': 'rax', 'hidden': None,

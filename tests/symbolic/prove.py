@@ -1,11 +1,12 @@
 """Proves functions of the assembly for every signature, and refutes copies that are
 broken on purpose; asm/README.md says what that means.
 
-    prove.py [--port NAME] [--mutants N] [--only PATTERN,...] [--verbose]
+    prove.py [--port NAME] [--only PATTERN,...] [--mutants N] [--check | --write] [--verbose]
 
-Prints a table of the functions. Drops each directive for unwinders, and with --mutants
-tries every Nth mutant of ci/mutator.py that breaks an instruction of theirs: none may be
-proved, but those that are listed as equivalent.
+A pattern is of functions, or of port/function. Prints what is proved of each. Drops each
+directive for unwinders, and with --mutants tries every Nth mutant of ci/mutator.py that breaks
+an instruction of theirs: none may be proved, but those that are listed as equivalent.
+Compares the tables of asm/README.md with what is proved, or writes them.
 """
 import argparse
 import collections
@@ -37,15 +38,22 @@ import mutator
 BODIES = {**VARIABLE, **ENTER, **STORING}
 # A part of others: the one that refutes its mutants.
 CALLERS = {'all_floats': 'short_cut', 'landed': 'leavable'}
+# What takes longest begins first; what is not here, after the mutants.
+LONGEST = 'c_host host variable c_host_small host_small pointer_thunks callback_block callback_thunks'.split()
+README = ROOT / 'asm/README.md'
+TABLES = re.compile(r'(?<=<!-- written by ci/symbolic write -->\n).*(?=<!-- end -->)', re.S)
 
 
-def names(port):
-    """The functions that are proved."""
+def functions(port):
+    """Those that are proved."""
     return [*PORTS[port].functions, *PORTS[port].host, 'leavable', 'leave', *PORTS[port].thunks]
 
 
-def wanted(name, options):
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in options.only.split(','))
+def wanted(port, name, options):
+    if options.port not in (None, port):
+        return False
+    patterns = (pattern if '/' in pattern else f'*/{pattern}' for pattern in options.only.split(','))
+    return any(fnmatch.fnmatchcase(f'{port}/{name}', pattern) for pattern in patterns)
 
 
 def cases(port, name):
@@ -81,8 +89,8 @@ def linked(port, text):
 
 
 def prove(port, text, name, case, assumed=True, directives=None):
-    """Paths, claims, those of E6, seconds, and which directives are missed; or the Unproved."""
-    start, code, paths, claims, unwound, missed = time.process_time(), linked(PORTS[port], text), 0, 0, 0, {}
+    """Paths, claims by promise, seconds, and which directives are missed; or the Unproved."""
+    start, code, paths, claims, missed = time.process_time(), linked(PORTS[port], text), 0, collections.Counter(), {}
     try:
         for contract, distance in cases(port, name)[case]:
             machine = Machine(code, contract)
@@ -90,11 +98,12 @@ def prove(port, text, name, case, assumed=True, directives=None):
             for function, names in (directives or {}).items():
                 machine.unwinding.less.update(code.rules.without(code.symbols[function], names))
             machine.run(contract.begins or name, distance)
-            paths, claims, unwound = paths + machine.paths, claims + machine.claims, unwound + machine.unwinding.claims
+            paths, claims = paths + machine.paths, claims + machine.claims
+            claims['E6'] += machine.unwinding.claims
             missed |= machine.unwinding.refuted
     except Unproved as unproved:
         return unproved
-    return paths, claims, unwound, time.process_time() - start, missed
+    return paths, claims, time.process_time() - start, missed
 
 
 def refute(port, text, name):
@@ -105,22 +114,9 @@ def refute(port, text, name):
     return next((why for why in whys if isinstance(why, Unproved)), None)
 
 
-def table(pool, port, text, names, directives):
-    """Whether all are proved, and which directives are missed."""
-    rows = [(name, case) for name in names for case in cases(port, name)]
-    own = [{function: some for function, some in directives.items() if CALLERS.get(function, function) == name}
-           for name, _ in rows]
-    results = pool.map(prove, [port] * len(rows), [text] * len(rows), *zip(*rows), [True] * len(rows), own)
-    print(f'{"function":34}{"paths":>8}{"claims":>8}{"E6":>8}{"seconds":>9}')
-    proved, missed = True, {}
-    for row, result in zip(rows, results):
-        if isinstance(result, Unproved):
-            proved, text = False, f'  NOT PROVED: {result}'
-        else:
-            text = '{:8}{:8}{:8}{:9.1f}'.format(*result)
-            missed |= result[-1]
-        print('{:20}{:14}'.format(*row) + text, flush=True)
-    return proved, missed
+def vacuous(port, text):
+    """Whether a contradiction proves anything: if it does, so may what is assumed."""
+    return not isinstance(prove(port, text, 'bare', 'slots of 16', assumed=False), Unproved)
 
 
 def directives(statements, wanted):
@@ -128,78 +124,154 @@ def directives(statements, wanted):
     found = collections.defaultdict(list)
     for mutant in mutator.mutants(statements):
         name = mutant.name.split(':')[0].split()[0]
-        if re.search(r': \.cfi_(?!startproc|endproc)', mutant.name) and CALLERS.get(name, name) in wanted:
+        if re.search(r': \.cfi_(?!startproc|endproc)', mutant.name) and wanted(CALLERS.get(name, name)):
             found[name].append(mutant.name)
     return found
 
 
-def unwound(directives, missed, options):
-    """Whether no directive can be dropped, but those that are known for it."""
-    if not directives:
-        return True
-    names = [name for some in directives.values() for name in some]
-    dropped = [name for name in names if name not in missed]
-    bad = [name for name in dropped if not mutator.equivalent(name)]
-    for name in names if options.verbose else bad:
-        print(f'{name}\n    {missed.get(name, "PROVED")}', flush=True)
-    print(f'{len(names)} directives for unwinders: without them {len(missed)} refuted, {len(dropped) - len(bad)} equivalent')
-    return not bad
-
-
-def vacuous(port, text):
-    """Whether a contradiction proves anything: if it does, so may what is assumed."""
-    return not isinstance(prove(port, text, 'bare', 'slots of 16', assumed=False), Unproved)
-
-
-def control(pool, statements, options):
-    """Whether no mutant of the sample is proved that is not known to be equivalent."""
-    todo = []
+def sample(statements, wanted):
+    """Mutants of instructions, and the function that refutes each."""
     for mutant in mutator.mutants(statements):
         name = mutant.name.split(':')[0].split()[0]
-        directive = any(word in mutant.name for word in ('.cfi_', '.hidden'))
         caller = CALLERS.get(name, name)
-        if caller in names(options.port) and wanted(caller, options) and not directive:
-            todo.append((mutant, caller))
-    todo = todo[options.mutants // 2::options.mutants]
-    texts = [mutator.source(statements, mutant) for mutant, _ in todo]
-    counts = collections.Counter()
-    results = pool.map(refute, [options.port] * len(todo), texts, [name for _, name in todo])
-    for (mutant, _), why in zip(todo, results):
-        if options.verbose:
-            print(f'{mutant.name}\n    {why!r}', flush=True)
-        if why == 'assembler':
-            counts[why] += 1
-        elif why:
-            counts['refuted' if isinstance(why, Refuted) else 'not understood'] += 1
-        elif mutator.equivalent(mutant.name):
-            counts['equivalent'] += 1
-        else:
-            counts['proved'] += 1
-            print('PROVED', mutant.name, flush=True)
-    print(f'{len(todo)} mutants:', ', '.join(f'{count} {what}' for what, count in counts.most_common()))
-    return not counts['proved']
+        if wanted(caller) and not any(word in mutant.name for word in ('.cfi_', '.hidden')):
+            yield mutant, caller
+
+
+class Run:
+    """All that is asked for, of these ports, in one pool."""
+
+    def __init__(self, options):
+        self.options, self.good = options, True
+        self.rows, self.mutants, self.texts, self.own = [], [], {}, {}
+        for name, port in PORTS.items():
+            chosen = [function for function in functions(name) if wanted(name, function, options)]
+            if not chosen:
+                continue
+            statements = mutator.read(f'{port.cc} {port.flags}', port.file)
+            self.texts[name] = mutator.source(statements)
+            self.own[name] = directives(statements, chosen.__contains__) if port.directives else {}
+            self.rows += [(name, function, case) for function in chosen for case in cases(name, function)]
+            if options.mutants:
+                self.mutants += [(name, mutant, caller, mutator.source(statements, mutant))
+                                 for mutant, caller in sample(statements, chosen.__contains__)]
+        self.mutants = self.mutants[options.mutants // 2::options.mutants or 1]
+
+    def begin(self, pool):
+        def row(port, name, case):
+            own = {function: some for function, some in self.own[port].items() if CALLERS.get(function, function) == name}
+            return pool.submit(prove, port, self.texts[port], name, case, True, own)
+
+        def begin(rows):
+            return {row_: row(*row_) for row_ in rows}
+
+        long = sorted((row_ for row_ in self.rows if row_[1] in LONGEST), key=lambda row_: LONGEST.index(row_[1]))
+        self.results = begin(long)
+        self.refuted = [pool.submit(refute, port, text, caller) for port, _, caller, text in self.mutants]
+        self.results |= begin(row_ for row_ in self.rows if row_[1] not in LONGEST)
+        self.vacuous = [pool.submit(vacuous, port, text) for port, text in self.texts.items()]
+
+    def table(self):
+        """What is proved, a line for each; and directives."""
+        missed, self.proved, self.paths = collections.defaultdict(dict), {}, collections.Counter()
+        print(f'{"port":16}{"function":20}{"":14}{"paths":>8}{"claims":>9}{"of E6":>9}{"seconds":>9}')
+        for row in self.rows:
+            result, text = self.results[row].result(), '{:16}{:20}{:14}'.format(*row)
+            if isinstance(result, Unproved):
+                self.good, text = False, f'{text}  NOT PROVED: {result}'
+            else:
+                paths, claims, seconds, some = result
+                text += f'{paths:8}{claims.total():9}{claims["E6"]:9}{seconds:9.1f}'
+                missed[row[0]] |= some
+                self.paths[row[:2]] += paths
+                self.proved[row[:2]] = self.proved.get(row[:2], collections.Counter()) + claims
+            print(text, flush=True)
+        for port, own in self.own.items():
+            self.unwound(port, [name for some in own.values() for name in some], missed[port])
+        self.good &= not any(result.result() for result in self.vacuous)
+
+    def unwound(self, port, names, missed):
+        """No directive can be dropped, but those that are known for it."""
+        if not names:
+            return
+        dropped = [name for name in names if name not in missed]
+        bad = [name for name in dropped if not mutator.equivalent(name)]
+        for name in names if self.options.verbose else bad:
+            print(f'{name}\n    {missed.get(name, "PROVED")}', flush=True)
+        print(f'{port}: {len(names)} directives for unwinders: '
+              f'without them {len(missed)} refuted, {len(dropped) - len(bad)} equivalent')
+        self.good &= not bad
+
+    def control(self):
+        """No mutant of the sample is proved that is not known to be equivalent."""
+        counts = collections.Counter()
+        for (port, mutant, *_), result in zip(self.mutants, self.refuted):
+            why = result.result()
+            if self.options.verbose:
+                print(f'{port}: {mutant.name}\n    {why!r}', flush=True)
+            if why == 'assembler':
+                counts[why] += 1
+            elif why:
+                counts['refuted' if isinstance(why, Refuted) else 'not understood'] += 1
+            elif mutator.equivalent(mutant.name):
+                counts['equivalent'] += 1
+            else:
+                counts['proved'] += 1
+                print('PROVED', port, mutant.name, flush=True)
+        print(f'{len(self.mutants)} mutants:', ', '.join(f'{count} {what}' for what, count in counts.most_common()))
+        self.good &= not counts['proved']
+
+    def tables(self):
+        """Paths and claims of each function, and how many claims are of each promise."""
+        def row(*cells):
+            lines.append(f'| {" | ".join(cells)} |')
+
+        lines, ports = [], list(self.texts)
+        row('function: paths, claims', *(f'`{port}`' for port in ports))
+        row(*['---'] * (1 + len(ports)))
+        for name in dict.fromkeys(name for _, name in self.proved):
+            row(f'`{name}`', *(f'{self.paths[port, name]:,}, {self.proved[port, name].total():,}' if (port, name) in self.proved
+                               else 'not proved' if name in functions(port) else '–' for port in ports))
+        totals = {port: sum((claims for (of, _), claims in self.proved.items() if of == port), collections.Counter())
+                  for port in ports}
+        lines.append('')
+        row('claims of', *(f'`{port}`' for port in ports))
+        row(*['---'] * (1 + len(ports)))
+        order = lambda promise: (promise == 'others', promise == 'R', int(promise[1:]) if promise[1:].isdigit() else 0)
+        for promise in sorted(set().union(*totals.values()), key=order):
+            what = {'R': 'R1 to R4 of bodies that are called', 'others': 'loops, control flow'}.get(promise, promise)
+            row(what, *(f'{totals[port][promise]:,}' if totals[port][promise] else '–' for port in ports))
+        return ''.join(f'{line}\n' for line in lines)
+
+    def readme(self):
+        tables, text = self.tables(), README.read_text()
+        if self.options.write:
+            README.write_text(TABLES.sub(lambda _: tables, text))
+        elif TABLES.search(text)[0] != tables:
+            self.good = False
+            print(f'asm/README.md does not say so; `ci/symbolic write` writes it:\n{tables}')
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('--port', choices=PORTS, default='x86_64')
-    parser.add_argument('--mutants', type=int, default=0)
+    parser.add_argument('--port', choices=PORTS)
     parser.add_argument('--only', default='*')
+    parser.add_argument('--mutants', type=int, default=0)
+    parser.add_argument('--check', action='store_true')
+    parser.add_argument('--write', action='store_true')
     parser.add_argument('--verbose', action='store_true')
     options = parser.parse_args()
-    port = PORTS[options.port]
-    statements = mutator.read(f'{port.cc} {port.flags}', port.file)
-    text = mutator.source(statements)
+    run = Run(options)
     # Terms of z3 do not survive a fork.
     context = multiprocessing.get_context('spawn')
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context) as pool:
-        rows = [name for name in names(options.port) if wanted(name, options)]
-        own = directives(statements, rows) if port.directives else {}
-        good, missed = table(pool, options.port, text, rows, own)
-        good &= unwound(own, missed, options) and not vacuous(options.port, text)
+        run.begin(pool)
+        run.table()
         if options.mutants:
-            good &= control(pool, statements, options)
-    sys.exit(not good)
+            run.control()
+    if run.good and (options.check or options.write):
+        run.readme()
+    sys.exit(not run.good)
 
 
 if __name__ == '__main__':

@@ -14,6 +14,7 @@ Then the judge is judged: each instruction is compared with the next other one, 
 the semantics are broken on purpose. All of that must be noticed.
 """
 import argparse
+import collections
 import concurrent.futures
 import functools
 import itertools
@@ -167,7 +168,7 @@ class First(Machine):
 
     def __init__(self, code, kind):
         self.code, self.arch, self.kind, self.sp = code, code.arch, kind, kind.sp
-        self.contract, self.shadow, self.claims = self, z3.BoolVal(False), 0
+        self.contract, self.shadow, self.claims = self, z3.BoolVal(False), collections.Counter()
         self.end, self.zero = max(at + len(data) for at, data in code.sections) + PAGE, None
 
     def exception(self, path, condition):
