@@ -33,7 +33,10 @@ class Enter(Contract):
         self.words, self.spills, self.count = field('D_STACK_WORDS'), field('D_SPILLS'), field('D_SLOTS')
         self.return_area, self.return_word = field('D_RETURN_AREA'), field('D_RETURN_WORD')
         self.return_register, self.result = field('D_RETURN_REGISTER', 1), field('D_RESULT', 1)
-        self.stride, self.floats = field('D_STRIDE', 1), field('D_FLOATS', 1)
+        self.stride, floats = field('D_STRIDE', 1), field('D_FLOATS', 1)
+        # That some entry has it is said beside the tier.
+        self.unmarked = floats & H['SOME_NARROW'] == 0
+        self.floats = floats & ~H['SOME_NARROW'] if port.narrow else floats
         self.scalar = z3.Or(self.result == H['RESULT_INTEGER'], self.result == H['RESULT_FLOAT'])
         self.vector, self.pair = self.result == H['RESULT_VECTOR'], self.result == H['RESULT_X87_PAIR']
         self.x87 = z3.Or(self.result == H['RESULT_X87'], self.pair)
@@ -79,10 +82,11 @@ class Enter(Contract):
             z3.Implies(z3.And(self.spills != 0, self.return_register == 0), self.return_word + 8 <= end),
         ] + self.shape()
 
-    def from_slots(self, offset, width=8):
-        """A6, A7: bytes of the slots; 0 if there are none."""
-        offset = offset & ~self.mark
-        return z3.If(self.count == 0, offset == 0, inside(offset, width, ZERO, self.array))
+    def from_slots(self, entry, width=8):
+        """A6, A7: bytes of the slots; 0 if there are none. No mark, if there is said to be none."""
+        offset = entry & ~self.mark
+        there = z3.If(self.count == 0, offset == 0, inside(offset, width, ZERO, self.array))
+        return z3.And(there, z3.Implies(self.unmarked, entry == offset))
 
     def value(self, entry, narrow):
         """Eight bytes of the slot that an entry names, or four that are extended so."""
