@@ -219,6 +219,7 @@ fn what_the_proofs_assume_of_descriptors_can_be_wrong() {
         ("A6", &Abi::RISCV64_VM, "(i32)", ("D_FLOATS", 0, 0)),
         ("A6", vm, "(i32)", ("D_FLOATS", 0, 128)),
         ("A6", &Abi::RISCV64_VM, "(i64, i64)", ("D_INTEGER", 2 * 4, 16)),
+        ("A6", &Abi::RISCV64_VM, "(i64, i64, i64, i64)", ("D_INTEGER", 2 * 4, 0)),
         ("A7", vm, several, ("D_LISTS", 0, 6 * 16 - 7)),
         ("A7", &Abi::RISCV64_VM, "(i64, i64, i64, i64, i64, i64, i64)", ("D_LISTS", 0, 97)),
         ("A8", vm, several, ("D_LISTS", 2 * 4, 3)),

@@ -89,6 +89,9 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
         let rest = integers[first..].iter().chain(&vector_registers[others..]);
         ensure!(rest.copied().all(|entry| entry == 0), "A6: more than the short cut loads");
     }
+    let mut seldom = integers.iter().skip(machine.seldom);
+    let none = seldom.next().is_none_or(|entry| *entry != 0) || seldom.all(|entry| *entry == 0);
+    ensure!(none, "A6: more than are loaded");
     let wide = floats == vectors && !machine.big_endian;
     ensure!(registers("D_INTEGER", 8), "A6: integer registers");
     ensure!(registers("D_FLOAT", if wide { 16 } else { 8 }), "A6: vector registers");

@@ -584,6 +584,10 @@ fn loaded(
     let few = header.byte("D_SHAPE") == Shape::ShortCut as usize;
     let [integers, most] = if few { machine.short_cut } else { [8; 2] };
     let entries = header.words(constant("D_INTEGER"), 8);
+    let integers = match entries.get(machine.seldom) {
+        Some(0) => integers.min(machine.seldom),
+        _ => integers,
+    };
     for (register, entry) in call.integer.iter_mut().zip(entries).take(integers) {
         *register = word(entry)?;
     }

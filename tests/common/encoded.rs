@@ -45,6 +45,8 @@ pub(super) struct Machine {
     pub(super) narrow: bool,
     /// How many integer and float registers the short cut loads.
     pub(super) short_cut: [usize; 2],
+    /// The integer register from which on none is loaded if its entry is 0.
+    pub(super) seldom: usize,
 }
 
 /// Where a value is for the assembly.
@@ -80,6 +82,7 @@ impl Machine {
             big_endian: machine == "s390x",
             narrow: matches!(machine, "riscv64" | "s390x"),
             short_cut: if machine == "riscv64" { [4, 2] } else { [8; 2] },
+            seldom: if machine == "riscv64" { 4 } else { 8 },
         }
     }
 
@@ -250,6 +253,7 @@ fn descriptor_is(
         match machine.place(at, scalars::size(ty), vector_words) {
             Place::Integer(register) => {
                 is_from(integer[register], slot)?;
+                ensure!(register < machine.seldom || integer[machine.seldom] != 0, "not loaded");
                 many |= register >= machine.short_cut[0];
             }
             Place::Float(register) => {

@@ -38,10 +38,9 @@ pub(crate) fn of_the_pool() -> impl Iterator<Item = Pointer> {
         let signature = signature(Convention::Vm, text);
         Shape::ALL.map(|shape| {
             let trampoline = Trampoline::with_shape(&signature, shape).unwrap();
-            // On riscv64 no body jumps to its target; on s390x and Windows `storing` is
-            // before every body.
-            let framed =
-                cfg!(any(target_arch = "riscv64", target_arch = "s390x", vmtrampoline_windows));
+            // On riscv64 these have no frame record, though they call; on s390x and Windows
+            // `storing` is before every body.
+            let framed = cfg!(any(target_arch = "s390x", vmtrampoline_windows));
             let jumps = trampoline.shape() < Shape::Fixed
                 && scalars::results(&signature).is_empty()
                 && !framed;

@@ -17,6 +17,8 @@ SPILLS = [(H['SPILL_8'], 8), (H['SPILL_4'], 4), (H['SPILL_16'], 16)]
 class Enter(Contract):
     """A body that calls the target, or jumps there."""
     tail, stores = False, False
+    record = True   # whether the frame of a body that calls has a frame record
+    most = 8, 8     # how many registers of each class it loads
 
     def __init__(self, port, stride):
         super().__init__(port)
@@ -172,7 +174,8 @@ class Enter(Contract):
         state.claim(not self.tail and not state.called, 'E1: another call')
         state.claim(target == self.target, 'E1: target')
         state.claim(sp & port.alignment - 1 == 0, 'E1: alignment of the stack')
-        state.claim(state[port.frame] == self.entry + port.saved_frame, 'E6: frame record')
+        frame = self.entry + port.saved_frame if self.record else self.kept[port.frame]
+        state.claim(state[port.frame] == frame, 'E6: frame record')
         self.arguments(state, self.offset(sp))
         self.after_call(state, sp)
         for name, term in {**self.more_results, port.result: self.result_in, port.float_result: self.float_in}.items():
@@ -201,11 +204,14 @@ class Enter(Contract):
             claim(state[port.hidden] == self.hidden, f'E1: {port.hidden} as it came')
         if 'd' in self.kept:
             claim(state['d'] == self.kept['d'], 'E1: direction flag')
-        for i, name in list(enumerate(port.integers))[2:]:
+        integers, floats = self.most
+        seldom = port.seldom and self.register(state, 'D_INTEGER', port.seldom) == 0
+        for i, name in list(enumerate(port.integers))[2:integers]:
             slot = self.value(self.register(state, 'D_INTEGER', i), sign_extended)
-            argument = z3.Or(self.count == 0, state[name] == slot)
+            nothing = seldom if port.seldom and i >= port.seldom else False
+            argument = z3.Or(self.count == 0, nothing, state[name] == slot)
             claim(z3.If(self.return_register == 1 << i, state[name] == area, argument), f'E1: {name}')
-        for i, name in enumerate(port.floats):
+        for i, name in enumerate(port.floats[:floats]):
             offset = self.register(state, 'D_FLOAT', i)
             vectors = self.floats == H['FLOATS_VECTORS']
             none = z3.Or(self.floats <= i, z3.And(vectors, i < port.first_vector))
@@ -257,6 +263,8 @@ class Enter(Contract):
 
 
 class Bare(Enter):
+    record = False
+
     @property
     def tail(self):
         return 'bare' in self.port.jumps
@@ -266,7 +274,15 @@ class Bare(Enter):
 
 
 class ShortCut(Enter):
-    tail = True
+    record = False
+
+    @property
+    def tail(self):
+        return 'short_cut' in self.port.jumps
+
+    @property
+    def most(self):
+        return self.port.short_cut
 
     def shape(self):
         """R4: what this shape or a shorter one serves."""

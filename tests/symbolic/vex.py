@@ -255,7 +255,8 @@ class Step:
         table = {'Add': lambda: a + b, 'Sub': lambda: a - b, 'And': lambda: a & b, 'Or': lambda: a | b,
                  'Xor': lambda: a ^ b, 'Shl': lambda: a << b, 'Shr': lambda: z3.LShR(a, b),
                  'Sar': lambda: a >> b, 'HLtoV': lambda: z3.Concat(a, b)}
-        compare = {'CmpEQ': lambda: a == b, 'CmpNE': lambda: a != b, 'CmpLTU': lambda: z3.ULT(a, b)}
+        compare = {'CmpEQ': lambda: a == b, 'CmpNE': lambda: a != b, 'CmpLTU': lambda: z3.ULT(a, b),
+                   'CmpLTS': lambda: a < b}
         if name in table:
             return table[name]()
         if name in compare:
