@@ -10,7 +10,7 @@ That each such place has one source, a register or a stack word, is B4.
 """
 import z3
 
-from contract import H, PAGE, ZERO, Contract, Cut, Fields
+from contract import H, PAGE, UNTOUCHED, ZERO, Contract, Cut, Fields
 from enter import LIMIT, SPILLS
 from memory import Bytes, Memory, Unproved, bits, fresh, inside, low, number, shortened, sign_extended, wide
 
@@ -358,7 +358,11 @@ class Pages(Cut):
 
 class Words(Cut):
     """Stack words: as many as are left."""
-    name, ahead = 'words', 8
+    name = 'words'
+
+    def __init__(self, contract):
+        super().__init__(contract)
+        self.ahead = self.port.space + (self.port.pushed or PAGE - UNTOUCHED + 16)
 
     def left(self, state):
         return state[self.port.host_words_left]

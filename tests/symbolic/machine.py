@@ -16,6 +16,9 @@ from vex import Step
 
 
 MAX_STEPS = 1000    # of one path
+# What the solver may spend on a question: some 20 seconds. It answers most questions for a part of
+# that, and of the others most for another part, if it begins anew with what it is told.
+LIMIT, SOON, ANEW = 100_000_000, 1_000_000, 10_000_000
 # Where the shadow stack pointer is, which VEX does not have, and what archinfo does not know.
 OTHERS = {'ssp': 1 << 16, 'fcsr': 536}
 
@@ -126,7 +129,6 @@ class Machine:
         self.zero = self.arch.registers.get('zero', (None,))[0]
         self.claims, self.paths, self.known, self.told = 0, 0, {}, []
         self.solver = z3.Solver()
-        self.solver.set('rlimit', 100_000_000)  # per question, some 20 seconds
         self.unwinding = Unwinding(self)
 
     def exception(self, path, condition):
@@ -140,9 +142,20 @@ class Machine:
             self.solver.push()
             self.solver.add(z3.Not(condition))
             # The terms are kept, too, so that no other gets their numbers.
-            self.known[key] = self.solver.check(), condition, list(path)
+            self.known[key] = self.answer(), condition, list(path)
             self.solver.pop()
         return self.known[key][0]
+
+    def answer(self):
+        anew = z3.SolverFor('QF_UFBV')
+        for solver, limit in (self.solver, SOON), (anew, ANEW), (self.solver, LIMIT):
+            if solver is anew:
+                anew.add(self.solver.assertions())
+            solver.set('rlimit', limit)
+            found = solver.check()
+            if found != z3.unknown:
+                break
+        return found
 
     def assume(self, path):
         """Tells the solver what is known on a path. It keeps what two paths begin with, or, where it is faster so, none."""
