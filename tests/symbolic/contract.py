@@ -5,7 +5,7 @@ from pathlib import Path
 import z3
 
 from machine import State
-from memory import Memory, Unproved, bits, fresh, inside, number, swapped, wide
+from memory import Memory, Unproved, bits, fresh, inside, number, same, swapped, wide
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 H = {name: int(value, 0) for name, value in
@@ -247,7 +247,7 @@ class Contract:
     def left(self, state, pushed):
         """E4, at the end."""
         for name, term in self.kept.items():
-            state.claim(state[name] == term, f'E4: {name}')
+            state.claim(same(state[name], term), f'E4: {name}')
         state.claim(state[self.sp] == self.entry + pushed, f'E4: {self.sp}')
 
     def others_kept(self, state, given, changed):
@@ -255,4 +255,4 @@ class Contract:
         changed = {state.machine.place(name)[0] for name in (*changed, self.sp, 'ip')}
         for offset in state.registers.keys() - changed:
             value = given.get(offset, z3.BitVec(f'entry_{offset}', 64))
-            state.claim(state.get(offset, 8) == value, f'another register, {offset}')
+            state.claim(same(state.get(offset, 8), value), f'another register, {offset}')

@@ -18,7 +18,7 @@ from vex import Step
 MAX_STEPS = 1000    # of one path
 # What the solver may spend on a question: some 20 seconds. It answers most questions for a part of
 # that, and of the others most for another part, if it begins anew with what it is told.
-LIMIT, SOON, ANEW = 100_000_000, 1_000_000, 10_000_000
+LIMIT, SOON, ANEW = 100_000_000, 1_000_000, 1_000_000
 # Where the shadow stack pointer is, which VEX does not have, and what archinfo does not know.
 OTHERS = {'ssp': 1 << 16, 'fcsr': 536}
 
@@ -69,7 +69,7 @@ class State:
             word = bits(0)
         if word is None:
             word = self.registers[offset & ~7] = z3.BitVec(f'{self.unknown}_{offset & ~7}', 64)
-        return z3.simplify(z3.Extract(shift + 8 * width - 1, shift, word))
+        return word if width == 8 and not shift else z3.simplify(z3.Extract(shift + 8 * width - 1, shift, word))
 
     def put(self, offset, value):
         if value.size() > 64:
@@ -133,6 +133,8 @@ class Machine:
 
     def exception(self, path, condition):
         """Whether the solver finds one: sat, unsat or unknown."""
+        if condition is True:
+            return z3.unsat
         condition = z3.simplify(condition) if not isinstance(condition, bool) else z3.BoolVal(condition)
         if z3.is_true(condition):
             return z3.unsat

@@ -14,6 +14,11 @@ def bits(value, width=64):
     return z3.BitVecVal(value, width)
 
 
+def same(a, b):
+    """That they are equal: True if they are one term."""
+    return a.eq(b) or a == b
+
+
 def wide(term, width=64):
     """Zero-extended."""
     return z3.ZeroExt(width - term.size(), term) if term.size() < width else term

@@ -16,7 +16,7 @@ import z3
 from elftools.dwarf.callframe import FDE
 from elftools.dwarf.constants import DW_CFA
 
-from memory import Unproved, number
+from memory import Unproved, number, same
 
 # Registers by DWARF's numbers, the number of the return address, and bytes of the red zone.
 DWARF = {
@@ -103,12 +103,16 @@ class Unwinding:
 
     def at(self, state, pc, live=True):
         """Of the state before the instruction at `pc`; if not live, of one that is in a call."""
-        claims, frames = self.outcome(state, pc, self.rules, live)
-        self.claims, others = self.claims + len(claims), self.machine.claims
         key = [self.rules.row(pc), live, len(state.memory['stack'].log), *(state[name] for name in self.watched)]
-        (before, at), state.unwound = state.unwound or (None, None), (key, pc)
-        if not before or not all(a.eq(b) if z3.is_expr(a) else a == b for a, b in zip(key, before)):
-            at = None       # else the same was claimed there, when less was known
+        before, at, count = state.unwound or (None, None, 0)
+        # What is the same has been claimed there, when less was known.
+        known = before and all(a.eq(b) if z3.is_expr(a) else a == b for a, b in zip(key, before))
+        if not known or self.less:
+            claims, frames = self.outcome(state, pc, self.rules, live)
+            count = len(claims)
+        self.claims, state.unwound = self.claims + count, (key, pc, count)
+        if not known:
+            at, others = None, self.machine.claims
             for what, condition in claims:
                 state.claim(condition, f'E6: {what}')
             self.machine.claims = others
@@ -173,5 +177,5 @@ class Unwinding:
                 break
             pc, red_zone = inside - 1, 0
         claims += [('the stack pointer', cfa == base + contract.port.pushed), ('the return address', back == to)]
-        return claims + [(name, registers[name] == term) for name, term in kept.items()], frames
+        return claims + [(name, same(registers[name], term)) for name, term in kept.items()], frames
 
