@@ -12,9 +12,9 @@
 // As on aarch64, no type of C or Rust comes back in a0 and fa0 at once.
 //
 // The convention wants an i32 sign-extended, in a register or on the stack, and
-// an f32 in ones up to 64 bits. Hence the descriptor marks narrow values, and no
-// load is decided by a branch: the mark becomes a shift by 32 or by none, or 32
-// ones or none.
+// an f32 in ones up to 64 bits. Hence the descriptor marks narrow values, and says
+// whether there are any. That decides once how all values are loaded. No branch decides
+// it of one value: the mark becomes a shift by 32 or by none, or 32 ones or none.
 //
 // A function that Cranelift has compiled does not keep fs1, on which our caller
 // relies. So every body has a frame and keeps fs1 itself, and none jumps to its
@@ -31,10 +31,12 @@
 //   t0     where `arguments` returns to: the register that the processor expects to
 //          hold a second return address
 //   t1-t3  scratch
+//   a7     in `arguments`: D_FLOATS
 //
-// Frame of `variable`, at the call. Those of `bare` and `fixed` have a pad in place of
-// SAVED_AREA, and below it nothing or the argument area; that of `storing` has the pad,
-// descriptor and slots:
+// `bare` and `short_cut` have no frame record, only fs1 and the return address.
+//
+// Frame of `variable`, at the call. That of `fixed` has a pad in place of SAVED_AREA, and
+// below it the argument area; that of `storing` has the pad, descriptor and slots:
 //
 //              | caller's frame           |
 //     s0 + 16  +--------------------------+ <- CFA; 16-aligned
@@ -57,7 +59,7 @@
 // drafts of it describe the compilers' way.
 //
 // Unwinding: from the end of BEGIN_FRAME to the first instruction of END_FRAME
-// the CFA is s0 + 16.
+// the CFA is s0 + 16, in a small frame it is sp + 16.
 //
 // Control-flow integrity: none; the extensions for it are too new.
 //
@@ -81,39 +83,55 @@
 #define PAGE_SIZE           4096
 #define DWARF_FS1           41
 
-// 8 bytes from the slot that the entry at \offset from \base names, sign-extended
-// if narrow: of a shift's amount only the lowest six bits count, and those are 32
-// or 0.
-.macro LOAD reg, offset, base
+// 8 bytes from the slot that the entry at \offset from \base names.
+.macro LOAD reg, offset, base, slots
+    lhu     t1, \offset(\base)
+    add     t1, t1, \slots
+    ld      \reg, (t1)
+.endm
+
+.macro LOAD_FLOAT reg, offset, base, slots
+    lhu     t1, \offset(\base)
+    add     t1, t1, \slots
+    fld     \reg, (t1)
+.endm
+
+// The same, sign-extended if narrow: of a shift's amount only the lowest six bits
+// count, and those are 32 or 0.
+.macro EXTEND reg, offset, base, slots
     lhu     t1, \offset(\base)
     slli    t2, t1, 5
     andi    t1, t1, ~NARROW
-    add     t1, t1, t5
+    add     t1, t1, \slots
     ld      \reg, (t1)
     sll     \reg, \reg, t2
     sra     \reg, \reg, t2
 .endm
 
-// An integer argument register; what carries nothing gets a copy of slot 0.
-.macro INTEGER index
-    LOAD    a\index, D_INTEGER + 2 * \index, t6
-.endm
-
-// A float argument register: 8 bytes, the upper half in ones if narrow.
-.macro FLOAT index
-    lhu     t1, D_FLOAT + 2 * \index(t6)
+// The same, the upper half in ones if narrow.
+.macro EXTEND_FLOAT reg, offset, base, slots
+    lhu     t1, \offset(\base)
     slli    t2, t1, 63
     srai    t2, t2, 31
     andi    t1, t1, ~NARROW
-    add     t1, t1, t5
+    add     t1, t1, \slots
     ld      t1, (t1)
     or      t1, t1, t2
-    fmv.d.x fa\index, t1
+    fmv.d.x \reg, t1
+.endm
+
+// An argument register, by one of these.
+.macro INTEGER how, index, base, slots
+    \how    a\index, D_INTEGER + 2 * \index, \base, \slots
+.endm
+
+.macro FLOAT how, index, base, slots
+    \how\()_FLOAT fa\index, D_FLOAT + 2 * \index, \base, \slots
 .endm
 
 // A stack word; entries count from t3.
-.macro WORD index
-    LOAD    t1, D_LISTS + 2 * \index, t3
+.macro WORD how, index
+    \how   t1, D_LISTS + 2 * \index, t3, t5
     sd      t1, 8 * \index(sp)
 .endm
 
@@ -161,19 +179,75 @@
     ret
 .endm
 
+// The frame of bodies that need no more than to keep fs1 and the return address.
+.macro BEGIN_SMALL_FRAME
+    addi    sp, sp, -16
+    .cfi_def_cfa_offset 16
+    sd      ra, 8(sp)
+    .cfi_offset ra, -8
+    fsd     fs1, (sp)
+    .cfi_offset DWARF_FS1, -16
+.endm
+
+.macro END_SMALL_FRAME
+    fld     fs1, (sp)
+    .cfi_restore DWARF_FS1
+    ld      ra, 8(sp)
+    .cfi_restore ra
+    addi    sp, sp, 16
+    .cfi_def_cfa_offset 0
+    ret
+.endm
+
 //------------------------------------------------------------------- bare ----
 
     .p2align 4
 FUNCTION(bare)
-    BEGIN_BODY
-    jalr    t4
-    END_FRAME
+    BEGIN_SMALL_FRAME
+    jalr    a2
+    END_SMALL_FRAME
 END_FUNCTION(bare)
+
+//-------------------------------------------------------------- short_cut ----
+//
+// The first two integer registers after the contexts, and the first two float registers:
+// a signature with more has a longer shape. slots and descriptor stay where they came.
+
+.macro FEW_FLOATS how
+    FLOAT   \how, 0, a4, a3
+    FLOAT   \how, 1, a4, a3
+.endm
+
+.macro FEW_INTEGERS how
+    INTEGER \how, 2, a4, a3
+    INTEGER \how, 3, a4, a3
+.endm
+
+    .p2align 4
+FUNCTION(short_cut)
+    BEGIN_SMALL_FRAME
+    mv      t4, a2
+    lb      t3, D_FLOATS(a4)
+    bltz    t3, 3f
+    beqz    t3, 1f
+    FEW_FLOATS LOAD
+1:  FEW_INTEGERS LOAD
+2:  jalr    t4
+    .cfi_remember_state
+    END_SMALL_FRAME
+
+    // SOME_NARROW.
+    .cfi_restore_state
+3:  addi    t3, t3, SOME_NARROW
+    beqz    t3, 4f
+    FEW_FLOATS EXTEND
+4:  FEW_INTEGERS EXTEND
+    j       2b
+END_FUNCTION(short_cut)
 
 //------------------------------------------------------------------ fixed ----
 
     .p2align 4
-ALIAS(short_cut)
 FUNCTION(fixed)
     BEGIN_BODY
     jal     t0, .Larguments
@@ -181,47 +255,57 @@ FUNCTION(fixed)
     .cfi_remember_state
     END_FRAME
 
-    // Part of every body that has arguments, and of its frame: stack words and
-    // argument registers.
-    .cfi_restore_state
-    .p2align 4
-.Larguments:
+    // Part of every body that has stack words, and of its frame: these and argument
+    // registers. In a7 is D_FLOATS.
+.macro ARGUMENTS how
     // Groups of stack words, last ones first, which touches their pages in order.
     lhu     t3, D_STACK_WORDS(t6)
+    beqz    t3, 2f
     slli    t3, t3, 1
     add     t3, t3, t6
-    j       2f
 1:  addi    t3, t3, -2 * GROUP
     addi    sp, sp, -8 * GROUP
-    WORD    3
-    WORD    2
-    WORD    1
-    WORD    0
-2:  bne     t3, t6, 1b
+    WORD    \how, 3
+    WORD    \how, 2
+    WORD    \how, 1
+    WORD    \how, 0
+    bne     t3, t6, 1b
 
     // The float registers, in tiers, each of which adds to the one before: 0,
     // FLOATS_SOME, FLOATS_ALL.
-    lbu     t3, D_FLOATS(t6)
-    beqz    t3, 3f
-    FLOAT   0
-    FLOAT   1
-    FLOAT   2
-    FLOAT   3
-    addi    t3, t3, -FLOATS_SOME
-    beqz    t3, 3f
-    FLOAT   4
-    FLOAT   5
-    FLOAT   6
-    FLOAT   7
+2:  beqz    a7, 3f
+    FLOAT   \how, 0, t6, t5
+    FLOAT   \how, 1, t6, t5
+    FLOAT   \how, 2, t6, t5
+    FLOAT   \how, 3, t6, t5
+    addi    a7, a7, -FLOATS_SOME
+    beqz    a7, 3f
+    FLOAT   \how, 4, t6, t5
+    FLOAT   \how, 5, t6, t5
+    FLOAT   \how, 6, t6, t5
+    FLOAT   \how, 7, t6, t5
 
-    // The integer registers after the contexts.
-3:  INTEGER 2
-    INTEGER 3
-    INTEGER 4
-    INTEGER 5
-    INTEGER 6
-    INTEGER 7
-    jr      t0
+    // The integer registers after the contexts. If the third carries nothing, none of
+    // the others does: slot 0 goes to an earlier one, so it has an entry that is not 0.
+3:  INTEGER \how, 2, t6, t5
+    INTEGER \how, 3, t6, t5
+    lhu     t1, D_INTEGER + 2 * 4(t6)
+    beqz    t1, 4f
+    INTEGER \how, 4, t6, t5
+    INTEGER \how, 5, t6, t5
+    INTEGER \how, 6, t6, t5
+    INTEGER \how, 7, t6, t5
+4:  jr      t0
+.endm
+
+    .cfi_restore_state
+    .p2align 4
+.Larguments:
+    lb      a7, D_FLOATS(t6)
+    bltz    a7, 5f
+    ARGUMENTS LOAD
+5:  addi    a7, a7, SOME_NARROW
+    ARGUMENTS EXTEND
 END_FUNCTION(fixed)
 
 //--------------------------------------------------------------- variable ----

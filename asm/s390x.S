@@ -196,14 +196,14 @@ FUNCTION(fixed)
 2:  cgrjne  %r5, %r13, 1b
 
     // The float registers, and the vector registers.
-    cli     D_FLOATS(%r13), 0
-    je      4f
+    tm      D_FLOATS(%r13), 0xff - SOME_NARROW
+    jz      4f
     FLOAT   0, %f0
     FLOAT   1, %f2
     FLOAT   2, %f4
     FLOAT   3, %f6
-    cli     D_FLOATS(%r13), FLOATS_VECTORS
-    jne     4f
+    tm      D_FLOATS(%r13), FLOATS_VECTORS
+    jz      4f
     vlm     %v24, %v31, 0(%r15)
     aghi    %r15, VECTOR_IMAGE
 4:  aghi    %r15, -SAVE_AREA

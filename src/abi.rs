@@ -46,6 +46,15 @@ pub struct Abi {
     pub(crate) stack: Stack,
     pub(crate) results: Results,
     pub(crate) c: CTypes,
+    pub(crate) short_cut: ShortCut,
+}
+
+/// The argument registers that the body `short_cut` serves: the first so many of each
+/// class.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ShortCut {
+    pub(crate) integers: u32,
+    pub(crate) floats: u32,
 }
 
 /// Which registers carry `v128` arguments.
@@ -273,6 +282,7 @@ impl Abi {
             long_double: LongDouble::X87,
             wide_align: 16,
         },
+        short_cut: ShortCut { integers: 8, floats: 8 }, // all
     };
 
     /// Wasmtime's convention on x86-64 System V.
@@ -405,6 +415,7 @@ impl Abi {
             ..Abi::X86_64_SYSV_C.results
         },
         c: CTypes { char_signed: false, long_double: LongDouble::Quad, ..Abi::X86_64_SYSV_C.c },
+        short_cut: ShortCut { integers: 4, floats: 2 },
         ..Abi::X86_64_SYSV_C
     };
 

@@ -75,16 +75,18 @@ fn shapes() {
         assert_eq!(shapes("() -> v128"), Shape::ALL[if port::LEAVES_VECTORS { 1.. } else { 3.. }]);
     }
     assert_eq!(shapes("() -> (i32, i32)"), [Shape::Variable]);
-    // Registers that the contexts leave over; stack words that an i64 takes.
+    // Registers that the contexts leave over, and how many of them the short cut loads; stack
+    // words that an i64 takes.
     let words = if cfg!(any(target_vendor = "apple", vmtrampoline_apple)) { 2 } else { 1 };
-    let registers = port::REGISTERS_LEFT;
+    let (registers, few) = (port::REGISTERS_LEFT, port::SHORT_CUT_LOADS);
     let shapes = |integers| {
         check(
             Convention::Vm,
             &Signature::new(repeat_n(ValType::I64, integers), ValType::NONE).unwrap(),
         )
     };
-    assert_eq!(shapes(registers), Shape::ALL[1..]);
+    assert_eq!(shapes(few), Shape::ALL[1..]);
+    assert_eq!(shapes(registers), Shape::ALL[if few == registers { 1.. } else { 2.. }]);
     assert_eq!(shapes(registers + 1), Shape::ALL[2..]);
     assert_eq!(shapes(registers + 8 / words), Shape::ALL[2..]);
     assert_eq!(shapes(registers + 8 / words + 1), [Shape::Variable]);

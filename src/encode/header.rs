@@ -36,7 +36,8 @@ pub(crate) struct Header {
     pub(crate) copies: u16,
     /// Bit i: the return pointer goes in integer register i.
     pub(crate) return_register: u8,
-    /// How many float registers to load at least: one of the `FLOATS_…`, or 0.
+    /// How many float registers to load at least: one of the `FLOATS_…`, or 0. `SOME_NARROW`
+    /// in addition: an entry of a register or stack word has `NARROW`.
     pub(crate) floats: u8,
     /// Kind of result 0, as far as the body or its caller stores it: one of the
     /// `RESULT_…`.
@@ -85,6 +86,7 @@ pub(crate) const RESULT_FLOAT: u8 = constant("RESULT_FLOAT") as u8;
 pub(crate) const RESULT_VECTOR: u8 = constant("RESULT_VECTOR") as u8;
 pub(super) const RESULT_X87: u8 = constant("RESULT_X87") as u8;
 pub(super) const RESULT_X87_PAIR: u8 = constant("RESULT_X87_PAIR") as u8;
+pub(super) const SOME_NARROW: u8 = constant("SOME_NARROW") as u8;
 pub(super) const NARROW: u16 = constant("NARROW") as u16;
 pub(super) const VECTOR_WORDS: usize = constant("VECTOR_WORDS");
 pub(super) const GROUP: usize = constant("GROUP");
@@ -121,12 +123,13 @@ impl Header {
     };
 
     /// The shortest shape that can make this call, of which Rust does a part if it is planned.
-    pub(super) const fn shortest(&self, planned: bool) -> Shape {
+    /// `many` says that there are more registers to load than `short_cut` does.
+    pub(super) const fn shortest(&self, planned: bool, many: bool) -> Shape {
         let words = self.stack_words as usize;
         let vector = self.result == RESULT_VECTOR && (planned || !LEAVES_VECTORS);
         if self.spills > 0 || vector || words > FIXED_WORDS {
             Shape::Variable
-        } else if words > 0 {
+        } else if words > 0 || many {
             Shape::Fixed
         } else if self.slots > 0 {
             // Without parameters, too: where signatures vary, one body more is
@@ -152,7 +155,7 @@ impl Header {
 pub enum Shape {
     /// Jumps; no parameters, no results.
     Bare,
-    /// Loads the argument registers and jumps; no stack words, at most one result.
+    /// Loads argument registers and jumps; no stack words, at most one result.
     ShortCut,
     /// A frame of constant size: a few stack words, at most one result.
     Fixed,

@@ -4,7 +4,8 @@ use super::{
     descriptor::{NOT_VARIADIC, SIGNATURE_HEAD},
     header::{
         Entry, FLOATS_ALL, FLOATS_SOME, FLOATS_VECTORS, GROUP, Header, NARROW, RESULT_FLOAT,
-        RESULT_INTEGER, RESULT_VECTOR, RESULT_X87, RESULT_X87_PAIR, Returns, Shape, VECTOR_WORDS,
+        RESULT_INTEGER, RESULT_VECTOR, RESULT_X87, RESULT_X87_PAIR, Returns, SOME_NARROW, Shape,
+        VECTOR_WORDS,
     },
     lists, plan,
 };
@@ -96,6 +97,8 @@ struct Writer<'a, 'l> {
     copies: u32,
     /// Byte offset in the slots behind all bytes that the assembly reads.
     reach: u32,
+    /// Whether there are more registers to load than `short_cut` does.
+    many: bool,
     /// The stack word that several values share, and the offset of the word in which Rust
     /// prepares it.
     shared: Option<(usize, u32)>,
@@ -130,6 +133,7 @@ impl<'a, 'l> Writer<'a, 'l> {
             prepared: 0,
             copies: 0,
             reach: 0,
+            many: false,
             shared: None,
         }
     }
@@ -206,7 +210,7 @@ impl<'a, 'l> Writer<'a, 'l> {
         self.header.slots = slots as u16;
 
         let planned = self.steps > 0 || self.header.hidden != 0;
-        let shortest = self.header.shortest(planned);
+        let shortest = self.header.shortest(planned, self.many);
         if shortest.at_least(self.header.shape) {
             self.header.shape = shortest;
         } else if slots == 0 {
@@ -497,11 +501,18 @@ impl<'a, 'l> Writer<'a, 'l> {
     const fn place(&mut self, place: Place, from: u32, size: u32, mark: u16) {
         let stack = &self.abi.stack;
         let entry = from as u16 | mark;
+        if mark != 0 {
+            self.header.floats |= SOME_NARROW;
+        }
         match place {
-            Place::Integer(register) => self.header.integer[register as usize] = entry,
+            Place::Integer(register) => {
+                self.header.integer[register as usize] = entry;
+                self.many |= register >= self.abi.short_cut.integers;
+            }
             Place::Float(register) => {
                 self.header.float[register as usize] = entry;
                 self.header.floats = floats(self.header.floats, register, size);
+                self.many |= register >= self.abi.short_cut.floats;
             }
             Place::Vector(register) => self.words(2 * register as usize, entry, size),
             Place::Stack(offset) => {
@@ -546,12 +557,13 @@ const fn own_vector_words(params: &[u16]) -> usize {
     0
 }
 
-/// How many float registers to load, after `before`, if one more carries so many bytes.
+/// What `floats` of the header is, after `before`, if one more register carries so many bytes.
 const fn floats(before: u8, register: u32, size: u32) -> u8 {
     let this = match (size, register) {
         (16, _) => FLOATS_VECTORS,
         (_, register) if register < FLOATS_SOME as u32 => FLOATS_SOME,
         _ => FLOATS_ALL,
     };
-    if this > before { this } else { before }
+    let (tier, narrow) = (before & !SOME_NARROW, before & SOME_NARROW);
+    narrow | if this > tier { this } else { tier }
 }

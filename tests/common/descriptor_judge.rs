@@ -41,6 +41,10 @@ pub(super) struct Machine {
     pub(super) big_endian: bool,
     /// Whether values of four bytes are marked.
     pub(super) narrow: bool,
+    /// How many integer and float registers the short cut loads.
+    pub(super) short_cut: [usize; 2],
+    /// The integer register from which on none is loaded if its entry is 0.
+    pub(super) seldom: usize,
 }
 
 /// Where a value is for the assembly.
@@ -75,6 +79,8 @@ impl Machine {
             unit: if machine == "aarch64-apple" { 4 } else { 8 },
             big_endian: machine == "s390x",
             narrow: matches!(machine, "riscv64" | "s390x"),
+            short_cut: if machine == "riscv64" { [4, 2] } else { [8; 2] },
+            seldom: if machine == "riscv64" { 4 } else { 8 },
         }
     }
 
@@ -224,7 +230,9 @@ fn descriptor_is(
     // Everything is read from a slot: of a parameter, or, if there is none, the first.
     let readable = stride as usize * params.len().max(results.len()).max(1);
     let mark = constant("NARROW");
-    let floats = bytes.byte("D_FLOATS");
+    let some_narrow = constant("SOME_NARROW");
+    let (floats, marked) =
+        (bytes.byte("D_FLOATS") & !some_narrow, bytes.byte("D_FLOATS") & some_narrow);
     let float_width = if floats >= constant("FLOATS_VECTORS") { 16 } else { 8 };
     let unit = machine.unit as usize;
     for (entries, width) in [(&integer, 8), (&float, float_width), (&words, unit)] {
@@ -235,15 +243,20 @@ fn descriptor_is(
     }
 
     // Every parameter comes from its slot.
-    let mut floats_needed = 0;
+    let (mut floats_needed, mut many) = (0, false);
     for (i, (at, &ty)) in scalars::locations(layout.params()).into_iter().zip(&params).enumerate() {
         let narrow = if machine.narrow && scalars::size(ty) == 4 { mark } else { 0 };
         let slot = i * stride as usize + narrow;
         let is_from = |entry: u16, slot| equal(format_args!("p{i} in {at}"), entry.into(), slot);
         match machine.place(at, scalars::size(ty), vector_words) {
-            Place::Integer(register) => is_from(integer[register], slot)?,
+            Place::Integer(register) => {
+                is_from(integer[register], slot)?;
+                ensure!(register < machine.seldom || integer[machine.seldom] != 0, "not loaded");
+                many |= register >= machine.short_cut[0];
+            }
             Place::Float(register) => {
                 is_from(float[register], slot)?;
+                many |= register >= machine.short_cut[1];
                 floats_needed = floats_needed.max(match ty {
                     ValType::V128 => constant("FLOATS_VECTORS"),
                     _ => register + 1,
@@ -262,6 +275,8 @@ fn descriptor_is(
     let tiers = ["FLOATS_SOME", "FLOATS_ALL", "FLOATS_VECTORS"].map(constant);
     let tier = tiers.into_iter().find(|tier| *tier >= floats_needed).filter(|_| floats_needed > 0);
     equal("FLOATS", floats, tier.unwrap_or(0))?;
+    let some = machine.narrow && params.iter().any(|ty| scalars::size(*ty) == 4);
+    equal("SOME_NARROW", marked, if some { some_narrow } else { 0 })?;
 
     // The return pointer; nowhere else does it disturb anything.
     let (mut register, mut word) = (0, layout.argument_area());
@@ -311,7 +326,7 @@ fn descriptor_is(
     let one_left = spilled == 0 && leaves;
     let shortest = match stack_words {
         0 if params.is_empty() && results.is_empty() => Shape::Bare,
-        0 if one_left => Shape::ShortCut,
+        0 if one_left && !many => Shape::ShortCut,
         n if one_left && n <= constant("FIXED_WORDS") => Shape::Fixed,
         _ => Shape::Variable,
     };

@@ -580,14 +580,22 @@ fn loaded(
         word[..size].copy_from_slice(slots.get(from, size)?);
         Ok(word)
     };
-    for (register, entry) in call.integer.iter_mut().zip(header.words(constant("D_INTEGER"), 8)) {
+    let few = header.byte("D_SHAPE") == Shape::ShortCut as usize;
+    let [integers, most] = if few { machine.short_cut } else { [8; 2] };
+    let entries = header.words(constant("D_INTEGER"), 8);
+    let integers = match entries.get(machine.seldom) {
+        Some(0) => integers.min(machine.seldom),
+        _ => integers,
+    };
+    for (register, entry) in call.integer.iter_mut().zip(entries).take(integers) {
         *register = word(entry)?;
     }
-    let (floats, own) = (header.byte("D_FLOATS"), !registers.vector.is_empty());
+    let floats = header.byte("D_FLOATS") & !constant("SOME_NARROW");
+    let own = !registers.vector.is_empty();
     let vectors = floats == constant("FLOATS_VECTORS");
     let width = if vectors && !own { 16 } else { 8 };
     let entries = header.words(constant("D_FLOAT"), 8);
-    for (register, &entry) in call.float.iter_mut().zip(&entries).take(floats) {
+    for (register, &entry) in call.float.iter_mut().zip(&entries).take(floats.min(most)) {
         let (from, narrow) = narrow(entry)?;
         let bytes = slots.get(from, width)?;
         match (narrow, machine.big_endian) {

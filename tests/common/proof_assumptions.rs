@@ -29,7 +29,8 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     let kinds =
         ["RESULT_INTEGER", "RESULT_FLOAT", "RESULT_VECTOR", "RESULT_X87", "RESULT_X87_PAIR"];
     let [integer, float, vector, x87, pair] = kinds.map(constant);
-    let [vectors, group] = ["FLOATS_VECTORS", "GROUP"].map(constant);
+    let [vectors, group, some_narrow] = ["FLOATS_VECTORS", "GROUP", "SOME_NARROW"].map(constant);
+    let (marked, floats) = (floats & some_narrow != 0, floats & !some_narrow);
     let (first, unit, array) = (machine.first_slot as usize, machine.unit as usize, stride * slots);
 
     let stored = [integer, float, vector].contains(&result);
@@ -74,12 +75,27 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     let registers = |name, width| {
         bytes.words(constant(name), 8).into_iter().all(|entry| from_slots(entry, width))
     };
+    // What is not said to have a mark has none, and the short cut loads all that carry something.
+    let marks = |entries: &[u16]| entries.iter().any(|entry| usize::from(*entry) & mark != 0);
+    let [integers, vector_registers] =
+        ["D_INTEGER", "D_FLOAT"].map(|name| bytes.words(constant(name), 8));
+    let unmarked = !marks(&integers) && !marks(&vector_registers);
+    ensure!(if marked { machine.narrow } else { unmarked }, "A6: marks");
+    if bytes.byte("D_SHAPE") == Shape::ShortCut as usize {
+        let [first, others] = machine.short_cut;
+        let rest = integers[first..].iter().chain(&vector_registers[others..]);
+        ensure!(rest.copied().all(|entry| entry == 0), "A6: more than the short cut loads");
+    }
+    let mut seldom = integers.iter().skip(machine.seldom);
+    let none = seldom.next().is_none_or(|entry| *entry != 0) || seldom.all(|entry| *entry == 0);
+    ensure!(none, "A6: more than are loaded");
     let wide = floats == vectors && !machine.big_endian;
     ensure!(registers("D_INTEGER", 8), "A6: integer registers");
     ensure!(registers("D_FLOAT", if wide { 16 } else { 8 }), "A6: vector registers");
 
     let mut lists = bytes.words(constant("D_LISTS"), words + spills).into_iter();
-    ensure!(lists.by_ref().take(words).all(|entry| from_slots(entry, unit)), "A7");
+    let goes = |entry: u16| from_slots(entry, unit) && (marked || !marks(&[entry]));
+    ensure!(lists.by_ref().take(words).all(goes), "A7");
     let widths = [("SPILL_8", 8), ("SPILL_4", 4), ("SPILL_16", 16)];
     let fits = |entry: u16| {
         widths.iter().any(|&(name, width)| {

@@ -30,7 +30,8 @@
 //! LEAVES_VECTORS        whether other bodies leave a vector in its register
 //! Largest, LARGEST      the largest type that the VM convention can pass
 //! REGISTERS_LEFT        how many integer registers the contexts leave to parameters
-//! POINTERS_HAVE_FRAMES  whether no thunk jumps to a target
+//! SHORT_CUT_LOADS       how many of them `short_cut` loads
+//! POINTERS_HAVE_FRAMES  whether every call by a thunk has a frame record
 //! TYPED_HAVE_RECORDS    whether pointers that rustc compiles are sure to have a frame record
 //! FRAME_POINTER         its number in DWARF
 //! ABOVE_FRAME_POINTER   the stack pointer before the call, minus the frame pointer of a body

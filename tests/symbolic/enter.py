@@ -17,6 +17,8 @@ SPILLS = [(H['SPILL_8'], 8), (H['SPILL_4'], 4), (H['SPILL_16'], 16)]
 class Enter(Contract):
     """A body that calls the target, or jumps there."""
     tail, stores = False, False
+    record = True   # whether the frame of a body that calls has a frame record
+    most = 8, 8     # how many registers of each class it loads
 
     def __init__(self, port, stride):
         super().__init__(port)
@@ -33,7 +35,10 @@ class Enter(Contract):
         self.words, self.spills, self.count = field('D_STACK_WORDS'), field('D_SPILLS'), field('D_SLOTS')
         self.return_area, self.return_word = field('D_RETURN_AREA'), field('D_RETURN_WORD')
         self.return_register, self.result = field('D_RETURN_REGISTER', 1), field('D_RESULT', 1)
-        self.stride, self.floats = field('D_STRIDE', 1), field('D_FLOATS', 1)
+        self.stride, floats = field('D_STRIDE', 1), field('D_FLOATS', 1)
+        # That some entry has it is said beside the tier.
+        self.unmarked = floats & H['SOME_NARROW'] == 0
+        self.floats = floats & ~H['SOME_NARROW'] if port.narrow else floats
         self.scalar = z3.Or(self.result == H['RESULT_INTEGER'], self.result == H['RESULT_FLOAT'])
         self.vector, self.pair = self.result == H['RESULT_VECTOR'], self.result == H['RESULT_X87_PAIR']
         self.x87 = z3.Or(self.result == H['RESULT_X87'], self.pair)
@@ -79,10 +84,11 @@ class Enter(Contract):
             z3.Implies(z3.And(self.spills != 0, self.return_register == 0), self.return_word + 8 <= end),
         ] + self.shape()
 
-    def from_slots(self, offset, width=8):
-        """A6, A7: bytes of the slots; 0 if there are none."""
-        offset = offset & ~self.mark
-        return z3.If(self.count == 0, offset == 0, inside(offset, width, ZERO, self.array))
+    def from_slots(self, entry, width=8):
+        """A6, A7: bytes of the slots; 0 if there are none. No mark, if there is said to be none."""
+        offset = entry & ~self.mark
+        there = z3.If(self.count == 0, offset == 0, inside(offset, width, ZERO, self.array))
+        return z3.And(there, z3.Implies(self.unmarked, entry == offset))
 
     def value(self, entry, narrow):
         """Eight bytes of the slot that an entry names, or four that are extended so."""
@@ -168,7 +174,8 @@ class Enter(Contract):
         state.claim(not self.tail and not state.called, 'E1: another call')
         state.claim(target == self.target, 'E1: target')
         state.claim(sp & port.alignment - 1 == 0, 'E1: alignment of the stack')
-        state.claim(state[port.frame] == self.entry + port.saved_frame, 'E6: frame record')
+        frame = self.entry + port.saved_frame if self.record else self.kept[port.frame]
+        state.claim(state[port.frame] == frame, 'E6: frame record')
         self.arguments(state, self.offset(sp))
         self.after_call(state, sp)
         for name, term in {**self.more_results, port.result: self.result_in, port.float_result: self.float_in}.items():
@@ -197,11 +204,14 @@ class Enter(Contract):
             claim(state[port.hidden] == self.hidden, f'E1: {port.hidden} as it came')
         if 'd' in self.kept:
             claim(state['d'] == self.kept['d'], 'E1: direction flag')
-        for i, name in list(enumerate(port.integers))[2:]:
+        integers, floats = self.most
+        seldom = port.seldom and self.register(state, 'D_INTEGER', port.seldom) == 0
+        for i, name in list(enumerate(port.integers))[2:integers]:
             slot = self.value(self.register(state, 'D_INTEGER', i), sign_extended)
-            argument = z3.Or(self.count == 0, state[name] == slot)
+            nothing = seldom if port.seldom and i >= port.seldom else False
+            argument = z3.Or(self.count == 0, nothing, state[name] == slot)
             claim(z3.If(self.return_register == 1 << i, state[name] == area, argument), f'E1: {name}')
-        for i, name in enumerate(port.floats):
+        for i, name in enumerate(port.floats[:floats]):
             offset = self.register(state, 'D_FLOAT', i)
             vectors = self.floats == H['FLOATS_VECTORS']
             none = z3.Or(self.floats <= i, z3.And(vectors, i < port.first_vector))
@@ -253,6 +263,8 @@ class Enter(Contract):
 
 
 class Bare(Enter):
+    record = False
+
     @property
     def tail(self):
         return 'bare' in self.port.jumps
@@ -262,7 +274,15 @@ class Bare(Enter):
 
 
 class ShortCut(Enter):
-    tail = True
+    record = False
+
+    @property
+    def tail(self):
+        return 'short_cut' in self.port.jumps
+
+    @property
+    def most(self):
+        return self.port.short_cut
 
     def shape(self):
         """R4: what this shape or a shorter one serves."""

@@ -218,8 +218,9 @@ class Host(Contract):
         return memory
 
     def from_slots(self, offset, width):
-        """After the call."""
-        return self.filled(offset - self.offset(self.top), width)
+        """After the call. A part of slot 0 is one of its first word."""
+        at = z3.simplify(offset - self.offset(self.top))
+        return low(self.filled(at, self.unit), 8 * width) if width < self.unit and number(at) == 0 else self.filled(at, width)
 
     def begin(self, state):
         super().begin(state)

@@ -35,6 +35,8 @@ X86_64 = SimpleNamespace(
     ours=(8, 8), arguments=8, space=0, alignment=16,
     # The order of bytes, bytes of a stack word and of a float register, and whether there are x87 registers.
     big_endian=False, word=8, float_bytes=16, x87=True, vectors=True, narrow=None, jumps=['bare', 'short_cut'], lost={},
+    # How many registers of each class `short_cut` loads; the integer register from which on none is loaded if its entry is 0.
+    short_cut=(6, 8), seldom=None,
     # The loops of `variable`, and what has which role there.
     roles=lambda c, slots: {'rcx': slots, 'r8': c.descriptor},
     pages_left='r9', pages_more={}, words_return=None,
@@ -70,7 +72,7 @@ AARCH64 = SimpleNamespace(
     pushed=0, saved_link=-8, saved_frame=-16,
     saved_area=-24, saved_there={'descriptor': -32, 'slots': -40}, saved=-48, host_frame=-32,
     ours=(0, 0), arguments=0, space=0, alignment=16, big_endian=False, word=8, float_bytes=16, x87=False, vectors=True,
-    narrow=None, jumps=['bare', 'short_cut'], lost={},
+    narrow=None, jumps=['bare', 'short_cut'], lost={}, short_cut=(8, 8), seldom=None,
     roles=lambda c, slots: {'x3': slots, 'x4': c.descriptor, 'x16': c.target}, pages_left='x9', pages_more={}, words_return=None,
     landing='x5', ways=2, leaves='x0 x1 q0 q1 q2 q3'.split(), control={'fpcr': (0, 32)}, shadow=True, clear={},
     pops_first=False, pops=lambda c, left: {'x10': c.ssp},
@@ -97,9 +99,9 @@ RISCV64 = SimpleNamespace(
     arch=archinfo.ArchRISCV64(), callee='a0', caller='a1', target='a2', slots='a3', descriptor='a4',
     integers=[f'a{i}' for i in range(8)], floats=[f'fa{i}' for i in range(8)], result='a0', float_result='fa0',
     more_results=['a1'], more_float_results=['fa1'],
-    functions='bare fixed variable storing'.split(), variable_stores=False, storing_descriptor=None, first_vector=0, hidden=None,
+    functions='bare short_cut fixed variable storing'.split(), variable_stores=False, storing_descriptor=None, first_vector=0, hidden=None,
     # A target may lose fs1, which is saved there.
-    sp='sp', frame='s0', link='ra', lost={'fs1': -24}, jumps=[],
+    sp='sp', frame='s0', link='ra', lost={'fs1': -24}, jumps=[], short_cut=(4, 2), seldom=4,
     kept=[f's{i}' for i in range(12)] + [f'fs{i}' for i in range(12)],
     pushed=0, saved_link=-8, saved_frame=-16,
     saved_area=-32, saved_there={'descriptor': -40, 'slots': -48}, saved=-48, saved_fixed=-32, host_frame=-48,
@@ -109,7 +111,7 @@ RISCV64 = SimpleNamespace(
     pages_left='t1', pages_more={'t2': bits(PAGE)}, words_return='t0',
     landing='a5', ways=1, leaves='a0 a1 fa0 fa1'.split(), control={'fcsr': (5, 3)}, shadow=False, clear={},
     words_at_once=4, words_left=lambda c, state: z3.LShR(state['t3'] - c.descriptor, 1),
-    words=lambda c, left: {'t3': c.descriptor + 2 * left},
+    words=lambda c, left: {'t3': c.descriptor + 2 * left, 'a7': c.floats},
     spills_left='t0', spills=lambda c, left, lists, slots: {
         't0': left, 't1': c.return_pointer(), 't2': c.stride, 't5': slots, 't6': lists},
     spills_stored=lambda c: [],

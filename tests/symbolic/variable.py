@@ -13,7 +13,7 @@ class Variable(Enter):
         self.any_word = inside(self.word, 1, ZERO, self.words)
         self.any_spill = inside(self.spill, 1, ZERO, self.spills)
         self.returned = Returned(self)
-        self.cuts = [Pages(self), StackWords(self), self.returned, Spills(self)]
+        self.cuts = [Pages(self), *stack_words(self), self.returned, Spills(self)]
 
     def assumed(self):
         return super().assumed() + [self.listed(2 * self.word), self.listed(2 * (self.words + self.spill))]
@@ -112,11 +112,11 @@ class Pages(Cut):
 
 
 class StackWords(Cut):
-    """Stack words, last one first: as many as are left."""
-    name = 'stack words'
+    """Stack words, last one first: as many as are left. Where values are extended, there is a loop for those signatures."""
 
-    def __init__(self, contract):
+    def __init__(self, contract, known=()):
         super().__init__(contract)
+        self.name, self.known = f'stack words{" if" * bool(known)}', known
         self.ahead = self.port.word * self.port.words_at_once
         self.constant = {}
 
@@ -130,8 +130,7 @@ class StackWords(Cut):
         return self.port.words_left(self.contract, state)
 
     def facts(self, count):
-        some = [] if self.port.words_return else [count != 0]    # such a loop may end at once
-        return [z3.ULE(count, self.contract.words), *some, count & self.port.words_at_once - 1 == 0]
+        return [z3.ULE(count, self.contract.words), count != 0, *self.known, count & self.port.words_at_once - 1 == 0]
 
     def registers(self, count):
         contract, port = self.contract, self.port
@@ -143,6 +142,12 @@ class StackWords(Cut):
         pushed = z3.And(contract.any_word, z3.ULE(count, contract.word))
         at = contract.offset(contract.argument_area() + self.port.word * contract.word)
         return contract.area_saved() + [('stack', at, contract.stack_word(contract.word), pushed)]
+
+
+def stack_words(contract):
+    if not contract.mark:
+        return [StackWords(contract)]
+    return [StackWords(contract, (known,)) for known in (contract.unmarked, z3.Not(contract.unmarked))]
 
 
 class Returned(Cut):
@@ -185,7 +190,7 @@ class FixedLoop(Variable):
     def __init__(self, port, stride):
         super().__init__(port, stride)
         self.frame_end, self.return_area, self.returned = port.saved_fixed, ZERO, None
-        self.cuts = [StackWords(self)]
+        self.cuts = stack_words(self)
 
     def shape(self):
         return [self.spills == 0, z3.Not(self.vector), self.array > 0, self.words <= H['FIXED_WORDS']]

@@ -252,10 +252,17 @@ class Step:
             b = wide(b, a.size())
             if self.machine.arch.name == 'RISCV64':     # where VEX leaves it to the processor that higher bits do not count
                 b = b & a.size() - 1
+                parts = [number(z3.Extract(i, i, b)) for i in range(6)]
+                if parts.count(None) == 1:      # two amounts that are known are easier for the solver
+                    at = parts.index(None)
+                    known = sum(1 << i for i, part in enumerate(parts) if part)
+                    less, more = (self.binary(op, a, bits(known | bit, a.size())) for bit in (0, 1 << at))
+                    return z3.If(z3.Extract(at, at, b) == 1, more, less)
         table = {'Add': lambda: a + b, 'Sub': lambda: a - b, 'And': lambda: a & b, 'Or': lambda: a | b,
                  'Xor': lambda: a ^ b, 'Shl': lambda: a << b, 'Shr': lambda: z3.LShR(a, b),
                  'Sar': lambda: a >> b, 'HLtoV': lambda: z3.Concat(a, b)}
-        compare = {'CmpEQ': lambda: a == b, 'CmpNE': lambda: a != b, 'CmpLTU': lambda: z3.ULT(a, b)}
+        compare = {'CmpEQ': lambda: a == b, 'CmpNE': lambda: a != b, 'CmpLTU': lambda: z3.ULT(a, b),
+                   'CmpLTS': lambda: a < b}
         if name in table:
             return table[name]()
         if name in compare:

@@ -35,6 +35,7 @@ pub(crate) const LEAVES_VECTORS: bool = true;
 pub(crate) type Largest = u128;
 pub(crate) const LARGEST: ValType = ValType::V128;
 pub(crate) const REGISTERS_LEFT: usize = 6;
+pub(crate) const SHORT_CUT_LOADS: usize = 6;
 pub(crate) const POINTERS_HAVE_FRAMES: bool = false;
 pub(crate) const TYPED_HAVE_RECORDS: bool = cfg!(target_vendor = "apple");
 /// x29: DWARF for the Arm 64-bit Architecture, section 4.1.

@@ -49,7 +49,9 @@ pub(crate) const LEAVES_VECTORS: bool = false;
 pub(crate) type Largest = i64;
 pub(crate) const LARGEST: ValType = ValType::I64;
 pub(crate) const REGISTERS_LEFT: usize = 6;
-pub(crate) const POINTERS_HAVE_FRAMES: bool = true;
+pub(crate) const SHORT_CUT_LOADS: usize = 2;
+// `bare` and `short_cut` have none.
+pub(crate) const POINTERS_HAVE_FRAMES: bool = false;
 pub(crate) const TYPED_HAVE_RECORDS: bool = false;
 /// s0: RISC-V ABIs Specification, section 12.
 pub(crate) const FRAME_POINTER: i32 = 8;

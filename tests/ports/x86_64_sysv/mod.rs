@@ -34,6 +34,7 @@ pub(crate) const LEAVES_VECTORS: bool = true;
 pub(crate) type Largest = u128;
 pub(crate) const LARGEST: ValType = ValType::V128;
 pub(crate) const REGISTERS_LEFT: usize = 4;
+pub(crate) const SHORT_CUT_LOADS: usize = 4;
 pub(crate) const POINTERS_HAVE_FRAMES: bool = false;
 pub(crate) const TYPED_HAVE_RECORDS: bool = true;
 /// rbp: System V ABI, AMD64 supplement, figure 3.36.

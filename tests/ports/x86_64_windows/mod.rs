@@ -34,6 +34,7 @@ pub(crate) const LEAVES_VECTORS: bool = false;
 pub(crate) type Largest = u128;
 pub(crate) const LARGEST: ValType = ValType::V128;
 pub(crate) const REGISTERS_LEFT: usize = 2;
+pub(crate) const SHORT_CUT_LOADS: usize = 2;
 pub(crate) const POINTERS_HAVE_FRAMES: bool = true;
 pub(crate) const TYPED_HAVE_RECORDS: bool = true;
 /// rbp, as in System V.
