@@ -680,9 +680,9 @@ END_FUNCTION(pointer_thunks)
 // of every call in the VM convention, says where the others go. In C, if C could
 // name registers:
 //
+//     for (i = STACK_WORDS; i-- != 0; ) slots + lists[i] = argument area[i];
 //     slots + FLOAT[0..8]   = xmm0..xmm7;          // 16 bytes each
 //     slots + INTEGER[2..6] = rdx, rcx, r8, r9;
-//     for (i = STACK_WORDS; i-- != 0; ) slots + lists[i] = argument area[i];
 //     FUNCTION(context, rsi, slots, SLOTS);
 //     rax = xmm0 = slots[0];
 //     for (i = 1; i <= SPILLS; i++) area + lists[STACK_WORDS + i - 1] = slots[i];
@@ -803,27 +803,30 @@ FUNCTION(host)
     jmp     1f
 END_FUNCTION(host)
 
-    .p2align 5
+    .p2align 6
 FUNCTION(host_small)
     SMALL_FRAME
-1:  cmp     word ptr [rdi + H_FLOATS], FLOATS_FEW
+1:  movzx   r10d, word ptr [rdi + H_STACK_WORDS]
+    test    r10d, r10d
+    jnz     6f
+2:  FROM_FLOAT 0
+    FROM_FLOAT 1
+    cmp     word ptr [rdi + H_FLOATS], FLOATS_FEW
     ja      5f
-2:  FROM_FLOAT 1
-    FROM_FLOAT 0
-    FROM_INTEGER 5, r9
-    FROM_INTEGER 4, r8
+3:  FROM_INTEGER 2, rdx
     FROM_INTEGER 3, rcx
-    FROM_INTEGER 2, rdx
+    FROM_INTEGER 4, r8
+    FROM_INTEGER 5, r9
     mov     [SAVED_CONTEXT], rdi
 
-    movzx   ecx, word ptr [rdi + H_STACK_WORDS]
-    test    ecx, ecx
-    jnz     6f
-
-    // The array call, and result 0 in both registers that it can come back in.
-3:  mov     rdx, rsp
+    // The array call. The address of the slots waits for the last offset, of which nothing is
+    // left: a load that runs ahead of a store to an unknown address is done twice.
+    shr     eax, 16
+    lea     rdx, [rsp + rax]
     movzx   ecx, word ptr [rdi + H_SLOTS]
     call    [rdi + H_FUNCTION]
+
+    // Result 0 in both registers that it can come back in.
     mov     rax, [rsp]
     movsd   xmm0, qword ptr [rsp]
     mov     rdi, [SAVED_CONTEXT]
@@ -835,25 +838,25 @@ FUNCTION(host_small)
 
     // Other vector registers.
     .cfi_restore_state
-5:  FROM_FLOAT 7
-    FROM_FLOAT 6
-    FROM_FLOAT 5
-    FROM_FLOAT 4
+5:  FROM_FLOAT 2
     FROM_FLOAT 3
-    FROM_FLOAT 2
-    jmp     2b
-
-    // The stack words, two at a time.
-6:  mov     r8, [rdi + H_LISTS]
-7:  movzx   eax, word ptr [r8 + 2 * rcx - 2]
-    movzx   edx, word ptr [r8 + 2 * rcx - 4]
-    mov     r9, [ARGUMENTS + 8 * rcx - 8]
-    mov     r10, [ARGUMENTS + 8 * rcx - 16]
-    mov     [rsp + rax], r9
-    mov     [rsp + rdx], r10
-    sub     ecx, H_GROUP
-    jnz     7b
+    FROM_FLOAT 4
+    FROM_FLOAT 5
+    FROM_FLOAT 6
+    FROM_FLOAT 7
     jmp     3b
+
+    // The stack words, two at a time, before all registers are free.
+6:  mov     r11, [rdi + H_LISTS]
+7:  movzx   eax, word ptr [r11 + 2 * r10 - 2]
+    movsd   xmm8, qword ptr [ARGUMENTS + 8 * r10 - 8]
+    movsd   qword ptr [rsp + rax], xmm8
+    movzx   eax, word ptr [r11 + 2 * r10 - 4]
+    movsd   xmm8, qword ptr [ARGUMENTS + 8 * r10 - 16]
+    movsd   qword ptr [rsp + rax], xmm8
+    sub     r10d, H_GROUP
+    jnz     7b
+    jmp     2b
 
     // The other half of a vector, and the results of the return area.
 8:  movhps  xmm0, qword ptr [rsp + 8]

@@ -79,17 +79,17 @@ class Host(Contract):
     def listing(self, offset):
         return wide(self.native(self.list(offset, 2)))
 
-    def parts(self):
+    def parts(self, contexts_only=False):
         """Words of registers: where each goes, and its value."""
         for i in self.integers:
-            for at in range(0, 8, self.unit):
+            for at in range(0, 8, self.unit) if i < 2 or not contexts_only else ():
                 yield self.integer(i) + at, self.part(self.given[self.port.integers[i]], at)
-        for i, name in enumerate(self.port.floats):
+        for i, name in enumerate(self.port.floats if not contexts_only else ()):
             for at in range(0, self.port.float_bytes, self.unit):
                 yield self.float(i) + at, self.part(self.given[name], at)
 
-    def in_register(self, place):
-        return z3.Or(*(to == place.offset for to, _ in self.parts()))
+    def in_register(self, place, contexts_only=False):
+        return z3.Or(*(to == place.offset for to, _ in self.parts(contexts_only)))
 
     def register_has(self, place):
         """B4, of registers: if one goes to this place, the value is its."""
@@ -260,11 +260,11 @@ class Host(Contract):
     def unused(self):
         return EMPTY_X87 if self.port.x87 else {}
 
-    def stored(self, place, count):
+    def stored(self, place, count, contexts_only=False):
         """A place whose register or word is done, if it is one that has a source."""
         done = count <= place.word if self.port.host_last_first else place.word < self.words - count
-        done = z3.And(self.has_source(place), z3.Or(self.in_register(place), done))
-        return [('stack', self.offset(self.top + place.offset), place.value, done)]
+        done = z3.Or(self.in_register(place, contexts_only), z3.And(z3.Not(self.in_register(place)), done))
+        return [('stack', self.offset(self.top + place.offset), place.value, z3.And(self.has_source(place), done))]
 
     def hidden(self):
         """The register that has C's return pointer, unless the place is for the VM convention's."""
@@ -368,14 +368,15 @@ class Words(Cut):
 
     def registers(self, count):
         contract, port = self.contract, self.port
-        return {**port.host_roles(contract), **port.host_words(contract, count), port.host_words_left: count,
-                port.sp: contract.top}
+        registers = contract.given if port.host_words_first else port.host_roles(contract)
+        return {**registers, **port.host_words(contract, count), port.host_words_left: count, port.sp: contract.top}
 
     def stored(self, count):
         contract, port = self.contract, self.port
         hidden = contract.hidden() if port.host_hidden else []
-        places = [cell for place in contract.places for cell in contract.stored(place, count)]
-        return [*contract.kept_there(port.host_saved), *hidden, *places]
+        places = [cell for place in contract.places for cell in contract.stored(place, count, port.host_words_first)]
+        saved = () if port.host_words_first else contract.kept_there(port.host_saved)
+        return [*saved, *hidden, *places]
 
 
 class Returned(Cut):
