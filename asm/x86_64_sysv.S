@@ -774,6 +774,11 @@ END_FUNCTION(pointer_thunks)
     mov     [rsp + rax], \reg
 .endm
 
+// An integer argument register of C, of which only the value is left.
+.macro MASK index, reg
+    and     \reg, [r10 + H_MASKS + 8 * \index]
+.endm
+
 // A vector register: always 16 bytes, as they belong to no other slot.
 .macro FROM_FLOAT index
     movzx   eax, word ptr [rdi + H_FLOAT + 2 * \index]
@@ -789,13 +794,23 @@ END_FUNCTION(c_host)
 FUNCTION(c_host_small)
     SMALL_FRAME
 
-    // The registers of the contexts, which then get what VM has in them.
-1:  movzx   eax, word ptr [r10 + H_INTEGER]
+    // What is above narrow values goes. Then the registers of the contexts, which get what VM
+    // has in them.
+1:  cmp     byte ptr [r10 + H_MASKED], 0
+    jne     5f
+2:  movzx   eax, word ptr [r10 + H_INTEGER]
     mov     [rsp + rax], rdi
     mov     rdi, r10
     FROM_INTEGER 1, rsi
     xor     esi, esi
     jmp     1f
+5:  MASK    0, rdi
+    MASK    1, rsi
+    MASK    2, rdx
+    MASK    3, rcx
+    MASK    4, r8
+    MASK    5, r9
+    jmp     2b
 END_FUNCTION(c_host_small)
 
 FUNCTION(host)

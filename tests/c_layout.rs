@@ -431,7 +431,7 @@ proptest! {
                     continue;
                 }
                 prop_assert_eq!(made.as_ref().map(|_| &()), layout.as_ref());
-                if let Ok((words, lists)) = made {
+                if let Ok((words, lists, _)) = made {
                     assumed::of_scatters(&words, &lists, abi).map_err(TestCaseError::fail)?;
                 }
             }

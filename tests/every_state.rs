@@ -124,7 +124,7 @@ fn check(abi: &'static Abi, signature: &Signature) -> usize {
     }
     if abi.name().starts_with("x86_64-sysv") && signature.named().is_none() {
         for shape in [Shape::Bare, Shape::Variable] {
-            if let Ok((words, lists)) = scatter(abi, signature, shape) {
+            if let Ok((words, lists, _)) = scatter(abi, signature, shape) {
                 assumed::of_scatters(&words, &lists, abi).unwrap();
                 count += 1;
             }

@@ -263,7 +263,7 @@ fn what_the_proofs_assume_of_scatters_can_be_wrong() {
     ];
     let signature = "(i64, f64, i64, i64, i64, i64, v128) -> (i64, i64, f64, f64)".parse().unwrap();
     let abi = &Abi::X86_64_SYSV_VM;
-    let (words, lists) = scatter(abi, &signature, Shape::Variable).unwrap();
+    let (words, lists, _) = scatter(abi, &signature, Shape::Variable).unwrap();
     assumed::of_scatters(&words, &lists, abi).unwrap();
     for (name, (index, value)) in breaks {
         let mut both = [&words[..], &lists].concat();

@@ -236,12 +236,20 @@ pub(crate) fn of_scatters(scatter: &[u16], lists: &[u16], abi: &Abi) -> Result<(
     };
     ensure!(registers("H_INTEGER").all(|to| goes(to, 8)), "B3");
     ensure!(listed.clone().all(|to| goes(to, unit)), "B3: words");
-    ensure!(vector_registers().all(|to| goes(to, 16)), "B3: vector registers");
+    // There vector registers are stored in ascending order, and the upper half of one may lie where
+    // the lower half of a later one goes.
+    let ordered = machine.registers.integer.contains(&"rdi");
+    let is_vector = |to: usize| if ordered { to % 8 == 0 && to <= scratch } else { goes(to, 16) };
+    ensure!(vector_registers().all(is_vector), "B3: vector registers");
     ensure!(vector_registers().skip(floats).all(|to| to == scratch), "B3: no vector registers");
 
     let parts = |to: usize, width: usize| (to..to + width).step_by(unit);
     let integers = registers("H_INTEGER").flat_map(|to| parts(to, 8));
-    let halves = vector_registers().flat_map(|to| parts(to, 16));
+    let overwritten = |i: usize, upper| vector_registers().skip(i + 1).any(|to| to == upper);
+    let halves = vector_registers().enumerate().flat_map(|(i, to)| {
+        let whole = !(ordered && overwritten(i, to + 8));
+        parts(to, if whole { 16 } else { 8 })
+    });
     let mut places: Vec<_> = integers.chain(halves).chain(listed).collect();
     places.retain(|to| *to + unit <= scratch || pointer(*to));
     let count = places.len();

@@ -16,6 +16,8 @@ from memory import Bytes, Memory, Unproved, bits, fresh, inside, low, number, sh
 
 SLOT = 16
 MAX_BYTES = 65520
+MASKS = 6
+SCATTER_END = H['H_MASKS'] + 8 * MASKS
 # No x87 register is in use.
 EMPTY_X87 = {'ftop': bits(0, 32), 'fpu_tags': ZERO}
 
@@ -37,7 +39,7 @@ class Host(Contract):
         self.small, self.plain, self.unit = small, plain, port.word
         self.context, self.lists, self.area = self.base('context'), self.base('lists'), self.base('area')
         self.function = z3.BitVec('function', 64)
-        self.scatter = field = Fields('scatter_', H['H_SCATTER'], H['H_FLOATS'] + 2, self.native)
+        self.scatter = field = Fields('scatter_', H['H_SCATTER'], SCATTER_END, self.native)
         self.slots, self.frame, self.words = field('H_SLOTS'), field('H_FRAME'), field('H_STACK_WORDS')
         self.spills, self.more, self.floats = field('H_SPILLS'), field('H_MORE'), field('H_FLOATS')
         self.more_but_narrow = self.more & ~H['MORE_NARROW'] if port.narrow else self.more
@@ -66,6 +68,8 @@ class Host(Contract):
         register of its own.
         """
         places = [inside(entry, width, ZERO, self.scratch), entry == self.scratch]
+        if width == 16 and self.port.host_ordered:
+            return z3.And(entry & 7 == 0, inside(entry, width, ZERO, self.frame))
         if width <= 8 and not (self.plain and self.port.host_hidden):
             places += [inside(entry, width, self.frame, self.frame + 8)]
         return z3.And(entry & width - 1 == 0, z3.Or(*places))
@@ -79,21 +83,37 @@ class Host(Contract):
     def listing(self, offset):
         return wide(self.native(self.list(offset, 2)))
 
+    def mask(self, index):
+        return self.scatter('H_MASKS', 8, index)
+
     def parts(self, contexts_only=False):
         """Words of registers: where each goes, and its value."""
-        for i in self.integers:
-            for at in range(0, 8, self.unit) if i < 2 or not contexts_only else ():
-                yield self.integer(i) + at, self.part(self.given[self.port.integers[i]], at)
-        for i, name in enumerate(self.port.floats if not contexts_only else ()):
-            for at in range(0, self.port.float_bytes, self.unit):
-                yield self.float(i) + at, self.part(self.given[name], at)
+        contexts, others = ([i for i in self.integers if (i < 2) is first] for first in (True, False))
+        floats = [(self.float(i), self.given[name], self.port.float_bytes) for i, name in enumerate(self.port.floats)]
+        contexts, others = ([(self.integer(i), self.integer_value(i), 8) for i in group] for group in (contexts, others))
+        for to, value, width in contexts if contexts_only else [*contexts, *floats, *others]:
+            for at in range(0, width, self.unit):
+                yield to + at, self.part(value, at)
+
+    def integer_value(self, index):
+        value = self.given[self.port.integers[index]]
+        return value & self.mask(index) if self.plain and self.port.host_masks else value
+
+    def last_parts(self, place):
+        """Whether a part is what this place has at last, and its value."""
+        overwritten = z3.BoolVal(False)
+        for to, value in reversed(list(self.parts())):
+            yield z3.And(to == place.offset, z3.Not(overwritten)), value
+            if self.port.host_ordered:
+                overwritten = z3.Or(overwritten, to == place.offset)
 
     def in_register(self, place, contexts_only=False):
-        return z3.Or(*(to == place.offset for to, _ in self.parts(contexts_only)))
+        last = [is_last for is_last, _ in self.last_parts(place)]   # the contexts' are the last of these
+        return z3.Or(False, *(last[len(last) - len([*self.parts(True)]):] if contexts_only else last))
 
     def register_has(self, place):
-        """B4, of registers: if one goes to this place, the value is its."""
-        return [z3.Implies(to == place.offset, place.value == value) for to, value in self.parts()]
+        """B4, of registers: if one goes to this place, the value is its; of several, the last one's."""
+        return [z3.Implies(is_last, place.value == value) for is_last, value in self.last_parts(place)]
 
     def word_has(self, offset):
         """B3, and B4 of a stack word, by the offset of its entry."""
@@ -154,6 +174,9 @@ class Host(Contract):
             # B4
             *(fact for place in self.places for fact in self.register_has(place)),
             *(self.word_has(2 * place.word) for place in self.places),
+            # B6
+            z3.Or(self.scatter('H_MASKED') == 1,
+                  z3.And(self.scatter('H_MASKED') == 0, *(self.mask(i) == z3.BitVecVal(-1, 64) for i in range(MASKS)))),
             # Any place is one.
             self.place.offset & self.unit - 1 == 0, inside(self.place.offset, self.unit, ZERO, self.scratch),
             self.has_source(self.place),
@@ -170,7 +193,7 @@ class Host(Contract):
         addresses = {H['H_FUNCTION']: self.function, H['H_LISTS']: self.lists}
         if width == 8 and at in addresses:
             return self.native(addresses[at])
-        if at is None or not H['H_SCATTER'] <= at <= H['H_FLOATS'] + 2 - width:
+        if at is None or not H['H_SCATTER'] <= at <= SCATTER_END - width:
             raise Unproved(f'E10: outside the context, at {state.pc:#x}')
         return self.scatter.load(at, width)
 
