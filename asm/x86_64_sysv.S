@@ -16,7 +16,6 @@
 // slot to stack, jumps or calls, and moves result bytes back. In C, if C could
 // name registers:
 //
-//     for (i = STACK_WORDS; i-- != 0; ) push(slots + lists[i]);
 //     xmm0..xmm7       = slots + FLOAT[0..8], at least as many as FLOATS says;
 //     rdx, rcx, r8, r9 = slots + INTEGER[2..6];
 //     target();
@@ -681,8 +680,9 @@ END_FUNCTION(pointer_thunks)
 // name registers:
 //
 //     for (i = STACK_WORDS; i-- != 0; ) slots + lists[i] = argument area[i];
-//     slots + FLOAT[0..8]   = xmm0..xmm7;          // 16 bytes each
+//     slots + FLOAT[0..8]   = xmm0..xmm7;          // 16 bytes each, in this order
 //     slots + INTEGER[2..6] = rdx, rcx, r8, r9;
+//     for (i = STACK_WORDS; i-- != 0; ) push(slots + lists[i]);
 //     FUNCTION(context, rsi, slots, SLOTS);
 //     rax = xmm0 = slots[0];
 //     for (i = 1; i <= SPILLS; i++) area + lists[STACK_WORDS + i - 1] = slots[i];
@@ -695,7 +695,8 @@ END_FUNCTION(pointer_thunks)
 // slots.
 //
 // The entries with a c_ are for plain C, behind the thunks of callbacks: the
-// context is in r10, rdi and rsi go to slots too, and the caller is null.
+// context is in r10, rdi and rsi go to slots too, before all others, and the caller is null.
+// If MASKED, integer register i is first masked by MASKS[i].
 //
 // Requires (src/native/host.rs and callback.rs prove each, by the same name):
 //   R6  the callee context, or entry i of callback_table for thunk i, points to a
@@ -711,7 +712,7 @@ END_FUNCTION(pointer_thunks)
 //   E8  FUNCTION is called once, with the direction flag as it was. slots is a
 //       multiple of 16 and points to SLOTS slots that no other code touches.
 //       Each register and stack word that carries something is where the scatter
-//       says: of WebAssembly's types, parameter i is in slot i, a vector in bytes
+//       says, and of two in one place the one that is stored last: of WebAssembly's types, parameter i is in slot i, a vector in bytes
 //       0..16, a scalar in bytes 0..8. Bytes 4..8 of an i32 or f32 are whatever
 //       register or stack word held above the value. All other bytes are what
 //       happened to be there.
@@ -779,7 +780,8 @@ END_FUNCTION(pointer_thunks)
     and     \reg, [r10 + H_MASKS + 8 * \index]
 .endm
 
-// A vector register: always 16 bytes, as they belong to no other slot.
+// A vector register: always 16 bytes. Those that carry nothing are overwritten, or belong to no
+// other value.
 .macro FROM_FLOAT index
     movzx   eax, word ptr [rdi + H_FLOAT + 2 * \index]
     movups  [rsp + rax], xmm\index
@@ -821,22 +823,23 @@ END_FUNCTION(host)
     .p2align 6
 FUNCTION(host_small)
     SMALL_FRAME
-1:  movzx   r10d, word ptr [rdi + H_STACK_WORDS]
-    test    r10d, r10d
-    jnz     6f
-2:  FROM_FLOAT 0
+1:  FROM_FLOAT 0
     FROM_FLOAT 1
     cmp     word ptr [rdi + H_FLOATS], FLOATS_FEW
     ja      5f
-3:  FROM_INTEGER 2, rdx
+2:  FROM_INTEGER 2, rdx
     FROM_INTEGER 3, rcx
     FROM_INTEGER 4, r8
     FROM_INTEGER 5, r9
     mov     [SAVED_CONTEXT], rdi
 
+    movzx   ecx, word ptr [rdi + H_STACK_WORDS]
+    test    ecx, ecx
+    jnz     6f
+
     // The array call. The address of the slots waits for the last offset, of which nothing is
-    // left: a load that runs ahead of a store to an unknown address is done twice.
-    shr     eax, 16
+    // left: without that, FUNCTION's loads run ahead of stores whose addresses are not known.
+3:  shr     eax, 16
     lea     rdx, [rsp + rax]
     movzx   ecx, word ptr [rdi + H_SLOTS]
     call    [rdi + H_FUNCTION]
@@ -859,19 +862,19 @@ FUNCTION(host_small)
     FROM_FLOAT 5
     FROM_FLOAT 6
     FROM_FLOAT 7
-    jmp     3b
-
-    // The stack words, two at a time, before all registers are free.
-6:  mov     r11, [rdi + H_LISTS]
-7:  movzx   eax, word ptr [r11 + 2 * r10 - 2]
-    movsd   xmm8, qword ptr [ARGUMENTS + 8 * r10 - 8]
-    movsd   qword ptr [rsp + rax], xmm8
-    movzx   eax, word ptr [r11 + 2 * r10 - 4]
-    movsd   xmm8, qword ptr [ARGUMENTS + 8 * r10 - 16]
-    movsd   qword ptr [rsp + rax], xmm8
-    sub     r10d, H_GROUP
-    jnz     7b
     jmp     2b
+
+    // The stack words, two at a time.
+6:  mov     r8, [rdi + H_LISTS]
+7:  movzx   eax, word ptr [r8 + 2 * rcx - 2]
+    movsd   xmm8, qword ptr [ARGUMENTS + 8 * rcx - 8]
+    movsd   qword ptr [rsp + rax], xmm8
+    movzx   eax, word ptr [r8 + 2 * rcx - 4]
+    movsd   xmm8, qword ptr [ARGUMENTS + 8 * rcx - 16]
+    movsd   qword ptr [rsp + rax], xmm8
+    sub     ecx, H_GROUP
+    jnz     7b
+    jmp     3b
 
     // The other half of a vector, and the results of the return area.
 8:  movhps  xmm0, qword ptr [rsp + 8]

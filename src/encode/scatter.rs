@@ -69,10 +69,10 @@ pub(crate) struct Scatter {
     float: [u16; 8],
     /// The most float argument registers that carry arguments.
     floats: u16,
-    /// Whether there are others masks than ones.
+    /// Whether a mask has zeros.
     masked: u16,
-    /// For each integer argument register of C on x86-64 System V: the bits of its value, which
-    /// is zero-extended. Elsewhere the [`Plan`] says that.
+    /// For each integer argument register of C on x86-64 System V: ones where its value is. The
+    /// rest is cleared. Elsewhere the [`Plan`] says what to clear.
     masks: [u64; 6],
 }
 

@@ -67,9 +67,9 @@ class Host(Contract):
         """B3: to a slot or a place behind the slots, to the scratch bytes, or to where the return pointer is kept, unless it has a
         register of its own.
         """
-        places = [inside(entry, width, ZERO, self.scratch), entry == self.scratch]
         if width == 16 and self.port.host_ordered:
             return z3.And(entry & 7 == 0, inside(entry, width, ZERO, self.frame))
+        places = [inside(entry, width, ZERO, self.scratch), entry == self.scratch]
         if width <= 8 and not (self.plain and self.port.host_hidden):
             places += [inside(entry, width, self.frame, self.frame + 8)]
         return z3.And(entry & width - 1 == 0, z3.Or(*places))
@@ -77,43 +77,40 @@ class Host(Contract):
     def integer(self, index):
         return self.scatter('H_INTEGER', 2, index)
 
+    def mask(self, index):
+        return self.scatter('H_MASKS', 8, index)
+
+    def value(self, index):
+        """What an integer register is stored as."""
+        value = self.given[self.port.integers[index]]
+        return value & self.mask(index) if self.plain and self.port.host_masks else value
+
     def float(self, index):
         return self.scatter('H_FLOAT', 2, index)
 
     def listing(self, offset):
         return wide(self.native(self.list(offset, 2)))
 
-    def mask(self, index):
-        return self.scatter('H_MASKS', 8, index)
-
-    def parts(self, contexts_only=False):
-        """Words of registers: where each goes, and its value."""
-        contexts, others = ([i for i in self.integers if (i < 2) is first] for first in (True, False))
+    def parts(self):
+        """Words of registers: where each goes, and its value; those of the contexts, floats, all others."""
+        integers = [(self.integer(i), self.value(i), 8) for i in self.integers]
         floats = [(self.float(i), self.given[name], self.port.float_bytes) for i, name in enumerate(self.port.floats)]
-        contexts, others = ([(self.integer(i), self.integer_value(i), 8) for i in group] for group in (contexts, others))
-        for to, value, width in contexts if contexts_only else [*contexts, *floats, *others]:
+        contexts = self.integers.index(2)
+        for to, value, width in [*integers[:contexts], *floats, *integers[contexts:]]:
             for at in range(0, width, self.unit):
                 yield to + at, self.part(value, at)
 
-    def integer_value(self, index):
-        value = self.given[self.port.integers[index]]
-        return value & self.mask(index) if self.plain and self.port.host_masks else value
-
-    def last_parts(self, place):
-        """Whether a part is what this place has at last, and its value."""
-        overwritten = z3.BoolVal(False)
-        for to, value in reversed(list(self.parts())):
-            yield z3.And(to == place.offset, z3.Not(overwritten)), value
-            if self.port.host_ordered:
-                overwritten = z3.Or(overwritten, to == place.offset)
-
-    def in_register(self, place, contexts_only=False):
-        last = [is_last for is_last, _ in self.last_parts(place)]   # the contexts' are the last of these
-        return z3.Or(False, *(last[len(last) - len([*self.parts(True)]):] if contexts_only else last))
+    def in_register(self, place):
+        return z3.Or(*(to == place.offset for to, _ in self.parts()))
 
     def register_has(self, place):
-        """B4, of registers: if one goes to this place, the value is its; of several, the last one's."""
-        return [z3.Implies(is_last, place.value == value) for is_last, value in self.last_parts(place)]
+        """B4, of registers: if one goes to this place, the value is its; of several, if they are stored in order, the last one's."""
+        facts, later = [], False
+        for to, value in reversed([*self.parts()]):
+            here = to == place.offset
+            facts.append(z3.Implies(z3.And(here, z3.Not(later)), place.value == value))
+            later = z3.Or(later, here) if self.port.host_ordered else False
+        return facts
 
     def word_has(self, offset):
         """B3, and B4 of a stack word, by the offset of its entry."""
@@ -174,9 +171,9 @@ class Host(Contract):
             # B4
             *(fact for place in self.places for fact in self.register_has(place)),
             *(self.word_has(2 * place.word) for place in self.places),
-            # B6
+            # B6: masks.
             z3.Or(self.scatter('H_MASKED') == 1,
-                  z3.And(self.scatter('H_MASKED') == 0, *(self.mask(i) == z3.BitVecVal(-1, 64) for i in range(MASKS)))),
+                  z3.And(self.scatter('H_MASKED') == 0, *(self.mask(i) == bits(-1) for i in range(MASKS)))),
             # Any place is one.
             self.place.offset & self.unit - 1 == 0, inside(self.place.offset, self.unit, ZERO, self.scratch),
             self.has_source(self.place),
@@ -283,11 +280,11 @@ class Host(Contract):
     def unused(self):
         return EMPTY_X87 if self.port.x87 else {}
 
-    def stored(self, place, count, contexts_only=False):
+    def stored(self, place, count):
         """A place whose register or word is done, if it is one that has a source."""
         done = count <= place.word if self.port.host_last_first else place.word < self.words - count
-        done = z3.Or(self.in_register(place, contexts_only), z3.And(z3.Not(self.in_register(place)), done))
-        return [('stack', self.offset(self.top + place.offset), place.value, z3.And(self.has_source(place), done))]
+        done = z3.And(self.has_source(place), z3.Or(self.in_register(place), done))
+        return [('stack', self.offset(self.top + place.offset), place.value, done)]
 
     def hidden(self):
         """The register that has C's return pointer, unless the place is for the VM convention's."""
@@ -391,15 +388,14 @@ class Words(Cut):
 
     def registers(self, count):
         contract, port = self.contract, self.port
-        registers = contract.given if port.host_words_first else port.host_roles(contract)
-        return {**registers, **port.host_words(contract, count), port.host_words_left: count, port.sp: contract.top}
+        return {**port.host_roles(contract), **port.host_words(contract, count), port.host_words_left: count,
+                port.sp: contract.top}
 
     def stored(self, count):
         contract, port = self.contract, self.port
         hidden = contract.hidden() if port.host_hidden else []
-        places = [cell for place in contract.places for cell in contract.stored(place, count, port.host_words_first)]
-        saved = () if port.host_words_first else contract.kept_there(port.host_saved)
-        return [*saved, *hidden, *places]
+        places = [cell for place in contract.places for cell in contract.stored(place, count)]
+        return [*contract.kept_there(port.host_saved), *hidden, *places]
 
 
 class Returned(Cut):
