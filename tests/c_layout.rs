@@ -431,8 +431,8 @@ proptest! {
                     continue;
                 }
                 prop_assert_eq!(made.as_ref().map(|_| &()), layout.as_ref());
-                if let Ok((words, lists, _)) = made {
-                    assumed::of_scatters(&words, &lists, abi).map_err(TestCaseError::fail)?;
+                if let Ok((words, lists, masks)) = made {
+                    assumed::of_scatters(&words, &lists, &masks, abi).map_err(TestCaseError::fail)?;
                 }
             }
         }

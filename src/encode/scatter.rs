@@ -641,7 +641,8 @@ pub fn scatter(
     let (mut made, mut lists, mut plan) = (Scatter::EMPTY, Vec::new(), Plan::EMPTY);
     let encoding = Encoding { scatter: &mut made, lists: &mut lists, plan: &mut plan };
     Scatter::encode(encoding, abi, lent, shape).map_err(|misfit| misfit.error(abi, lent))?;
-    let Scatter { integer, slots, frame, stack_words, spills, more, float, floats, masks, .. } = made;
+    let Scatter { integer, slots, frame, stack_words, spills, more, float, floats, masked, masks } =
+        made;
     let middle = [slots, frame, stack_words, spills, more];
-    Ok(([&integer[..], &middle, &float, &[floats]].concat(), lists, masks))
+    Ok(([&integer[..], &middle, &float, &[floats, masked]].concat(), lists, masks))
 }

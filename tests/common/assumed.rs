@@ -190,8 +190,13 @@ pub(crate) fn broken(
     }
 }
 
-/// Of a scatter, its words from the first on, and its lists.
-pub(crate) fn of_scatters(scatter: &[u16], lists: &[u16], abi: &Abi) -> Result<(), String> {
+/// Of a scatter, its words from the first on, its lists and its masks.
+pub(crate) fn of_scatters(
+    scatter: &[u16],
+    lists: &[u16],
+    masks: &[u64],
+    abi: &Abi,
+) -> Result<(), String> {
     let machine = Machine::of(abi);
     let unit = machine.unit as usize;
     let field = |name: &str| (constant(name) - constant("H_SCATTER")) / 2;
@@ -273,5 +278,8 @@ pub(crate) fn of_scatters(scatter: &[u16], lists: &[u16], abi: &Abi) -> Result<(
     let apart = results.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0);
     let last = results.last().is_none_or(|(start, width)| start + width <= 16 * LIMIT);
     ensure!(results.len() == spills && apart && last, "B5");
+
+    let ones = masks.iter().all(|&mask| mask == u64::MAX);
+    ensure!(word("H_MASKED") == usize::from(!ones), "B6");
     Ok(())
 }

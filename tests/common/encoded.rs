@@ -344,10 +344,8 @@ pub(crate) fn scatters(
 ) -> Result<(), String> {
     for shape in [Shape::Bare, Shape::Variable] {
         match (scatter(abi, signature, shape), layout) {
-            (Ok((words, lists, masks)), Some(layout)) => {
-                masks_are(&masks, layout, abi)
-                    .and_then(|()| scatter_is(&words, &lists, layout, abi, shape))
-            }
+            (Ok((words, lists, masks)), Some(layout)) => masks_are(&masks, layout, abi)
+                .and_then(|()| scatter_is((&words, &lists, &masks), layout, abi, shape)),
             (Err(Error::TypeNotInAbi { .. } | Error::ResultsNotInAbi { .. }), None) => Ok(()),
             (made, _) => Err(format!("{made:?}")),
         }
@@ -371,14 +369,13 @@ fn masks_are(is: &[u64], layout: &Layout, abi: &Abi) -> Result<(), String> {
 }
 
 fn scatter_is(
-    scatter: &[u16],
-    lists: &[u16],
+    (scatter, lists, masks): (&[u16], &[u16], &[u64]),
     layout: &Layout,
     abi: &Abi,
     shape: Shape,
 ) -> Result<(), String> {
     let machine = Machine::of(abi);
-    assumed::of_scatters(scatter, lists, abi)?;
+    assumed::of_scatters(scatter, lists, masks, abi)?;
     let signature = layout.signature();
     let (params, results) = (scalars::params(signature), scalars::results(signature));
     let field = |name: &str| (constant(name) - constant("H_SCATTER")) / 2;

@@ -2,11 +2,12 @@
 asm/x86_64_sysv.S, and E4 and E5.
 
 The scatter is symbolic, as the descriptor is in enter.py: of it only that is assumed
-which `Scatter::encode` makes true of every one, by the names B1 to B5.
+which `Scatter::encode` makes true of every one, by the names B1 to B6.
 
 What is claimed of slots, and of the places for Rust behind them, is claimed of any one of
 their words that something goes to: of eight bytes, or of four where stack words have so many.
-That each such place has one source, a register or a stack word, is B4.
+That each such place has one source, a register or a stack word, or several of which the last is
+meant, is B4.
 """
 import z3
 
