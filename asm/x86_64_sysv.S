@@ -16,6 +16,7 @@
 // slot to stack, jumps or calls, and moves result bytes back. In C, if C could
 // name registers:
 //
+//     for (i = STACK_WORDS; i-- != 0; ) push(slots + lists[i]);
 //     xmm0..xmm7       = slots + FLOAT[0..8], at least as many as FLOATS says;
 //     rdx, rcx, r8, r9 = slots + INTEGER[2..6];
 //     target();
@@ -679,10 +680,9 @@ END_FUNCTION(pointer_thunks)
 // of every call in the VM convention, says where the others go. In C, if C could
 // name registers:
 //
-//     for (i = STACK_WORDS; i-- != 0; ) slots + lists[i] = argument area[i];
 //     slots + FLOAT[0..8]   = xmm0..xmm7;          // 16 bytes each, in this order
 //     slots + INTEGER[2..6] = rdx, rcx, r8, r9;
-//     for (i = STACK_WORDS; i-- != 0; ) push(slots + lists[i]);
+//     for (i = STACK_WORDS; i-- != 0; ) slots + lists[i] = argument area[i];
 //     FUNCTION(context, rsi, slots, SLOTS);
 //     rax = xmm0 = slots[0];
 //     for (i = 1; i <= SPILLS; i++) area + lists[STACK_WORDS + i - 1] = slots[i];
@@ -695,8 +695,8 @@ END_FUNCTION(pointer_thunks)
 // slots.
 //
 // The entries with a c_ are for plain C, behind the thunks of callbacks: the
-// context is in r10, rdi and rsi go to slots too, before all others, and the caller is null.
-// If MASKED, integer register i is first masked by MASKS[i].
+// context is in r10, rdi and rsi go to slots too, before all others, and the caller is
+// null. Before that, if MASKED, each integer argument register loses what its mask clears.
 //
 // Requires (src/native/host.rs and callback.rs prove each, by the same name):
 //   R6  the callee context, or entry i of callback_table for thunk i, points to a
@@ -712,10 +712,11 @@ END_FUNCTION(pointer_thunks)
 //   E8  FUNCTION is called once, with the direction flag as it was. slots is a
 //       multiple of 16 and points to SLOTS slots that no other code touches.
 //       Each register and stack word that carries something is where the scatter
-//       says, and of two in one place the one that is stored last: of WebAssembly's types, parameter i is in slot i, a vector in bytes
-//       0..16, a scalar in bytes 0..8. Bytes 4..8 of an i32 or f32 are whatever
-//       register or stack word held above the value. All other bytes are what
-//       happened to be there.
+//       says: of WebAssembly's types, parameter i is in slot i, a vector in bytes
+//       0..16, a scalar in bytes 0..8. Of two in one place, it is the one that is
+//       stored last. Bytes 4..8 of an i32 or f32 are whatever register or stack word
+//       held above the value; in C, MASKS have cleared them in integer registers. All
+//       other bytes are what happened to be there.
 //   E9  result 0, from slot 0, is in rax and in xmm0; the others are in the return
 //       area, where exactly the bytes of their types are written. If MORE says
 //       so, bytes 8..16 of slot 0 are in rdx and xmm1 (MORE_PAIR), in rdx and xmm0
@@ -775,13 +776,13 @@ END_FUNCTION(pointer_thunks)
     mov     [rsp + rax], \reg
 .endm
 
-// An integer argument register of C, of which only the value is left.
+// Clears what is above the value in an integer argument register of C.
 .macro MASK index, reg
     and     \reg, [r10 + H_MASKS + 8 * \index]
 .endm
 
-// A vector register: always 16 bytes. Those that carry nothing are overwritten, or belong to no
-// other value.
+// A vector register: always 16 bytes. Where those beyond the value belong to another one, that
+// is stored later.
 .macro FROM_FLOAT index
     movzx   eax, word ptr [rdi + H_FLOAT + 2 * \index]
     movups  [rsp + rax], xmm\index
@@ -796,17 +797,17 @@ END_FUNCTION(c_host)
 FUNCTION(c_host_small)
     SMALL_FRAME
 
-    // What is above narrow values goes. Then the registers of the contexts, which get what VM
+    // Narrow values, if there are any. Then the registers of the contexts, which get what VM
     // has in them.
 1:  cmp     byte ptr [r10 + H_MASKED], 0
-    jne     5f
+    jne     3f
 2:  movzx   eax, word ptr [r10 + H_INTEGER]
     mov     [rsp + rax], rdi
     mov     rdi, r10
     FROM_INTEGER 1, rsi
     xor     esi, esi
     jmp     1f
-5:  MASK    0, rdi
+3:  MASK    0, rdi
     MASK    1, rsi
     MASK    2, rdx
     MASK    3, rcx
