@@ -95,6 +95,11 @@
 #define H_MORE 0x40
 #define H_FLOAT 0x42
 #define H_FLOATS 0x52
+#define H_MASKED 0x54
+#define H_MASKS 0x58
+
+// H_MASKS: for each integer argument register of C on x86-64 System V, which bits are its value;
+// H_MASKED: whether they are not all.
 
 // H_MORE: what more there is to do, as bits. There is more to return than eight
 // bytes in a register; and, where the convention wants to know, result 0 has four

@@ -680,7 +680,7 @@ END_FUNCTION(pointer_thunks)
 // of every call in the VM convention, says where the others go. In C, if C could
 // name registers:
 //
-//     slots + FLOAT[0..8]   = xmm0..xmm7;          // 16 bytes each
+//     slots + FLOAT[0..8]   = xmm0..xmm7;          // 16 bytes each, in this order
 //     slots + INTEGER[2..6] = rdx, rcx, r8, r9;
 //     for (i = STACK_WORDS; i-- != 0; ) slots + lists[i] = argument area[i];
 //     FUNCTION(context, rsi, slots, SLOTS);
@@ -695,7 +695,8 @@ END_FUNCTION(pointer_thunks)
 // slots.
 //
 // The entries with a c_ are for plain C, behind the thunks of callbacks: the
-// context is in r10, rdi and rsi go to slots too, and the caller is null.
+// context is in r10, rdi and rsi go to slots too, before all others, and the caller is
+// null. Before that, if MASKED, each integer argument register loses what its mask clears.
 //
 // Requires (src/native/host.rs and callback.rs prove each, by the same name):
 //   R6  the callee context, or entry i of callback_table for thunk i, points to a
@@ -712,9 +713,10 @@ END_FUNCTION(pointer_thunks)
 //       multiple of 16 and points to SLOTS slots that no other code touches.
 //       Each register and stack word that carries something is where the scatter
 //       says: of WebAssembly's types, parameter i is in slot i, a vector in bytes
-//       0..16, a scalar in bytes 0..8. Bytes 4..8 of an i32 or f32 are whatever
-//       register or stack word held above the value. All other bytes are what
-//       happened to be there.
+//       0..16, a scalar in bytes 0..8. Of two in one place, it is the one that is
+//       stored last. Bytes 4..8 of an i32 or f32 are whatever register or stack word
+//       held above the value; in C, MASKS have cleared them in integer registers. All
+//       other bytes are what happened to be there.
 //   E9  result 0, from slot 0, is in rax and in xmm0; the others are in the return
 //       area, where exactly the bytes of their types are written. If MORE says
 //       so, bytes 8..16 of slot 0 are in rdx and xmm1 (MORE_PAIR), in rdx and xmm0
@@ -774,7 +776,13 @@ END_FUNCTION(pointer_thunks)
     mov     [rsp + rax], \reg
 .endm
 
-// A vector register: always 16 bytes, as they belong to no other slot.
+// Clears what is above the value in an integer argument register of C.
+.macro MASK index, reg
+    and     \reg, [r10 + H_MASKS + 8 * \index]
+.endm
+
+// A vector register: always 16 bytes. Where those beyond the value belong to another one, that
+// is stored later.
 .macro FROM_FLOAT index
     movzx   eax, word ptr [rdi + H_FLOAT + 2 * \index]
     movups  [rsp + rax], xmm\index
@@ -789,13 +797,23 @@ END_FUNCTION(c_host)
 FUNCTION(c_host_small)
     SMALL_FRAME
 
-    // The registers of the contexts, which then get what VM has in them.
-1:  movzx   eax, word ptr [r10 + H_INTEGER]
+    // Narrow values, if there are any. Then the registers of the contexts, which get what VM
+    // has in them.
+1:  cmp     byte ptr [r10 + H_MASKED], 0
+    jne     3f
+2:  movzx   eax, word ptr [r10 + H_INTEGER]
     mov     [rsp + rax], rdi
     mov     rdi, r10
     FROM_INTEGER 1, rsi
     xor     esi, esi
     jmp     1f
+3:  MASK    0, rdi
+    MASK    1, rsi
+    MASK    2, rdx
+    MASK    3, rcx
+    MASK    4, r8
+    MASK    5, r9
+    jmp     2b
 END_FUNCTION(c_host_small)
 
 FUNCTION(host)
@@ -803,27 +821,31 @@ FUNCTION(host)
     jmp     1f
 END_FUNCTION(host)
 
-    .p2align 5
+    .p2align 6
 FUNCTION(host_small)
     SMALL_FRAME
-1:  cmp     word ptr [rdi + H_FLOATS], FLOATS_FEW
+1:  FROM_FLOAT 0
+    FROM_FLOAT 1
+    cmp     word ptr [rdi + H_FLOATS], FLOATS_FEW
     ja      5f
-2:  FROM_FLOAT 1
-    FROM_FLOAT 0
-    FROM_INTEGER 5, r9
-    FROM_INTEGER 4, r8
+2:  FROM_INTEGER 2, rdx
     FROM_INTEGER 3, rcx
-    FROM_INTEGER 2, rdx
+    FROM_INTEGER 4, r8
+    FROM_INTEGER 5, r9
     mov     [SAVED_CONTEXT], rdi
 
     movzx   ecx, word ptr [rdi + H_STACK_WORDS]
     test    ecx, ecx
     jnz     6f
 
-    // The array call, and result 0 in both registers that it can come back in.
-3:  mov     rdx, rsp
+    // The array call. The address of the slots waits for the last offset, of which nothing is
+    // left: without that, FUNCTION's loads run ahead of stores whose addresses are not known.
+3:  shr     eax, 16
+    lea     rdx, [rsp + rax]
     movzx   ecx, word ptr [rdi + H_SLOTS]
     call    [rdi + H_FUNCTION]
+
+    // Result 0 in both registers that it can come back in.
     mov     rax, [rsp]
     movsd   xmm0, qword ptr [rsp]
     mov     rdi, [SAVED_CONTEXT]
@@ -835,22 +857,22 @@ FUNCTION(host_small)
 
     // Other vector registers.
     .cfi_restore_state
-5:  FROM_FLOAT 7
-    FROM_FLOAT 6
-    FROM_FLOAT 5
-    FROM_FLOAT 4
+5:  FROM_FLOAT 2
     FROM_FLOAT 3
-    FROM_FLOAT 2
+    FROM_FLOAT 4
+    FROM_FLOAT 5
+    FROM_FLOAT 6
+    FROM_FLOAT 7
     jmp     2b
 
     // The stack words, two at a time.
 6:  mov     r8, [rdi + H_LISTS]
 7:  movzx   eax, word ptr [r8 + 2 * rcx - 2]
-    movzx   edx, word ptr [r8 + 2 * rcx - 4]
-    mov     r9, [ARGUMENTS + 8 * rcx - 8]
-    mov     r10, [ARGUMENTS + 8 * rcx - 16]
-    mov     [rsp + rax], r9
-    mov     [rsp + rdx], r10
+    movsd   xmm8, qword ptr [ARGUMENTS + 8 * rcx - 8]
+    movsd   qword ptr [rsp + rax], xmm8
+    movzx   eax, word ptr [r8 + 2 * rcx - 4]
+    movsd   xmm8, qword ptr [ARGUMENTS + 8 * rcx - 16]
+    movsd   qword ptr [rsp + rax], xmm8
     sub     ecx, H_GROUP
     jnz     7b
     jmp     3b

@@ -431,8 +431,8 @@ proptest! {
                     continue;
                 }
                 prop_assert_eq!(made.as_ref().map(|_| &()), layout.as_ref());
-                if let Ok((words, lists)) = made {
-                    proof_assumptions::of_scatters(&words, &lists, abi).map_err(TestCaseError::fail)?;
+                if let Ok((words, lists, masks)) = made {
+                    proof_assumptions::of_scatters(&words, &lists, &masks, abi).map_err(TestCaseError::fail)?;
                 }
             }
         }

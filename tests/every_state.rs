@@ -1,5 +1,5 @@
 //! What the symbolic proofs assume of descriptors and scatters, in every state that encoding
-//! can be in: A1 to B5, by induction over the parameters.
+//! can be in: A1 to B6, by induction over the parameters.
 //!
 //! An encoder keeps little from one parameter to the next: how many registers of each kind
 //! are taken, whether one has a vector, how far the argument area reaches, and sums of sizes.
@@ -124,8 +124,8 @@ fn check(abi: &'static Abi, signature: &Signature) -> usize {
     }
     if abi.name().starts_with("x86_64-sysv") && signature.named().is_none() {
         for shape in [Shape::Bare, Shape::Variable] {
-            if let Ok((words, lists)) = scatter(abi, signature, shape) {
-                proof_assumptions::of_scatters(&words, &lists, abi).unwrap();
+            if let Ok((words, lists, masks)) = scatter(abi, signature, shape) {
+                proof_assumptions::of_scatters(&words, &lists, &masks, abi).unwrap();
                 count += 1;
             }
         }

@@ -18,7 +18,7 @@ use super::{
     lists,
 };
 use crate::{
-    abi::{Abi, Extension, Stack},
+    abi::{Abi, Aggregates, Extension, Stack},
     error::{Error, MAX_BYTES},
     layout::{
         Piece,
@@ -69,6 +69,11 @@ pub(crate) struct Scatter {
     float: [u16; 8],
     /// The most float argument registers that carry arguments.
     floats: u16,
+    /// Whether a mask has zeros.
+    masked: u16,
+    /// For each integer argument register of C on x86-64 System V: ones where its value is. The
+    /// rest is cleared. Elsewhere the [`Plan`] says what to clear.
+    masks: [u64; 6],
 }
 
 assert_layout!(Scatter, constant("H_SCATTER"), {
@@ -80,6 +85,8 @@ assert_layout!(Scatter, constant("H_SCATTER"), {
     more @ "H_MORE",
     float @ "H_FLOAT",
     floats @ "H_FLOATS",
+    masked @ "H_MASKED",
+    masks @ "H_MASKS",
 });
 
 /// An entry of the assembly.
@@ -230,6 +237,8 @@ impl Scatter {
         more: 0,
         float: [NOTHING; 8],
         floats: 0,
+        masked: 0,
+        masks: [u64::MAX; 6],
     };
 
     /// Writes the scatter of a signature. [`Shape::Variable`] asks for the entry that can do
@@ -245,7 +254,8 @@ impl Scatter {
             return Err(Misfit::VariadicCallback);
         }
         let (walk, vectors) = (Walk::new(abi, &signature, SLOT as u16), Vec::new());
-        let mut writer = Writer { abi, walk, scatter, lists, plan, vectors, end: 0, shared: None };
+        let (end, shared, over) = (0, None, None);
+        let mut writer = Writer { abi, walk, scatter, lists, plan, vectors, end, shared, over };
         writer.write(shape)
     }
 }
@@ -263,6 +273,17 @@ struct Writer<'a, 'e> {
     end: usize,
     /// Where a stack word is that several values share, and its place.
     shared: Option<(u32, usize)>,
+    /// The last float register, if it goes to the second half of a slot.
+    over: Option<Over>,
+}
+
+/// A float register whose value goes to the eight bytes before the beginning of a slot, or of
+/// what lies behind the slots. The other eight bytes that are stored fall there.
+#[derive(Clone, Copy)]
+struct Over {
+    register: u32,
+    size: usize,
+    slot: usize,
 }
 
 impl Writer<'_, '_> {
@@ -337,7 +358,7 @@ impl Writer<'_, '_> {
         (*self.scatter, *self.plan) = (Scatter::EMPTY, Plan::EMPTY);
         self.lists.clear();
         self.walk = Walk::new(self.abi, self.walk.signature, SLOT as u16);
-        self.shared = None;
+        (self.shared, self.over) = (None, None);
         if self.walk.first_word().is_none() {
             self.walk.first()?;
         }
@@ -354,14 +375,35 @@ impl Writer<'_, '_> {
             } else if let Some(param) = self.walk.param()? {
                 self.argument(param.operand, param.slot as usize, *self.walk.pieces());
             } else {
-                return Ok(());
+                break;
             }
+        }
+        // There are places behind the slots.
+        if self.end > end && self.over.is_some_and(|over| over.slot >= end) {
+            self.copy_over();
+        }
+        Ok(())
+    }
+
+    /// Takes the last float register to a place of its own, as what is stored before it lies
+    /// where its other eight bytes fall.
+    fn copy_over(&mut self) {
+        if let Some(Over { register, size, slot }) = self.over.take() {
+            let from = self.room(16);
+            self.scatter.float[register as usize] = from as u16;
+            self.before(Op::Copy, from, slot - 8, size);
         }
     }
 
     /// An argument of up to eight bytes, a scalar, whose value is at `to`.
     #[inline(always)]
     fn word(&mut self, size: u32, to: usize, location: Place) {
+        if let (Place::Integer(register), Aggregates::Eightbytes) = (location, &self.abi.aggregates)
+        {
+            self.scatter.masks[register as usize] = u64::MAX >> (64 - 8 * size);
+            self.scatter.masked |= u16::from(size < 8);
+            return self.put(location, to, size as usize);
+        }
         if size >= 4 {
             self.put(location, to, size as usize);
             if size == 4 {
@@ -415,17 +457,26 @@ impl Writer<'_, '_> {
         }
         for (i, piece) in pieces.iter().enumerate() {
             let (offset, size) = (piece.offset as usize, piece.size as usize);
-            // The assembly stores whole registers and words, in no order.
-            let end =
-                pieces.get(i + 1).map_or(in_slots(size + offset), |next| next.offset as usize);
+            // The assembly stores whole registers and words. On x86-64 System V, it stores the float
+            // registers in ascending order. Elsewhere one that would not be at the beginning of
+            // a slot is copied there afterwards.
+            let is_float = |piece: &Piece<Place>| matches!(piece.location, Place::Float(_));
+            let mut others = pieces[i + 1..].iter();
+            let next = others.find(|next| next.offset % 16 == 0 || !is_float(next));
+            let end = next.map_or(in_slots(size + offset), |next| next.offset as usize);
             let width = match piece.location {
                 Place::Float(_) | Place::Vector(_) => 16,
                 _ => size.next_multiple_of(8),
             };
             let shared = self.shared(*piece);
-            let whole = offset % 8 == 0 && offset + width <= end;
+            let ascending = matches!(self.abi.aggregates, Aggregates::Eightbytes);
+            let over = ascending && offset % 16 == 8 && is_float(piece);
+            let whole = offset % 8 == 0 && offset + width <= end || over;
             if whole && shared.is_none() && !padded {
                 self.put(piece.location, to + offset, size);
+                if let (true, Place::Float(register)) = (over, piece.location) {
+                    self.over = Some(Over { register, size, slot: to + offset + 8 });
+                }
                 continue;
             }
             let from = shared.unwrap_or_else(|| {
@@ -464,6 +515,9 @@ impl Writer<'_, '_> {
     /// Writes that what is in this place goes to that offset in the frame.
     #[inline(always)]
     fn put(&mut self, place: Place, to: usize, size: usize) {
+        if self.over.is_some_and(|over| over.slot == to) && !matches!(place, Place::Float(_)) {
+            self.copy_over();
+        }
         let stack = &self.abi.stack;
         match place {
             Place::Integer(register) => self.scatter.integer[register as usize] = to as u16,
@@ -576,18 +630,19 @@ fn put_words(stack: &Stack, entries: &mut [u16], to: usize, size: usize) {
     }
 }
 
-/// For the tests: the words of a scatter under any convention, and its lists.
+/// For the tests: the words of a scatter under any convention, its lists, and its masks.
 #[doc(hidden)]
 pub fn scatter(
     abi: &'static Abi,
     signature: &Signature,
     shape: Shape,
-) -> Result<(Vec<u16>, Vec<u16>), Error> {
+) -> Result<(Vec<u16>, Vec<u16>, [u64; 6]), Error> {
     let lent = signature.lend();
     let (mut made, mut lists, mut plan) = (Scatter::EMPTY, Vec::new(), Plan::EMPTY);
     let encoding = Encoding { scatter: &mut made, lists: &mut lists, plan: &mut plan };
     Scatter::encode(encoding, abi, lent, shape).map_err(|misfit| misfit.error(abi, lent))?;
-    let Scatter { integer, slots, frame, stack_words, spills, more, float, floats } = made;
+    let Scatter { integer, slots, frame, stack_words, spills, more, float, floats, masked, masks } =
+        made;
     let middle = [slots, frame, stack_words, spills, more];
-    Ok(([&integer[..], &middle, &float, &[floats]].concat(), lists))
+    Ok(([&integer[..], &middle, &float, &[floats, masked]].concat(), lists, masks))
 }

@@ -200,8 +200,13 @@ pub(crate) fn broken(
     }
 }
 
-/// Of a scatter, its words from the first on, and its lists.
-pub(crate) fn of_scatters(scatter: &[u16], lists: &[u16], abi: &Abi) -> Result<(), String> {
+/// Of a scatter, its words from the first on, its lists and its masks.
+pub(crate) fn of_scatters(
+    scatter: &[u16],
+    lists: &[u16],
+    masks: &[u64],
+    abi: &Abi,
+) -> Result<(), String> {
     let machine = Machine::of(abi);
     let unit = machine.unit as usize;
     let field = |name: &str| (constant(name) - constant("H_SCATTER")) / 2;
@@ -246,12 +251,20 @@ pub(crate) fn of_scatters(scatter: &[u16], lists: &[u16], abi: &Abi) -> Result<(
     };
     ensure!(registers("H_INTEGER").all(|to| goes(to, 8)), "B3");
     ensure!(listed.clone().all(|to| goes(to, unit)), "B3: words");
-    ensure!(vector_registers().all(|to| goes(to, 16)), "B3: vector registers");
+    // There vector registers are stored in ascending order, and the upper half of one may lie where
+    // the lower half of a later one goes.
+    let ordered = machine.registers.integer.contains(&"rdi");
+    let is_vector = |to: usize| if ordered { to % 8 == 0 && to <= scratch } else { goes(to, 16) };
+    ensure!(vector_registers().all(is_vector), "B3: vector registers");
     ensure!(vector_registers().skip(floats).all(|to| to == scratch), "B3: no vector registers");
 
     let parts = |to: usize, width: usize| (to..to + width).step_by(unit);
     let integers = registers("H_INTEGER").flat_map(|to| parts(to, 8));
-    let halves = vector_registers().flat_map(|to| parts(to, 16));
+    let overwritten = |i: usize, upper| vector_registers().skip(i + 1).any(|to| to == upper);
+    let halves = vector_registers().enumerate().flat_map(|(i, to)| {
+        let whole = !(ordered && overwritten(i, to + 8));
+        parts(to, if whole { 16 } else { 8 })
+    });
     let mut places: Vec<_> = integers.chain(halves).chain(listed).collect();
     places.retain(|to| *to + unit <= scratch || pointer(*to));
     let count = places.len();
@@ -275,5 +288,8 @@ pub(crate) fn of_scatters(scatter: &[u16], lists: &[u16], abi: &Abi) -> Result<(
     let apart = results.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0);
     let last = results.last().is_none_or(|(start, width)| start + width <= 16 * LIMIT);
     ensure!(results.len() == spills && apart && last, "B5");
+
+    let ones = masks.iter().all(|&mask| mask == u64::MAX);
+    ensure!(word("H_MASKED") == usize::from(!ones), "B6");
     Ok(())
 }

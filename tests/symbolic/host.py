@@ -2,11 +2,12 @@
 asm/x86_64_sysv.S, and E4 and E5.
 
 The scatter is symbolic, as the descriptor is in enter.py: of it only that is assumed
-which `Scatter::encode` makes true of every one, by the names B1 to B5.
+which `Scatter::encode` makes true of every one, by the names B1 to B6.
 
 What is claimed of slots, and of the places for Rust behind them, is claimed of any one of
 their words that something goes to: of eight bytes, or of four where stack words have so many.
-That each such place has one source, a register or a stack word, is B4.
+That each such place has one source, a register or a stack word, or several of which the last is
+meant, is B4.
 """
 import z3
 
@@ -16,6 +17,8 @@ from memory import Bytes, Memory, Unproved, bits, fresh, inside, low, number, sh
 
 SLOT = 16
 MAX_BYTES = 65520
+MASKS = 6
+SCATTER_END = H['H_MASKS'] + 8 * MASKS
 # No x87 register is in use.
 EMPTY_X87 = {'ftop': bits(0, 32), 'fpu_tags': ZERO}
 
@@ -37,7 +40,7 @@ class Host(Contract):
         self.small, self.plain, self.unit = small, plain, port.word
         self.context, self.lists, self.area = self.base('context'), self.base('lists'), self.base('area')
         self.function = z3.BitVec('function', 64)
-        self.scatter = field = Fields('scatter_', H['H_SCATTER'], H['H_FLOATS'] + 2, self.native)
+        self.scatter = field = Fields('scatter_', H['H_SCATTER'], SCATTER_END, self.native)
         self.slots, self.frame, self.words = field('H_SLOTS'), field('H_FRAME'), field('H_STACK_WORDS')
         self.spills, self.more, self.floats = field('H_SPILLS'), field('H_MORE'), field('H_FLOATS')
         self.more_but_narrow = self.more & ~H['MORE_NARROW'] if port.narrow else self.more
@@ -65,6 +68,8 @@ class Host(Contract):
         """B3: to a slot or a place behind the slots, to the scratch bytes, or to where the return pointer is kept, unless it has a
         register of its own.
         """
+        if width == 16 and self.port.host_ordered:
+            return z3.And(entry & 7 == 0, inside(entry, width, ZERO, self.frame))
         places = [inside(entry, width, ZERO, self.scratch), entry == self.scratch]
         if width <= 8 and not (self.plain and self.port.host_hidden):
             places += [inside(entry, width, self.frame, self.frame + 8)]
@@ -73,6 +78,14 @@ class Host(Contract):
     def integer(self, index):
         return self.scatter('H_INTEGER', 2, index)
 
+    def mask(self, index):
+        return self.scatter('H_MASKS', 8, index)
+
+    def value(self, index):
+        """What an integer register is stored as."""
+        value = self.given[self.port.integers[index]]
+        return value & self.mask(index) if self.plain and self.port.host_masks else value
+
     def float(self, index):
         return self.scatter('H_FLOAT', 2, index)
 
@@ -80,20 +93,25 @@ class Host(Contract):
         return wide(self.native(self.list(offset, 2)))
 
     def parts(self):
-        """Words of registers: where each goes, and its value."""
-        for i in self.integers:
-            for at in range(0, 8, self.unit):
-                yield self.integer(i) + at, self.part(self.given[self.port.integers[i]], at)
-        for i, name in enumerate(self.port.floats):
-            for at in range(0, self.port.float_bytes, self.unit):
-                yield self.float(i) + at, self.part(self.given[name], at)
+        """Words of registers: where each goes, and its value; those of the contexts, floats, all others."""
+        integers = [(self.integer(i), self.value(i), 8) for i in self.integers]
+        floats = [(self.float(i), self.given[name], self.port.float_bytes) for i, name in enumerate(self.port.floats)]
+        contexts = self.integers.index(2)
+        for to, value, width in [*integers[:contexts], *floats, *integers[contexts:]]:
+            for at in range(0, width, self.unit):
+                yield to + at, self.part(value, at)
 
     def in_register(self, place):
         return z3.Or(*(to == place.offset for to, _ in self.parts()))
 
     def register_has(self, place):
-        """B4, of registers: if one goes to this place, the value is its."""
-        return [z3.Implies(to == place.offset, place.value == value) for to, value in self.parts()]
+        """B4, of registers: if one goes to this place, the value is its; of several, if they are stored in order, the last one's."""
+        facts, later = [], False
+        for to, value in reversed([*self.parts()]):
+            here = to == place.offset
+            facts.append(z3.Implies(z3.And(here, z3.Not(later)), place.value == value))
+            later = z3.Or(later, here) if self.port.host_ordered else False
+        return facts
 
     def word_has(self, offset):
         """B3, and B4 of a stack word, by the offset of its entry."""
@@ -154,6 +172,9 @@ class Host(Contract):
             # B4
             *(fact for place in self.places for fact in self.register_has(place)),
             *(self.word_has(2 * place.word) for place in self.places),
+            # B6: masks.
+            z3.Or(self.scatter('H_MASKED') == 1,
+                  z3.And(self.scatter('H_MASKED') == 0, *(self.mask(i) == bits(-1) for i in range(MASKS)))),
             # Any place is one.
             self.place.offset & self.unit - 1 == 0, inside(self.place.offset, self.unit, ZERO, self.scratch),
             self.has_source(self.place),
@@ -170,7 +191,7 @@ class Host(Contract):
         addresses = {H['H_FUNCTION']: self.function, H['H_LISTS']: self.lists}
         if width == 8 and at in addresses:
             return self.native(addresses[at])
-        if at is None or not H['H_SCATTER'] <= at <= H['H_FLOATS'] + 2 - width:
+        if at is None or not H['H_SCATTER'] <= at <= SCATTER_END - width:
             raise Unproved(f'E10: outside the context, at {state.pc:#x}')
         return self.scatter.load(at, width)
 

@@ -45,11 +45,12 @@ X86_64 = SimpleNamespace(
         'rcx': left, 'rsi': c.return_pointer(), 'rdi': c.stride, 'r10': slots, 'r11': lists + H['D_LISTS']},
     spills_stored=lambda c: [],
     # Of `host`: entries, whether it stores the registers of contexts, C's own register of the return pointer, what MORE may be,
-    # what is saved first and at the call, and its loops.
+    # what is saved first and at the call, whether it stores in the order of `Host.parts`, whether C's integer registers have masks,
+    # and its loops.
     host={f'{"c_" * plain}host{"_small" * small}': (small, plain) for small in (True, False) for plain in (False, True)},
     host_contexts=False, host_hidden=None, host_ways=['PAIR', 'BOTH', 'X87', 'X87_PAIR'],
     host_saved_first={}, host_saved={'context': -16}, host_roles=lambda c: {}, host_pages_left='rax', host_pages_more={},
-    host_words_at_once=2, host_last_first=True, host_words_left='rcx',
+    host_ordered=True, host_masks=True, host_words_at_once=2, host_last_first=True, host_words_left='rcx',
     host_words=lambda c, left: {'rdi': c.context, 'rsi': c.caller, 'r8': c.lists},
     host_spills_left='rcx', host_spills=lambda c, lists, slots: {'r8': lists, 'r9': c.area, 'r10': slots},
     # Table (a symbol, and how far behind it), registers and distance of a thunk; how many there are, and how many bytes each has.
@@ -83,7 +84,7 @@ AARCH64 = SimpleNamespace(
     spills_stored=lambda c: [],
     host=X86_64.host, plain_context='x16', host_contexts=False, host_hidden='x8', host_ways=['PAIR'],
     host_saved_first={}, host_saved={'context': -24}, host_roles=lambda c: {}, host_pages_left='x9', host_pages_more={},
-    host_words_at_once=2, host_last_first=False, host_words_left='x9',
+    host_ordered=False, host_masks=False, host_words_at_once=2, host_last_first=False, host_words_left='x9',
     host_words=lambda c, left: {'x0': c.context, 'x1': c.caller, 'x10': c.lists + 2 * (c.words - left),
                                 'x11': c.entry + c.unit * (c.words - left)},
     host_spills_left='x11', host_spills=lambda c, lists, slots: {
@@ -118,7 +119,7 @@ RISCV64 = SimpleNamespace(
     host={'host': (False, False), 'c_host': (False, True)}, plain_context='t6', host_contexts=True, host_hidden=None,
     host_ways=['PAIR', 'BOTH'], host_saved_first={}, host_saved={'context': -40},
     host_roles=lambda c: {'t6': c.context, 't5': c.caller}, host_pages_left='t0', host_pages_more={'t1': bits(PAGE)},
-    host_words_at_once=1, host_last_first=False, host_words_left='t0',
+    host_ordered=False, host_masks=False, host_words_at_once=1, host_last_first=False, host_words_left='t0',
     host_words=lambda c, left: {'t1': c.lists + 2 * (c.words - left), 't2': c.entry + 8 * (c.words - left)},
     host_spills_left='t1', host_spills=lambda c, lists, slots: {'t2': lists, 't0': c.area, 't5': slots},
     thunks={
@@ -143,7 +144,7 @@ WINDOWS = SimpleNamespace(**{
     'spills_stored': lambda c: [('stack', bits(8), c.stride, True)],
     'host': {'host': (False, False), 'c_host': (False, True)}, 'host_contexts': True, 'host_ways': [],
     'host_saved_first': {'context': -16, 'caller': 16}, 'host_saved': {'context': -16, 'caller': 16},
-    'host_roles': lambda c: {'r10': c.context}, 'host_words_at_once': 1,
+    'host_roles': lambda c: {'r10': c.context}, 'host_ordered': False, 'host_masks': False, 'host_words_at_once': 1,
     'host_words': lambda c, left: {'r8': c.lists},
     'thunks': {
         'pointer_thunks': ('pointer_table', 0, 'rax', 'rax', 'storing', H['POINTERS'], H['THUNK_SIZE_X86_64']),
