@@ -630,13 +630,13 @@ fn put_words(stack: &Stack, entries: &mut [u16], to: usize, size: usize) {
     }
 }
 
-/// For the tests: the words of a scatter under any convention, its lists, and its masks.
+/// For the tests: the words of a scatter, its lists, and its masks.
 #[doc(hidden)]
-pub fn scatter(
-    abi: &'static Abi,
-    signature: &Signature,
-    shape: Shape,
-) -> Result<(Vec<u16>, Vec<u16>, [u64; 6]), Error> {
+pub type Words = (Vec<u16>, Vec<u16>, [u64; 6]);
+
+/// For the tests: what is in a scatter under any convention.
+#[doc(hidden)]
+pub fn scatter(abi: &'static Abi, signature: &Signature, shape: Shape) -> Result<Words, Error> {
     let lent = signature.lend();
     let (mut made, mut lists, mut plan) = (Scatter::EMPTY, Vec::new(), Plan::EMPTY);
     let encoding = Encoding { scatter: &mut made, lists: &mut lists, plan: &mut plan };

@@ -390,11 +390,7 @@ fn scatter_is(
     shape: Shape,
 ) -> Result<(), String> {
     let machine = Machine::of(abi);
-<<<<<<< HEAD:tests/common/descriptor_judge.rs
-    proof_assumptions::of_scatters(scatter, lists, abi)?;
-=======
-    assumed::of_scatters(scatter, lists, masks, abi)?;
->>>>>>> hostspeed:tests/common/encoded.rs
+    proof_assumptions::of_scatters(scatter, lists, masks, abi)?;
     let signature = layout.signature();
     let (params, results) = (scalars::params(signature), scalars::results(signature));
     let field = |name: &str| (constant(name) - constant("H_SCATTER")) / 2;
