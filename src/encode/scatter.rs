@@ -630,9 +630,8 @@ fn put_words(stack: &Stack, entries: &mut [u16], to: usize, size: usize) {
     }
 }
 
-/// For the tests: the words of a scatter, its lists, and its masks.
-#[doc(hidden)]
-pub type Words = (Vec<u16>, Vec<u16>, [u64; 6]);
+/// The words of a scatter, its lists, and its masks.
+type Words = (Vec<u16>, Vec<u16>, [u64; 6]);
 
 /// For the tests: what is in a scatter under any convention.
 #[doc(hidden)]
