@@ -6,12 +6,12 @@ mod common;
 
 use std::ffi::c_void;
 
-use common::scalars;
 use common::{
     c::{Compiled, callee},
     c_cases::drawn,
     case::{Case, EitherTrampoline, abi, value},
     recorder::{from_native, native},
+    scalars,
 };
 use vmtrampoline::{ValRaw, ValType, private::Convention};
 

@@ -6,7 +6,6 @@ mod common;
 
 use std::{ffi::c_void, mem::transmute};
 
-use common::scalars;
 use common::{
     c::{Compiled, caller},
     c_cases::drawn,
@@ -14,6 +13,7 @@ use common::{
     host_calls::EitherHost,
     native,
     recorder::{from_native, native},
+    scalars,
 };
 use vmtrampoline::{ValType, private::Convention};
 

@@ -6,7 +6,6 @@ mod common;
 
 use std::{ffi::c_void, iter::repeat_n, ptr::null_mut};
 
-use common::scalars;
 use common::{
     c_cases::c_agrees,
     case::{Case, EitherTrampoline, Ground, Route, abi, cases, signature},
@@ -16,6 +15,7 @@ use common::{
     leavable::{self, Exit},
     native, port,
     recorder::{Unused, checked},
+    scalars,
     strategies::{passes, signatures},
 };
 use proptest::prelude::*;

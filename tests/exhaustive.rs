@@ -7,10 +7,10 @@ mod common;
 
 use std::time::Instant;
 
-use common::scalars;
 use common::{
     case::{Case, EitherTrampoline, Ground, Route, SlotBits, abi},
     guard_pages::Edge,
+    scalars,
     strategies::signatures,
 };
 use vmtrampoline::{

@@ -14,13 +14,13 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use common::scalars;
 use common::{
     case::{Case, abi, cases, signature},
     every_path::wide,
     host_calls::{EitherHost, kept},
     native,
     recorder::{Unused, checked, record},
+    scalars,
     strategies::{passes, signatures},
 };
 use proptest::prelude::*;

@@ -6,10 +6,10 @@
 
 mod common;
 
-use common::scalars;
 use common::{
     case::{Case, EitherTrampoline, SlotBits, cases},
     recorder::record,
+    scalars,
 };
 use proptest::prelude::*;
 use std::{cell::RefCell, ffi::c_void, mem::transmute, rc::Rc};

@@ -2,8 +2,7 @@
 
 mod common;
 
-use common::scalars;
-use common::{strategies::signature, text_judge};
+use common::{scalars, strategies::signature, text_judge};
 use proptest::prelude::*;
 use vmtrampoline::{Error, Signature, ValType};
 

@@ -25,13 +25,12 @@ use std::{
     sync::Mutex,
 };
 
-use common::scalars;
 use common::{
     case::{LandingPlace, Route},
     every_path::every_path,
     hidden::{self, every_hidden_path, values_in_x87},
     host_calls::every_host_path,
-    leavable, x87,
+    leavable, scalars, x87,
 };
 use vmtrampoline::{ArrayCall, ValRaw};
 

@@ -3,7 +3,6 @@
 
 use std::{collections::HashMap, fmt::Display, sync::LazyLock};
 
-use super::scalars;
 use vmtrampoline::{
     Abi, Descriptor, Error, Layout, Location, Signature, ValType, ValueIndex,
     private::{Shape, describe, scatter},
@@ -11,7 +10,7 @@ use vmtrampoline::{
 
 use super::{
     naive::{Registers, first_slot, machine, registers},
-    port, proof_assumptions,
+    port, proof_assumptions, scalars,
 };
 
 /// `asm/descriptor.h`.

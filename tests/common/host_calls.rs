@@ -2,7 +2,6 @@
 
 use std::{ffi::c_void, mem::transmute, ptr::null_mut};
 
-use super::scalars;
 use vmtrampoline::{
     ArrayCall, Callback, HostFunc, Layout, Location, Signature, VMContext, VMOpaqueContext, ValRaw,
     ValType,
@@ -15,6 +14,7 @@ use super::{
     guard_pages::{Edge, Guarded},
     port,
     recorder::{POISON, Unused, checked, native, record},
+    scalars,
 };
 
 /// A host function of either convention.
