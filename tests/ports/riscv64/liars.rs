@@ -25,7 +25,7 @@ liars! {
     believes_t1 ShortCut "(i32)" [
         "lw t0, 0(a3)", "add t0, t0, t1", "sw t0, 0(a3)", "call {body}"
     ] "p0 in a2";
-    does_not_extend_arguments ShortCut "(i32, i32, i32, i32, i32, i32)" [
+    does_not_extend_arguments Fixed "(i32, i32, i32, i32, i32, i32)" [
         "mv t0, a2", "mv t1, a3",
         ".irp n, 2, 3, 4, 5, 6, 7", "lwu a\\n, 16 * (\\n - 2)(t1)", ".endr",
         "jalr t0", "/* not {body} */"
