@@ -7,7 +7,7 @@ use super::{
     port::Largest,
 };
 
-const SIGNATURES: [&str; 17] = [
+const SIGNATURES: [&str; 19] = [
     "()",
     "() -> i32",
     "(i32) -> i64",
@@ -15,6 +15,8 @@ const SIGNATURES: [&str; 17] = [
     "(f32, f32, f32, f32) -> f32",
     "(f32, f32, f32, f32, f64, f64, f64, f64) -> f64",
     "(f32, f32, f32, f32, f64) -> i64",
+    "(f64, f64, f64, f64, f64, f64, f64, f64) -> f64",
+    "(i32, i64, i32, i64, i32, i64, i32) -> i64",
     "(i64, i64, i64, i64, i64, i64, i64, i64, i64) -> v128",
     "(f64, v128) -> f32",
     "(v128) -> v128",
