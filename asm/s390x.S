@@ -315,27 +315,37 @@ END_FUNCTION(variable)
 #define SAVED_FPC           SAVED_FLOATS + 8 * 8
 #define LEAVABLE_SIZE       (SAVED_FPC + 8)
 
+// The ABI's DWARF register numbers. For the names GNU as has others.
+#define DWARF_F8            24
+#define DWARF_F9            28
+#define DWARF_F10           25
+#define DWARF_F11           29
+#define DWARF_F12           26
+#define DWARF_F13           30
+#define DWARF_F14           27
+#define DWARF_F15           31
+
 // Where unwinders find the caller's registers, until RESTORED.
 .macro SAVED
-    .cfi_offset %f8, -232
-    .cfi_offset %f9, -224
-    .cfi_offset %f10, -216
-    .cfi_offset %f11, -208
-    .cfi_offset %f12, -200
-    .cfi_offset %f13, -192
-    .cfi_offset %f14, -184
-    .cfi_offset %f15, -176
+    .cfi_offset DWARF_F8, -232
+    .cfi_offset DWARF_F9, -224
+    .cfi_offset DWARF_F10, -216
+    .cfi_offset DWARF_F11, -208
+    .cfi_offset DWARF_F12, -200
+    .cfi_offset DWARF_F13, -192
+    .cfi_offset DWARF_F14, -184
+    .cfi_offset DWARF_F15, -176
 .endm
 
 .macro RESTORED
-    .cfi_restore %f8
-    .cfi_restore %f9
-    .cfi_restore %f10
-    .cfi_restore %f11
-    .cfi_restore %f12
-    .cfi_restore %f13
-    .cfi_restore %f14
-    .cfi_restore %f15
+    .cfi_restore DWARF_F8
+    .cfi_restore DWARF_F9
+    .cfi_restore DWARF_F10
+    .cfi_restore DWARF_F11
+    .cfi_restore DWARF_F12
+    .cfi_restore DWARF_F13
+    .cfi_restore DWARF_F14
+    .cfi_restore DWARF_F15
 .endm
 
 // The callee-saved float registers: std or ld.
