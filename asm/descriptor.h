@@ -51,6 +51,9 @@
 #define SPILL_4 1
 #define SPILL_16 2
 
+// D_SHAPE: that of `short_cut`.
+#define SHAPE_SHORT_CUT 1
+
 // The number of stack words is a multiple of this.
 #define GROUP 4
 

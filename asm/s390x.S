@@ -18,7 +18,8 @@
 // The convention wants an i32 sign-extended, in a register or on the stack, and
 // an f32 in the upper half of its register. Hence the descriptor marks narrow
 // values, and no load is decided by a branch: the mark becomes a shift by 32 or by
-// none.
+// none. Where no entry is marked, which SOME_NARROW says once for all of them, loads are
+// plain.
 //
 // Vectors have registers of their own. If one carries a parameter, the stack words
 // begin with an image of all eight, from which they are loaded at once.
@@ -37,11 +38,11 @@
 //   r13          descriptor
 //   r11          stack pointer at entry
 //   r9           return area
-//   r8           where `arguments` returns to
-//   r7           slots, for results
+//   r8           where the parts that load arguments return to
 //   r0, r1, r14  scratch; r5 until it is loaded
 //
-// Frame of `variable`, at the call; that of `fixed` has no return area:
+// Frame of `variable`, at the call; that of `fixed` has no return area, and that of
+// `short_cut` no stack words:
 //
 //              | caller's frame           |
 //     r11 + 160+--------------------------+ <- CFA
@@ -76,6 +77,7 @@
 #define SAVED_R6            48
 #define VECTOR_IMAGE        (8 * VECTOR_WORDS)
 #define PAGE_SIZE           4096
+#define TOUCHED_NEXT        (PAGE_SIZE - SAVE_AREA)
 
 // The entry at \offset from \base: in r1 the offset of its slot, in \shift something
 // of which the lowest six bits are 32 for a narrow value, 0 otherwise.
@@ -85,37 +87,55 @@
     nill    %r1, 0xffff - NARROW
 .endm
 
-// 8 bytes from the slot that this entry names, sign-extended if narrow: of a
-// shift's amount only the lowest six bits count.
-.macro LOAD reg, offset, base
+// 8 bytes from the slot that this entry names. MARKED: sign-extended if narrow; of a
+// shift's amount only the lowest six bits count. PLAIN: where no entry is marked.
+.macro LOAD_MARKED reg, offset, base
     ENTRY   \reg, \offset, \base
     lrvg    %r0, 0(%r1, %r12)
     sllg    %r0, %r0, 0(\reg)
     srag    \reg, %r0, 0(\reg)
 .endm
 
+.macro LOAD_PLAIN reg, offset, base
+    llgh    %r1, \offset(\base)
+    lrvg    \reg, 0(%r1, %r12)
+.endm
+
 // An integer argument register; what carries nothing gets a copy of slot 0.
-.macro INTEGER index, reg
-    LOAD    \reg, D_INTEGER + 2 * \index, %r13
+.macro INTEGER kind, index, reg
+    LOAD_\kind \reg, D_INTEGER + 2 * \index, %r13
 .endm
 
 // A float argument register: 8 bytes, the lower half moved up if narrow.
-.macro FLOAT index, reg
-    ENTRY   %r14, D_FLOAT + 2 * \index, %r13
+.macro FLOAT kind, index, reg
+    FLOAT_\kind D_FLOAT + 2 * \index, \reg
+.endm
+
+.macro FLOAT_MARKED offset, reg
+    ENTRY   %r14, \offset, %r13
     lrvg    %r0, 0(%r1, %r12)
     sllg    %r0, %r0, 0(%r14)
     ldgr    \reg, %r0
 .endm
 
+.macro FLOAT_PLAIN offset, reg
+    LOAD_PLAIN %r0, \offset, %r13
+    ldgr    \reg, %r0
+.endm
+
+// A stack word; entries count from r5.
+.macro WORD kind, index
+    LOAD_\kind %r14, D_LISTS + 2 * \index, %r5
+    stg     %r14, 8 * \index(%r15)
+.endm
+
 // The return pointer, in r9, if it goes in the integer register of this index.
 .macro RETURN_POINTER index, reg
     tm      D_RETURN_REGISTER(%r13), 1 << \index
-    jz      6f
-    lgr     \reg, %r9
-6:
+    locgrnz \reg, %r9
 .endm
 
-// Where unwinders find the caller's registers, until END_FRAME.
+// Where unwinders find the caller's registers, to the end.
 .macro SAVED_INTEGERS
     .cfi_offset %r6, -112
     .cfi_offset %r7, -104
@@ -138,26 +158,23 @@
 .endm
 
 // The same, and the roles of registers.
-.macro BEGIN_BODY
+.macro BEGIN_BODY descriptor
     BEGIN_FRAME
     lgr     %r10, %r4
     lgr     %r12, %r5
-    lgr     %r13, %r6
+    lgr     %r13, \descriptor
 .endm
 
+// What the callee may use of our frame, and the backchain.
+.macro CALLEE_SPACE
+    aghi    %r15, -SAVE_AREA
+    stg     %r11, 0(%r15)
+.endm
+
+// From `lmg` on, registers are also where they were saved.
 .macro END_FRAME
     lmg     %r6, %r15, SAVED_R6(%r11)
     .cfi_def_cfa %r15, 160
-    .cfi_restore %r6
-    .cfi_restore %r7
-    .cfi_restore %r8
-    .cfi_restore %r9
-    .cfi_restore %r10
-    .cfi_restore %r11
-    .cfi_restore %r12
-    .cfi_restore %r13
-    .cfi_restore %r14
-    .cfi_restore %r15
     br      %r14
 .endm
 
@@ -168,51 +185,84 @@ FUNCTION(bare)
     br      %r4
 END_FUNCTION(bare)
 
-//------------------------------------------------------------------ fixed ----
+//-------------------------------------------------------------- short_cut ----
 
     .p2align 4
-ALIAS(short_cut)
+FUNCTION(short_cut)
+    BEGIN_BODY %r6
+    CALLEE_SPACE
+    brasl   %r8, .Lfew_arguments
+    basr    %r14, %r10
+    END_FRAME
+END_FUNCTION(short_cut)
+
+//------------------------------------------------------------------ fixed ----
+
+// Of .Larguments below: what the short cut does not serve. r5 is the end of the stack
+// words, less D_LISTS.
+.macro MORE_ARGUMENTS kind
+    // Groups of stack words, last ones first, which touches their pages in order.
+    cgrje   %r5, %r13, 8f
+7:  aghi    %r5, -2 * GROUP
+    aghi    %r15, -8 * GROUP
+    WORD    \kind, 3
+    WORD    \kind, 2
+    WORD    \kind, 1
+    WORD    \kind, 0
+    cgrjne  %r5, %r13, 7b
+
+    // The other float registers, and the vector registers.
+8:  tm      D_FLOATS(%r13), 0xff - SOME_NARROW
+    jz      9f
+    FLOAT   \kind, 2, %f4
+    FLOAT   \kind, 3, %f6
+    tm      D_FLOATS(%r13), FLOATS_VECTORS
+    jz      9f
+    vlm     %v24, %v31, 0(%r15)
+    aghi    %r15, VECTOR_IMAGE
+9:  CALLEE_SPACE
+    INTEGER \kind, 4, %r6
+.endm
+
+    .p2align 4
 FUNCTION(fixed)
-    BEGIN_BODY
+    BEGIN_BODY %r6
     brasl   %r8, .Larguments
     basr    %r14, %r10
     .cfi_remember_state
     END_FRAME
 
-    // Part of every body that has arguments, and of its frame: stack words,
-    // backchain and argument registers.
+    // Part of every body that has arguments, and of its frame: stack words, backchain
+    // and argument registers.
     .cfi_restore_state
-    .p2align 4
 .Larguments:
-    // The stack words, last one first, which touches their pages in order.
     llgh    %r5, D_STACK_WORDS(%r13)
     sllg    %r5, %r5, 1
     agr     %r5, %r13
-    j       2f
-1:  aghi    %r5, -2
-    aghi    %r15, -8
-    LOAD    %r14, D_LISTS, %r5
-    stg     %r14, 0(%r15)
-2:  cgrjne  %r5, %r13, 1b
+    tm      D_FLOATS(%r13), SOME_NARROW
+    jnz     2f
+    MORE_ARGUMENTS PLAIN
 
-    // The float registers, and the vector registers.
-    tm      D_FLOATS(%r13), 0xff - SOME_NARROW
-    jz      4f
-    FLOAT   0, %f0
-    FLOAT   1, %f2
-    FLOAT   2, %f4
-    FLOAT   3, %f6
-    tm      D_FLOATS(%r13), FLOATS_VECTORS
-    jz      4f
-    vlm     %v24, %v31, 0(%r15)
-    aghi    %r15, VECTOR_IMAGE
-4:  aghi    %r15, -SAVE_AREA
-    stg     %r11, 0(%r15)
+    // The same of those that the short cut serves: in two integer registers after the
+    // contexts, and two float registers.
+.Lfew_arguments:
+    cli     D_FLOATS(%r13), SOME_NARROW
+    jhe     3f
+    INTEGER PLAIN, 2, %r4
+    INTEGER PLAIN, 3, %r5
+    cli     D_FLOATS(%r13), 0
+    je      1f
+    FLOAT   PLAIN, 0, %f0
+    FLOAT   PLAIN, 1, %f2
+1:  br      %r8
 
-    // The integer registers after the contexts.
-    INTEGER 2, %r4
-    INTEGER 3, %r5
-    INTEGER 4, %r6
+2:  MORE_ARGUMENTS MARKED
+    cli     D_FLOATS(%r13), SOME_NARROW
+3:  je      4f
+    FLOAT   MARKED, 0, %f0
+    FLOAT   MARKED, 1, %f2
+4:  INTEGER MARKED, 2, %r4
+    INTEGER MARKED, 3, %r5
     br      %r8
 END_FUNCTION(fixed)
 
@@ -220,24 +270,22 @@ END_FUNCTION(fixed)
 
     .p2align 4
 FUNCTION(variable)
-    BEGIN_BODY
-    lgr     %r7, %r5
+    BEGIN_BODY %r6
 
     // There may be no slot to read: then the descriptor will do.
     llgh    %r1, D_SLOTS(%r13)
     cgijne  %r1, 0, 1f
     lgr     %r12, %r13
 1:
-    // The return area, touched page by page, from right below what is saved on.
-    lg      %r0, -8(%r15)
+    // The return area, touched page by page, from what is saved on.
     llgh    %r1, D_RETURN_AREA(%r13)
-2:  aghi    %r1, -PAGE_SIZE
+2:  cghi    %r1, TOUCHED_NEXT
     jl      3f
-    aghi    %r15, -PAGE_SIZE
+    aghi    %r1, -TOUCHED_NEXT
+    aghi    %r15, -TOUCHED_NEXT
     lg      %r0, 0(%r15)
     j       2b
-3:  aghi    %r1, PAGE_SIZE
-    sgr     %r15, %r1
+3:  sgr     %r15, %r1
     lg      %r0, 0(%r15)
     lgr     %r9, %r15
 
@@ -258,9 +306,9 @@ FUNCTION(variable)
     cli     D_RESULT(%r13), RESULT_VECTOR
     jne     6f
     vlgvg   %r0, %v24, 1
-    strvg   %r0, 0(%r7)
+    strvg   %r0, 0(%r12)
     vlgvg   %r0, %v24, 0
-    strvg   %r0, 8(%r7)
+    strvg   %r0, 8(%r12)
 
     // The others, from the return area.
 6:  llgh    %r5, D_SPILLS(%r13)
@@ -271,11 +319,11 @@ FUNCTION(variable)
     agr     %r13, %r1
 7:  llgh    %r1, D_LISTS(%r13)
     aghi    %r13, 2
-    agr     %r7, %r4
+    agr     %r12, %r4
     tmll    %r1, SPILL_4 | SPILL_16
     jne     10f
     lg      %r0, -SPILL_8(%r1, %r9)
-8:  strvg   %r0, 0(%r7)
+8:  strvg   %r0, 0(%r12)
     brctg   %r5, 7b
 9:  .cfi_remember_state
     END_FRAME
@@ -286,7 +334,7 @@ FUNCTION(variable)
     llgf    %r0, -SPILL_4(%r1, %r9)
     j       8b
 11: lg      %r0, -SPILL_16(%r1, %r9)
-    strvg   %r0, 8(%r7)
+    strvg   %r0, 8(%r12)
     lg      %r0, -SPILL_16 + 8(%r1, %r9)
     j       8b
 END_FUNCTION(variable)
@@ -315,27 +363,37 @@ END_FUNCTION(variable)
 #define SAVED_FPC           SAVED_FLOATS + 8 * 8
 #define LEAVABLE_SIZE       (SAVED_FPC + 8)
 
+// The ABI's DWARF register numbers. For the names GNU as has others.
+#define DWARF_F8            24
+#define DWARF_F9            28
+#define DWARF_F10           25
+#define DWARF_F11           29
+#define DWARF_F12           26
+#define DWARF_F13           30
+#define DWARF_F14           27
+#define DWARF_F15           31
+
 // Where unwinders find the caller's registers, until RESTORED.
 .macro SAVED
-    .cfi_offset %f8, -232
-    .cfi_offset %f9, -224
-    .cfi_offset %f10, -216
-    .cfi_offset %f11, -208
-    .cfi_offset %f12, -200
-    .cfi_offset %f13, -192
-    .cfi_offset %f14, -184
-    .cfi_offset %f15, -176
+    .cfi_offset DWARF_F8, -232
+    .cfi_offset DWARF_F9, -224
+    .cfi_offset DWARF_F10, -216
+    .cfi_offset DWARF_F11, -208
+    .cfi_offset DWARF_F12, -200
+    .cfi_offset DWARF_F13, -192
+    .cfi_offset DWARF_F14, -184
+    .cfi_offset DWARF_F15, -176
 .endm
 
 .macro RESTORED
-    .cfi_restore %f8
-    .cfi_restore %f9
-    .cfi_restore %f10
-    .cfi_restore %f11
-    .cfi_restore %f12
-    .cfi_restore %f13
-    .cfi_restore %f14
-    .cfi_restore %f15
+    .cfi_restore DWARF_F8
+    .cfi_restore DWARF_F9
+    .cfi_restore DWARF_F10
+    .cfi_restore DWARF_F11
+    .cfi_restore DWARF_F12
+    .cfi_restore DWARF_F13
+    .cfi_restore DWARF_F14
+    .cfi_restore DWARF_F15
 .endm
 
 // The callee-saved float registers: std or ld.
@@ -387,31 +445,38 @@ END_FUNCTION(landed)
 //
 // The descriptor, as a fifth argument, would go in r6, which is our caller's and
 // has to be as it came. So a thunk passes it in r1, always to `storing`, which has a
-// frame to keep r6 in, and stores nothing if there is nothing to store.
+// frame to keep r6 in, and stores nothing if there is nothing to store. It makes the
+// short cut itself.
 
     .p2align 4
 ALIAS(storing_short_cut)
 FUNCTION(storing)
-    BEGIN_BODY
-    lgr     %r13, %r1
-    lgr     %r6, %r1
-    aghi    %r15, -SAVE_AREA
-    stg     %r11, 0(%r15)
-    lg      %r1, -BODY_BEFORE(%r13)
-    basr    %r14, %r1
+    BEGIN_BODY %r1
+    CALLEE_SPACE
+    cli     D_SHAPE(%r13), SHAPE_SHORT_CUT
+    jne     4f
+    brasl   %r8, .Lfew_arguments
+1:  basr    %r14, %r10
 
-    cli     D_RESULT(%r13), RESULT_FLOAT
-    jh      3f
-    jl      1f
-    lgdr    %r2, %f0                     // an f32 is its upper half
-    tm      D_RESULT_MASK(%r13), 1
-    jo      2f
-    srlg    %r2, %r2, 32
-1:  cli     D_RESULT(%r13), RESULT_NONE
-    je      3f
+    tm      D_RESULT(%r13), RESULT_INTEGER
+    jz      5f
 2:  ng      %r2, D_RESULT_MASK(%r13)
     strvg   %r2, 0(%r12)
-3:  END_FRAME
+3:  .cfi_remember_state
+    END_FRAME
+
+    .cfi_restore_state
+4:  lgr     %r6, %r13
+    lg      %r10, -BODY_BEFORE(%r13)
+    j       1b
+
+5:  tm      D_RESULT(%r13), RESULT_FLOAT
+    jz      3b
+    lgdr    %r2, %f0                     // an f32 is its upper half
+    tm      D_RESULT_MASK(%r13), 1
+    jo      2b
+    srlg    %r2, %r2, 32
+    j       2b
 END_FUNCTION(storing)
 
 // Sections of their own: in a program without pointers, the linker drops them.
@@ -507,13 +572,13 @@ FUNCTION(host)
     nill    %r15, 0xfff0
     lg      %r0, 0(%r15)
     llgh    %r1, H_FRAME(%r13)
-2:  aghi    %r1, -PAGE_SIZE
+2:  cghi    %r1, PAGE_SIZE
     jl      3f
+    aghi    %r1, -PAGE_SIZE
     aghi    %r15, -PAGE_SIZE
     lg      %r0, 0(%r15)
     j       2b
-3:  aghi    %r1, PAGE_SIZE
-    sgr     %r15, %r1
+3:  sgr     %r15, %r1
     lg      %r0, 0(%r15)
     lgr     %r12, %r15
 

@@ -462,6 +462,7 @@ impl Abi {
             wide_align: 8,
             ..Abi::X86_64_SYSV_C.c
         },
+        short_cut: ShortCut { integers: 4, floats: 2 },
         ..Abi::X86_64_SYSV_C
     };
 

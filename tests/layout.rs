@@ -204,6 +204,7 @@ fn what_the_proofs_assume_of_descriptors_can_be_wrong() {
         ("A1", vm, several, ("D_RESULT", 0, 3)),
         ("A1", c, "() -> longdouble", ("D_RESULT", 0, 16)),
         ("A1", arm, "() -> i64", ("D_RESULT", 0, 8)),
+        ("A1", &Abi::S390X_VM, "() -> f64", ("D_RESULT_MASK", 0, 0)),
         ("A2", vm, several, ("D_FLOATS", 0, 3)),
         ("A2", vm, "() -> (v128, i32)", ("D_STRIDE", 0, 8)),
         ("A2", c, "(f64)", ("D_SLOTS", 0, 0)),

@@ -163,6 +163,8 @@ pub enum Shape {
     Variable,
 }
 
+const_assert_eq!(Shape::ShortCut as usize, constant("SHAPE_SHORT_CUT"));
+
 impl Shape {
     /// All shapes, shortest first.
     pub const ALL: [Shape; 4] = [Shape::Bare, Shape::ShortCut, Shape::Fixed, Shape::Variable];

@@ -78,7 +78,7 @@ impl Machine {
             unit: if machine == "aarch64-apple" { 4 } else { 8 },
             big_endian: machine == "s390x",
             narrow: matches!(machine, "riscv64" | "s390x"),
-            short_cut: if machine == "riscv64" { [4, 2] } else { [8; 2] },
+            short_cut: if matches!(machine, "riscv64" | "s390x") { [4, 2] } else { [8; 2] },
             seldom: if machine == "riscv64" { 4 } else { 8 },
         }
     }

@@ -39,6 +39,12 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     ensure!(results <= LIMIT && array <= MAX_BYTES && written <= array, "A1: counts");
     ensure!(spills == 0 || stored, "A1: results, but not the first");
     ensure!(stored || [constant("RESULT_NONE"), x87, pair].contains(&result), "A1: the result");
+    let mask = bytes.words(constant("D_RESULT_MASK"), 4).into_iter().flat_map(u16::to_ne_bytes);
+    let mask = u64::from_ne_bytes(mask.collect::<Vec<_>>().try_into().unwrap());
+    ensure!(
+        result != float || [u32::MAX.into(), u64::MAX].contains(&mask),
+        "A1: the mask of a float"
+    );
     let sysv = machine.registers.integer.contains(&"rdi");
     let in_x87 = usize::from(result == x87) + 2 * usize::from(result == pair);
     ensure!(16 * in_x87 <= array && (in_x87 == 0 || sysv), "A1: x87");
@@ -60,7 +66,10 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     ensure!(words % group == 0 && words <= MAX_BYTES / unit + more + group, "A3");
     ensure!(area % alignment == 0 && area <= 16 * LIMIT && (spills == 0 || area > 0), "A4");
 
-    let end = first + unit * words;
+    // Vector registers of their own have the first words.
+    let own = if machine.big_endian && floats == vectors { constant("VECTOR_WORDS") } else { 0 };
+    ensure!(words >= own, "A2: words of vector registers");
+    let end = first + unit * (words - own);
     let after_contexts = 2..machine.registers.integer.len();
     let known = after_contexts.map(|i| 1 << i).any(|bit| bit == register);
     ensure!(register == 0 || known && spills > 0, "A5: a register");

@@ -95,6 +95,7 @@ class Contract:
     interrupted = False     # whether a signal handler goes on there
     tail = False    # whether it ends with a jump
     access = 'E3'   # which promise each access is about
+    record = True   # whether the frame of what calls has a frame record
     ends = ()       # functions that are not followed
     keeps = True    # whether the solver keeps what it has been told of a path
 
@@ -150,6 +151,8 @@ class Contract:
         where = getattr(self.port, name)
         if isinstance(where, str):
             state[where] = term
+            if where in self.kept:
+                self.kept[where] = term
         else:
             self.passed_words[self.port.pushed + where] = self.native(term)
             state.memory['stack'].store(bits(self.port.pushed + where), self.native(term))
@@ -167,8 +170,11 @@ class Contract:
     def always(self):
         """Registers and what is stored, at every cut."""
         words = {self.port.saved_link: self.native(self.returns), **self.passed_words}
-        words |= {offset: self.kept[name] for name, offset in self.port.lost.items()}
-        kept = {name: term for name, term in self.kept.items() if name not in self.port.lost}
+        saved = {**self.port.lost, **self.port.saved_registers}
+        words |= {offset: self.native(self.kept[name]) for name, offset in saved.items()}
+        if self.port.backchain:
+            words[self.port.saved_sp] = self.native(self.entry)
+        kept = {name: term for name, term in self.kept.items() if name not in saved}
         return kept, [('stack', bits(offset), value, True) for offset, value in words.items()]
 
     def offset(self, sp):
@@ -185,11 +191,13 @@ class Contract:
         state.claim(self.line(state.touched) - offset <= PAGE, 'E5: a page is skipped')
         if state.holds(offset <= state.touched):
             state.touched = offset
+        elif state.touched is self.above:   # in what our caller left to us
+            state.touched = z3.If(offset <= self.above, offset, self.above)
 
     def near(self, state, ahead):
         """E5: so many bytes below the stack pointer may be touched next."""
-        sp = self.offset(state[self.sp])
-        return z3.And(sp <= state.touched, state.touched <= 0, self.line(state.touched) - (sp - ahead) <= PAGE)
+        sp, saved = self.offset(state[self.sp]), 0 if self.port.pushed else self.port.ours[0]
+        return z3.And(sp <= state.touched, state.touched <= saved, self.line(state.touched) - (sp - ahead) <= PAGE)
 
     def leads_on(self, state, sp):
         """E5: what goes on with this stack pointer is where it takes itself to be."""
@@ -229,6 +237,13 @@ class Contract:
         state.claim(written, 'the frame is written after the call')
         self.in_frame(state, offset, value.size() // 8, 0)
         state.memory['stack'].store(offset, value)
+
+    def frame_record(self, state, sp):
+        """E6, for who walks the stack without the rules."""
+        frame = self.entry + self.port.saved_frame if self.record else self.kept[self.port.frame]
+        state.claim(state[self.port.frame] == frame, 'E6: frame record')
+        if self.port.backchain:
+            state.claim_stored([('stack', self.offset(sp), self.native(self.entry), True)], 'E6: backchain')
 
     def after_call(self, state, sp):
         """The callee may have changed all registers but those that are kept."""

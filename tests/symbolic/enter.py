@@ -11,13 +11,13 @@ from memory import Bytes, Memory, Unproved, bits, extended, fresh, inside, low, 
 
 LIMIT = 1024        # of parameters, and of results
 MAX_BYTES = 65520   # of slots, and of stack words
+HALF = (1 << 32) - 1
 SPILLS = [(H['SPILL_8'], 8), (H['SPILL_4'], 4), (H['SPILL_16'], 16)]
 
 
 class Enter(Contract):
     """A body that calls the target, or jumps there."""
     tail, stores = False, False
-    record = True   # whether the frame of a body that calls has a frame record
     most = 8, 8     # how many registers of each class it loads
 
     def __init__(self, port, stride):
@@ -31,7 +31,7 @@ class Enter(Contract):
         # Added to an entry of a value of four bytes that is extended, where the convention says how.
         self.mark = H['NARROW'] if port.narrow else 0
         self.result_in, self.float_in = z3.BitVec('result', 64), z3.BitVec('float_result', 8 * port.float_bytes)
-        self.vector_in = z3.ZeroExt(128 - self.float_in.size(), self.float_in) if port.float_bytes < 16 else self.float_in
+        self.vector_in = z3.BitVec('vector_result', 128) if port.float_bytes < 16 else self.float_in
         self.words, self.spills, self.count = field('D_STACK_WORDS'), field('D_SPILLS'), field('D_SLOTS')
         self.return_area, self.return_word = field('D_RETURN_AREA'), field('D_RETURN_WORD')
         self.return_register, self.result = field('D_RETURN_REGISTER', 1), field('D_RESULT', 1)
@@ -39,6 +39,8 @@ class Enter(Contract):
         # That some entry has it is said beside the tier.
         self.unmarked = floats & H['SOME_NARROW'] == 0
         self.floats = floats & ~H['SOME_NARROW'] if port.narrow else floats
+        # Where vectors have registers of their own, the first words are for these.
+        self.vector_words = z3.If(self.floats == H['FLOATS_VECTORS'], bits(H['VECTOR_WORDS']), ZERO) if port.own_vectors else ZERO
         self.scalar = z3.Or(self.result == H['RESULT_INTEGER'], self.result == H['RESULT_FLOAT'])
         self.vector, self.pair = self.result == H['RESULT_VECTOR'], self.result == H['RESULT_X87_PAIR']
         self.x87 = z3.Or(self.result == H['RESULT_X87'], self.pair)
@@ -59,12 +61,13 @@ class Enter(Contract):
     def assumed(self):
         vectors, at_most = H['FLOATS_VECTORS'], MAX_BYTES // self.port.word + H['GROUP']
         registers = [0] + [1 << i for i in range(2, len(self.port.integers))]
-        unit, end = self.port.word, self.port.space + self.port.word * self.words
+        unit, end = self.port.word, self.port.space + self.port.word * (self.words - self.vector_words)
         return super().assumed() + [
             # A1: the counts, and kinds of what is counted.
             z3.And(self.results <= LIMIT, self.array <= MAX_BYTES, self.written <= self.array),
             z3.Implies(self.spills != 0, z3.Or(self.scalar, self.vector)),
             z3.Or(self.result == H['RESULT_NONE'], self.scalar, self.vector, self.x87),
+            z3.Implies(self.result == H['RESULT_FLOAT'], z3.Or(*(self.header('D_RESULT_MASK', 8) == mask for mask in (HALF, -1)))),
             z3.Implies(self.x87, inside(ZERO, 16, ZERO, self.array)),
             z3.Implies(self.pair, inside(bits(16), 16, ZERO, self.array)),
             # A2: how many registers to load; where there are several results, a vector is in one slot.
@@ -72,6 +75,7 @@ class Enter(Contract):
             z3.Implies(z3.And(self.vector, self.spills != 0), self.stride == 16),
             z3.Implies(self.count == 0, z3.And(self.floats == 0, self.words == 0)),
             z3.Or(self.port.vectors, z3.And(z3.Not(self.vector), self.floats != vectors)),
+            self.words >= self.vector_words,
             # A3: stack words in groups.
             z3.And(self.words & H['GROUP'] - 1 == 0, self.words <= at_most),
             # A4: the return area.
@@ -156,7 +160,8 @@ class Enter(Contract):
     # ---- begin, call, end
 
     def memory(self, called):
-        return {**super().memory(called), 'slots': Memory(lambda offset, width: fresh('before', 8 * width))}
+        grain = 1 if self.port.big_endian else 8    # as bytes are reversed
+        return {**super().memory(called), 'slots': Memory(lambda offset, width: fresh('before', 8 * width), grain=grain)}
 
     def begin(self, state):
         super().begin(state)
@@ -174,12 +179,13 @@ class Enter(Contract):
         state.claim(not self.tail and not state.called, 'E1: another call')
         state.claim(target == self.target, 'E1: target')
         state.claim(sp & port.alignment - 1 == 0, 'E1: alignment of the stack')
-        frame = self.entry + port.saved_frame if self.record else self.kept[port.frame]
-        state.claim(state[port.frame] == frame, 'E6: frame record')
+        self.frame_record(state, sp)
         self.arguments(state, self.offset(sp))
         self.after_call(state, sp)
         for name, term in {**self.more_results, port.result: self.result_in, port.float_result: self.float_in}.items():
             state[name] = term
+        if port.own_vectors:
+            state[port.own_vectors[0]] = self.vector_in
         self.target_wrote(state, self.offset(sp))
 
     def exit(self, state, following):
@@ -220,11 +226,16 @@ class Enter(Contract):
                 vector = state[name] == self.slot(offset, 16)
                 claim(z3.Or(none, z3.Not(vectors), vector), f'E1: vector {name}')
         on_stack = z3.And(self.spills != 0, self.return_register == 0)
-        state.claim_stored([('stack', top + self.return_word, area, on_stack)], 'E1: return pointer')
+        state.claim_stored([('stack', top + self.return_word, self.native(area), on_stack)], 'E1: return pointer')
         for index in self.claimed_words():
-            at = port.space + port.word * index
+            for i, name in enumerate(port.own_vectors):
+                halves = z3.Extract(127, 64, state[name]), low(state[name])     # the upper one comes first
+                for at, half in enumerate(halves):
+                    claim(z3.Implies(z3.And(self.vector_words != 0, index == 2 * i + at), self.native(half) == self.stack_word(index)),
+                          f'E1: {name}')
+            at = port.space + port.word * (index - self.vector_words)
             pointer = z3.And(self.return_word < at + port.word, at < self.return_word + 8)
-            carries = z3.And(inside(index, 1, ZERO, self.words), z3.Not(pointer))
+            carries = z3.And(inside(index, 1, self.vector_words, self.words), z3.Not(pointer))
             state.claim_stored([('stack', top + at, self.stack_word(index), carries)], 'E1: a stack word')
 
     def stack_word(self, index):
@@ -246,8 +257,11 @@ class Enter(Contract):
 
     def first_result(self):
         """E7: result 0, as it is stored; and whether it is a scalar, or a vector."""
-        value = z3.If(self.result == H['RESULT_INTEGER'], self.result_in, low(self.float_in))
-        return [('slots', ZERO, value & self.header('D_RESULT_MASK', 8), self.scalar),
+        mask, float = self.header('D_RESULT_MASK', 8), low(self.float_in)
+        if self.port.big_endian:    # an f32 is the upper half of its register
+            float = z3.If(mask == HALF, z3.LShR(float, 32), float)
+        value = z3.If(self.result == H['RESULT_INTEGER'], self.result_in, float)
+        return [('slots', ZERO, value & mask, self.scalar),
                 ('slots', ZERO, self.vector_in, self.vector)]
 
     def results_are_there(self, state):
@@ -274,7 +288,9 @@ class Bare(Enter):
 
 
 class ShortCut(Enter):
-    record = False
+    @property
+    def record(self):
+        return self.port.backchain
 
     @property
     def tail(self):
@@ -331,13 +347,22 @@ class StoringFloat(StoringShortCut):
 
 class Storing(StoringShortCut):
     """The same, where the body whose address is before the descriptor makes the call. On some ports it is called for any
-    result, with the descriptor in a register of its own.
+    result, with the descriptor in a register of its own, and may make the short cut itself.
     """
 
+    def __init__(self, port, stride):
+        super().__init__(port, stride)
+        self.short = z3.And(self.header('D_SHAPE', 1) == H['SHAPE_SHORT_CUT'], port.storing_short_cut)
+
+    @property
+    def most(self):
+        return self.port.short_cut
+
     def shape(self):
-        """R5: a vector only if the body leaves it, and the port's function stores it."""
+        """R5: a vector only if the body leaves it, and the port's function stores it. R4 of the short cut."""
         left = z3.Or(self.scalar, z3.And(self.vector, self.spills == 0, self.port.variable_stores))
-        return [] if self.port.storing_descriptor else [left]
+        short = z3.Implies(self.short, z3.And(self.spills == 0, self.array > 0, self.words == 0))
+        return [short] if self.port.storing_descriptor else [left]
 
     def give_descriptor(self, state):
         if self.port.storing_descriptor:
@@ -351,12 +376,16 @@ class Storing(StoringShortCut):
         return super().load_descriptor(state, offset, width)
 
     def call(self, state, target):
+        if state.holds(self.short):
+            return super().call(state, target)
         self.target, to_target = z3.BitVec('body', 64), self.target
         super().call(state, target)
         self.target = to_target
 
     def arguments(self, state, top):
         """R1 to R3 of the body."""
+        if state.holds(self.short):
+            return super().arguments(state, top)
         for name in ('callee', 'caller', 'slots', 'descriptor'):
             state.claim(self.passed(state, name, top) == getattr(self, name), f'R1 to R3: {name}')
         state.claim(state[self.port.target] == z3.BitVec('target', 64), 'R3: target')

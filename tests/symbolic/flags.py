@@ -55,5 +55,41 @@ def arm_condition(both, a, b, other):
         return chosen({0: a == 0}, condition)
 
 
+def s390x_codes(operation, a, b):
+    """When the condition code is 0, 1, 2 and 3, or None."""
+    table = {1: lambda: (a == b, a < b, a > b, False),                                  # cgr
+             2: lambda: (a == b, z3.ULT(a, b), z3.UGT(a, b), False),                    # cli
+             4: lambda: sums(a + b, (a ^ a + b) & (b ^ a + b)),                         # aghi, agr
+             10: lambda: sums(a - b, (a ^ b) & (a ^ a - b)),                            # sgr
+             18: lambda: masks(b & 0xff, a, z3.BoolVal(True)),                          # tm
+             19: lambda: masks(b & 0xffff, a, a & leftmost(b & 0xffff) == 0)}           # tmll
+
+    def sums(sum, sign):
+        over = sign < 0
+        return (z3.And(sum == 0, z3.Not(over)), z3.And(sum < 0, z3.Not(over)), z3.And(sum > 0, z3.Not(over)), over)
+
+    def masks(mask, value, low):
+        none, all = value & mask == 0, value & mask == mask
+        some = z3.Not(z3.Or(none, all))
+        return none, z3.And(some, low), z3.And(some, z3.Not(low)), z3.And(all, z3.Not(none))
+
+    return table[operation]() if operation in table else None
+
+
+def leftmost(mask):
+    """The highest bit of a mask that is known."""
+    return 1 << number(mask).bit_length() - 1 if number(mask) else 0
+
+
+def s390x_condition(mask, operation, a, b, other):
+    """The bit of the mask for the condition code."""
+    codes = s390x_codes(number(operation), a, b)
+    if codes and number(mask) is not None:
+        found = bits(0, 32)
+        for i, code in enumerate(codes):
+            found = z3.If(code, bits(number(mask) & 8 >> i, 32), found)
+        return found
+
+
 HELPERS = {'amd64g_calculate_condition': x86_condition, 'amd64g_calculate_rflags_c': x86_carry,
-           'arm64g_calculate_condition': arm_condition}
+           'arm64g_calculate_condition': arm_condition, 's390_calculate_cond': s390x_condition}

@@ -262,8 +262,7 @@ class Host(Contract):
         claim(self.top & 15 == 0, 'E8: alignment')
         if 'd' in self.kept:
             claim(state['d'] == self.kept['d'], 'E8: direction flag')
-        if port.frame:
-            claim(state[port.frame] == self.entry + port.saved_frame, 'E6: frame record')
+        self.frame_record(state, sp)
         for i, value in enumerate((self.context, self.caller, self.top, self.slots)):
             claim(state[port.integers[i]] == value, f'E8: argument {i}')
         state.claim_stored(self.stored(self.place, ZERO), 'E8: a parameter')

@@ -60,7 +60,7 @@ class Leavable(Contract):
         state.claim(not state.called, 'E1: another call')
         state.claim(target == self.body, 'R10: the body')
         state.claim(sp & port.alignment - 1 == 0, 'E1: alignment of the stack')
-        state.claim(state[port.frame] == self.entry + port.saved_frame, 'E6: frame record')
+        self.frame_record(state, sp)
         for name, term in self.given.items():
             state.claim(self.passed(state, name, self.offset(sp)) == term, f'R1 to R3: {name}')
         if 'd' in self.kept:

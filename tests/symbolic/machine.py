@@ -24,7 +24,7 @@ MAX_STEPS = 1000    # of one path
 # that, and of the others most for another part, if it begins anew with what it is told.
 LIMIT, SOON, ANEW = 100_000_000, 1_000_000, 1_000_000
 # Where the shadow stack pointer is, which VEX does not have, and what archinfo does not know.
-OTHERS = {'ssp': 1 << 16, 'fcsr': 536}
+OTHERS = {'ssp': 1 << 16, 'fcsr': 536, 'fpc': 712}
 
 
 class Fork(Exception):
@@ -65,10 +65,15 @@ class State:
 
     # Registers are kept in words of 8 bytes, by their offset in VEX's guest state.
 
+    def shift(self, offset, size):
+        """How far from the lowest bit of its word."""
+        return 64 - 8 * (offset & 7) - size if self.machine.big_endian else 8 * (offset & 7)
+
     def get(self, offset, width):
         if width > 8:
-            return z3.Concat(self.get(offset + 8, width - 8), self.get(offset, 8))
-        word, shift = self.registers.get(offset & ~7), 8 * (offset & 7)
+            parts = self.get(offset + 8, width - 8), self.get(offset, 8)
+            return z3.Concat(*parts[::-1] if self.machine.big_endian else parts)
+        word, shift = self.registers.get(offset & ~7), self.shift(offset, 8 * width)
         if offset & ~7 == self.machine.zero:
             word = bits(0)
         if word is None:
@@ -77,9 +82,11 @@ class State:
 
     def put(self, offset, value):
         if value.size() > 64:
-            self.put(offset, z3.Extract(63, 0, value))
-            return self.put(offset + 8, z3.Extract(value.size() - 1, 64, value))
-        shift, word = 8 * (offset & 7), self.get(offset & ~7, 8)
+            halves = z3.Extract(63, 0, value), z3.Extract(value.size() - 1, 64, value)
+            first, second = halves[::-1] if self.machine.big_endian else halves
+            self.put(offset, first)
+            return self.put(offset + 8, second)
+        shift, word = self.shift(offset, value.size()), self.get(offset & ~7, 8)
         end, parts = shift + value.size(), [value]
         if end < 64:
             parts.insert(0, z3.Extract(63, end, word))
@@ -133,6 +140,7 @@ class Machine:
         self.code, self.contract, self.arch = code, contract, code.arch
         self.zero = self.arch.registers.get('zero', (None,))[0]
         self.claims, self.paths, self.known, self.told = collections.Counter(), 0, {}, []
+        self.big_endian = self.arch.register_endness == 'Iend_BE'
         self.solver = z3.Solver()
         self.unwinding = Unwinding(self)
 

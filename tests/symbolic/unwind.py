@@ -18,20 +18,25 @@ from elftools.dwarf.constants import DW_CFA
 
 from memory import Unproved, number, same
 
-# Registers by DWARF's numbers, the number of the return address, and bytes of the red zone.
+# Registers by DWARF's numbers, the number of the return address, and bytes of the red zone. On s390x the stack pointer is a
+# register like others, and the CFA so many bytes above.
 DWARF = {
     'AMD64': SimpleNamespace(
         names=dict(enumerate('rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15'.split())),
-        returns=16, red_zone=128),
+        returns=16, red_zone=128, above=0),
     'AARCH64': SimpleNamespace(
         names={**{i: f'x{i}' for i in range(31)}, 31: 'sp', **{64 + i: f'd{i}' for i in range(32)}},
-        returns=30, red_zone=0),
+        returns=30, red_zone=0, above=0),
     'RISCV64': SimpleNamespace(
         names=dict(enumerate(
             'zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6 '
             'ft0 ft1 ft2 ft3 ft4 ft5 ft6 ft7 fs0 fs1 fa0 fa1 fa2 fa3 fa4 fa5 fa6 fa7 '
             'fs2 fs3 fs4 fs5 fs6 fs7 fs8 fs9 fs10 fs11 ft8 ft9 ft10 ft11'.split())),
-        returns=1, red_zone=0),
+        returns=1, red_zone=0, above=0),
+    'S390X': SimpleNamespace(
+        names={**{i: f'r{i}' for i in range(16)},
+               **{16 + i: f'f{n}' for i, n in enumerate((0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15))}},
+        returns=14, red_zone=0, above=160),
 }
 MOVES = (DW_CFA.advance_loc, DW_CFA.advance_loc1, DW_CFA.advance_loc2, DW_CFA.advance_loc4, DW_CFA.nop)
 
@@ -161,7 +166,7 @@ class Unwinding:
                 raise Unproved(f'E6: a rule {kind}, at {pc:#x}')
             place = z3.simplify(cfa + argument - base)
             claims.append(('what is below the stack', sp - base <= place + red_zone))
-            return memory.load(state, place, 8)
+            return contract.native(memory.load(state, place, 8))
 
         while True:
             row = rules.row(pc)
@@ -171,12 +176,15 @@ class Unwinding:
             (register, offset), rules_of = row
             cfa = z3.simplify(get(register) + offset)
             found, back = {name: saved(self.column[name]) for name in kept}, saved(returns)
+            sp = saved(self.column[contract.sp]) if self.dwarf.above else cfa
             registers.update(found)
-            registers[contract.sp] = sp = cfa
+            registers[contract.sp] = sp
             inside = number(back)
             if inside is None or len(frames) > 2:
                 break
             pc, red_zone = inside - 1, 0
-        claims += [('the stack pointer', cfa == base + contract.port.pushed), ('the return address', back == to)]
+        claims += [('the stack pointer', sp == base + contract.port.pushed), ('the return address', back == to)]
+        if self.dwarf.above:
+            claims.append(('the CFA', cfa == sp + self.dwarf.above))
         return claims + [(name, same(registers[name], term)) for name, term in kept.items()], frames
 

@@ -1,7 +1,7 @@
 """The body that makes any call, with its three loops; see enter.py."""
 import z3
 
-from contract import H, PAGE, ZERO, Cut
+from contract import H, ZERO, Cut
 from enter import Enter
 from memory import bits, inside, number, wide
 
@@ -31,7 +31,7 @@ class Variable(Enter):
         """The frame record, and what is saved below it."""
         registers, stored = super().always()
         port, frame = self.port, self.entry + self.port.saved_frame
-        saved = {port.saved_frame: self.kept[port.frame]}
+        saved = {} if port.backchain else {port.saved_frame: self.kept[port.frame]}
         for name, offset in self.saved_there().items():
             saved[offset] = getattr(self, name)
         return ({**registers, port.frame: frame},
@@ -45,7 +45,7 @@ class Variable(Enter):
         return sorted(loops, key=lambda cut: not isinstance(cut, StackWords)) if self.port.words_return else loops
 
     def area_saved(self):
-        return [('stack', bits(self.port.saved_area), self.return_pointer(), True)]
+        return [('stack', bits(self.port.saved_area), self.return_pointer(), True)] if self.port.saved_area else []
 
     def loaded(self):
         """Until the arguments are loaded."""
@@ -56,11 +56,16 @@ class Variable(Enter):
 
     def returned_registers(self):
         port = self.port
-        return {port.sp: self.argument_area() - port.space, port.result: self.result_in, port.float_result: self.float_in}
+        return {port.sp: self.top() - port.space, port.result: self.result_in, port.float_result: self.float_in,
+                **dict.fromkeys(port.own_vectors[:1], self.vector_in), **port.returned(self)}
+
+    def top(self):
+        """Where the target finds its arguments."""
+        return self.argument_area() + self.port.word * self.vector_words
 
     def call(self, state, target):
         sp = state[self.sp] + self.port.pushed
-        state.claim(sp == self.argument_area() - self.port.space, 'the argument area meets the return area')
+        state.claim(sp == self.top() - self.port.space, 'the argument area meets the return area')
         state.claim(self.return_pointer() & self.port.alignment - 1 == 0, 'the return area is aligned')
         super().call(state, target)
 
@@ -81,8 +86,9 @@ class Variable(Enter):
         """Where results belong: 0 if it is not left, and any other if it is done."""
         entry, at = self.listing(2 * (self.words + self.spill)), self.scale(self.spill + 1)
         is_4, is_16 = (entry & 3 == H[name] for name in ('SPILL_4', 'SPILL_16'))
-        low, high = (self.area(entry - H['SPILL_16'] + half, 8) for half in (0, 8))
-        scalar = z3.If(is_4, wide(self.area(entry - H['SPILL_4'], 4)), self.area(entry - H['SPILL_8'], 8))
+        area = lambda at, width: self.native(self.area(at, width))
+        low, high = (area(entry - H['SPILL_16'] + half, 8) for half in ((8, 0) if self.port.big_endian else (0, 8)))
+        scalar = z3.If(is_4, wide(area(entry - H['SPILL_4'], 4)), area(entry - H['SPILL_8'], 8))
         done = z3.And(self.any_spill, done)
         scalar_0, vector_0 = self.first_result()
         first = [scalar_0, vector_0] if self.port.variable_stores else [vector_0]
@@ -97,13 +103,17 @@ class Variable(Enter):
 
 class Pages(Cut):
     """The return area, page by page: as many bytes as are left."""
-    name, ahead = 'pages', PAGE
+    name = 'pages'
+
+    def __init__(self, contract):
+        super().__init__(contract)
+        self.ahead = self.port.page
 
     def left(self, state):
         return state[self.port.pages_left]
 
     def facts(self, count):
-        return [z3.ULE(count, self.contract.return_area), count & 15 == 0]
+        return [z3.ULE(count, self.contract.return_area), count & self.port.alignment - 1 == 0]
 
     def registers(self, count):
         port = self.port

@@ -9,7 +9,7 @@ import z3
 from elftools.elf.elffile import ELFFile
 
 from flags import HELPERS
-from memory import Unproved, bits, extended, low, number, wide, shortened
+from memory import Unproved, bits, extended, low, number, shortened, swapped, wide
 from unwind import Rules
 
 
@@ -161,7 +161,8 @@ class Step:
             elif tag == 'Ist_Put':
                 state.put(statement.offset, self.value(statement.data))
             elif tag == 'Ist_Store':
-                self.contract.store(state, z3.simplify(self.value(statement.addr)), self.value(statement.data))
+                address, value = z3.simplify(self.value(statement.addr)), self.value(statement.data)
+                self.contract.store(state, address, swapped(value) if statement.end == 'Iend_BE' else value)
             elif tag == 'Ist_PutI':
                 state.put(self.rotated(statement, statement.descr), self.value(statement.data))
             elif tag == 'Ist_Dirty' and statement.cee.name == 'amd64g_dirtyhelper_storeF80le':
@@ -214,7 +215,8 @@ class Step:
             return self.state.get(e.offset, pyvex.const.get_type_size(e.ty) // 8)
         if tag == 'Iex_Load':
             width = pyvex.const.get_type_size(e.ty) // 8
-            return self.contract.load(self.state, z3.simplify(value(e.addr)), width)
+            loaded = self.contract.load(self.state, z3.simplify(value(e.addr)), width)
+            return swapped(loaded) if e.end == 'Iend_BE' else loaded
         if tag == 'Iex_ITE':
             return z3.If(value(e.cond) == 1, value(e.iftrue), value(e.iffalse))
         if tag == 'Iex_CCall' and e.callee.name in CREATES:
@@ -247,10 +249,12 @@ class Step:
         self.refuse(op)
 
     def binary(self, op, a, b):
+        if op == 'GetElem64x2':     # of s390x alone, which counts from the left
+            return z3.Extract(63, 0, a) if number(b) else z3.Extract(127, 64, a)
         name = re.sub(r'\d+', '', op)
         if name in ('Shl', 'Shr', 'Sar'):
             b = wide(b, a.size())
-            if self.machine.arch.name == 'RISCV64':     # where VEX leaves it to the processor that higher bits do not count
+            if self.machine.arch.name in ('RISCV64', 'S390X'):  # where VEX leaves it to the processor that higher bits do not count
                 b = b & a.size() - 1
                 parts = [number(z3.Extract(i, i, b)) for i in range(6)]
                 if parts.count(None) == 1:      # two amounts that are known are easier for the solver

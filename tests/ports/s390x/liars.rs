@@ -29,11 +29,10 @@ liars! {
     does_not_reverse ShortCut "(i64)" [
         "lgr %r1, %r4", "lg %r4, 0(%r5)", "basr %r14, %r1", "/* not {body} */"
     ] "p0 in r4";
-    does_not_extend_arguments ShortCut "(i32, i32, i32)" [
+    does_not_extend_arguments ShortCut "(i32, i32)" [
         "lgr %r1, %r4", "lgr %r7, %r5",
         "lrv %r4, 0(%r7)", "llgfr %r4, %r4",
         "lrv %r5, 16(%r7)", "llgfr %r5, %r5",
-        "lrv %r6, 32(%r7)", "llgfr %r6, %r6",
         "basr %r14, %r1", "/* not {body} */"
     ] " in r";
     passes_floats_low ShortCut "(f32)" [

@@ -52,7 +52,7 @@ pub(crate) const LEAVES_VECTORS: bool = false;
 pub(crate) type Largest = u128;
 pub(crate) const LARGEST: ValType = ValType::V128;
 pub(crate) const REGISTERS_LEFT: usize = 3;
-pub(crate) const SHORT_CUT_LOADS: usize = 3;
+pub(crate) const SHORT_CUT_LOADS: usize = 2;
 pub(crate) const POINTERS_HAVE_FRAMES: bool = true;
 pub(crate) const TYPED_HAVE_RECORDS: bool = false;
 /// r11: ELF Application Binary Interface, s390x Supplement, section 1.6. It is the stack pointer at
