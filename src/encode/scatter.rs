@@ -24,7 +24,7 @@ use crate::{
         Piece,
         misfit::{Misfit, check},
         places::{Pieces, Place},
-        walk::{Returned, Walk},
+        walk::{First, Returned, Walk},
     },
     signature::{Signature, SignatureRef},
     types::Operand,
@@ -288,8 +288,7 @@ struct Over {
 
 impl Writer<'_, '_> {
     fn write(&mut self, shape: Shape) -> Result<Entry, Misfit> {
-        let word = self.walk.first_word();
-        let first = if word.is_some() { None } else { self.walk.first()? };
+        let (word, first) = self.result_0()?;
         let pieces = first.map(|_| *self.walk.pieces());
         let results_end = self.results_end()?;
         self.arguments(results_end)?;
@@ -359,10 +358,14 @@ impl Writer<'_, '_> {
         self.lists.clear();
         self.walk = Walk::new(self.abi, self.walk.signature, SLOT as u16);
         (self.shared, self.over) = (None, None);
-        if self.walk.first_word().is_none() {
-            self.walk.first()?;
-        }
-        Ok(())
+        self.result_0().map(|_| ())
+    }
+
+    /// Result 0, as a word or as something else.
+    fn result_0(&mut self) -> Result<(Option<Scalar>, Option<First>), Misfit> {
+        let word = self.walk.first_word();
+        let first = if word.is_some() { None } else { self.walk.first()? };
+        Ok((word, first))
     }
 
     /// All arguments, with places from `end` on.
