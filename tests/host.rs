@@ -107,11 +107,12 @@ fn a_thousand_values() {
 fn the_judge_can_say_no() {
     let found = |called: &str, judged: &str| {
         let case = Case::new(Convention::Vm, parse(judged), 3);
-        let subject = Trampoline::new(&parse(called)).unwrap();
+        let trampoline = Trampoline::new(&parse(called)).unwrap();
         let mut slots = [ValRaw::i64(-1); 8];
         case.judged(Shape::Bare, |[callee, caller], code| {
             // SAFETY: a wrong signature, but one with room for all results.
-            let called = unsafe { subject.call(callee as _, caller as _, code.cast(), &mut slots) };
+            let called =
+                unsafe { trampoline.call(callee as _, caller as _, code.cast(), &mut slots) };
             called.unwrap();
         })
         .expect_err(called)

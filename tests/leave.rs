@@ -26,10 +26,10 @@ use vmtrampoline::{
 /// By every body, whether the call returns or is left: results, and what must be kept.
 #[test]
 fn registers_are_restored() {
-    every_path(|case, subject, route| {
+    every_path(|case, trampoline, route| {
         if let Route::Body = route {
-            let judged = leavable::judge(case, subject, leavable::address());
-            judged.unwrap_or_else(|error| panic!("{case:?}, {:?}: {error}", subject.shape()));
+            let judged = leavable::judge(case, trampoline, leavable::address());
+            judged.unwrap_or_else(|error| panic!("{case:?}, {:?}: {error}", trampoline.shape()));
         }
     });
 }

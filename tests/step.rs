@@ -450,16 +450,16 @@ fn steps(function: *const c_void, arguments: [usize; 6], between: usize) -> Seen
 #[test]
 fn unwinding_finds_the_caller_at_every_instruction() {
     let (mut instructions, mut count) = (BTreeSet::new(), 0);
-    every_path(|case, subject, route| {
-        let name = format!("{case:?}, {:?} by {route:?}", subject.shape());
+    every_path(|case, trampoline, route| {
+        let name = format!("{case:?}, {:?} by {route:?}", trampoline.shape());
         let mut slots = vec![ValRaw::default(); scalars::slots(&case.signature)];
-        let descriptor = (&raw const *subject.descriptor()).cast::<u8>() as usize;
+        let descriptor = (&raw const *trampoline.descriptor()).cast::<u8>() as usize;
         let (slots, target) = (slots.as_mut_ptr() as usize, address(stepped));
         let arguments = [0x1111, 0x2222, target, slots, descriptor, 0x6666];
         let seen = match route {
             // `storing` calls the body, and that may call `all_floats`.
             Route::Pointer(pointer) => steps(pointer as *const c_void, arguments, 2),
-            _ => steps(subject.body(), arguments, 1),
+            _ => steps(trampoline.body(), arguments, 1),
         };
         assert!(seen.steps > 0, "{name}");
         assert_eq!(seen.wrong, [""; 0], "{name}");
@@ -467,7 +467,7 @@ fn unwinding_finds_the_caller_at_every_instruction() {
         count += seen.steps;
         if let Route::Body = route {
             for target in [stepped, stepped_leaves] {
-                let mut place = LandingPlace::new(subject.body());
+                let mut place = LandingPlace::new(trampoline.body());
                 let target = target as *const () as usize;
                 let arguments =
                     [0x1111, 0x2222, target, slots, descriptor, (&raw mut place) as usize];

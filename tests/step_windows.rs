@@ -477,17 +477,17 @@ fn unwinding_finds_the_caller_at_every_instruction() {
         instructions.extend(seen.instructions);
         count += seen.steps;
     };
-    every_path(|case, subject, route| {
+    every_path(|case, trampoline, route| {
         let mut slots = vec![ValRaw::default(); scalars::slots(&case.signature)];
-        let descriptor = (&raw const *subject.descriptor()).cast::<u8>() as usize;
+        let descriptor = (&raw const *trampoline.descriptor()).cast::<u8>() as usize;
         let (slots, target) = (slots.as_mut_ptr() as usize, address(stepped) as usize);
         let arguments = [0x1111, 0x2222, target, slots, descriptor, 0x6666];
         let seen = match route {
             // `storing` calls the body.
             Route::Pointer(pointer) => steps(pointer as *const c_void, arguments, 1),
-            _ => steps(subject.body(), arguments, 0),
+            _ => steps(trampoline.body(), arguments, 0),
         };
-        look(&format!("{case:?}, {:?} by {route:?}", subject.shape()), seen);
+        look(&format!("{case:?}, {:?} by {route:?}", trampoline.shape()), seen);
     });
     // SAFETY: `stepped` takes no notice of its arguments.
     let host = unsafe { std::mem::transmute::<*const c_void, ArrayCall>(stepped as *const c_void) };

@@ -497,12 +497,12 @@ impl Functions {
             }
             bodies.push(trampoline.shape());
             let size = size_of::<S>();
-            let subject = format!("{:?}, {size}-byte slots at {edge:?}", trampoline.shape());
+            let what = format!("{:?}, {size}-byte slots at {edge:?}", trampoline.shape());
             let random = Random::new((index * 16 + bodies.len() * 2 + size / 16) as u64);
-            named_if_it_crashes(&format!("{signature}, {subject}"), || {
+            named_if_it_crashes(&format!("{signature}, {what}"), || {
                 self.judge(index, &trampoline, types, random, edge, ground)
             })
-            .map_err(|error| format!("{subject}: {error}"))?;
+            .map_err(|error| format!("{what}: {error}"))?;
         }
         Ok(bodies.len())
     }
