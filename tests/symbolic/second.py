@@ -165,6 +165,7 @@ class Registers(dict):
 
 class First(Machine):
     """Machine and contract in one, with numbers for terms."""
+    big_endian = False
 
     def __init__(self, code, kind):
         self.code, self.arch, self.kind, self.sp = code, code.arch, kind, kind.sp
