@@ -36,8 +36,8 @@
 //! FRAME_POINTER         its number in DWARF
 //! ABOVE_FRAME_POINTER   the stack pointer before the call, minus the frame pointer of a body
 //!                       with a frame
-//! CALLBACK_SIGNATURES   signatures that take every path for results that only callbacks have,
-//!                       where the assembly loads them and Rust has no part in it
+//! CALLBACK_SIGNATURES   signatures that take every path for arguments and results that only
+//!                       callbacks have, where the assembly moves them and Rust has no part in it
 //! ```
 
 #[cfg_attr(all(target_arch = "x86_64", not(vmtrampoline_windows)), path = "x86_64_sysv/mod.rs")]

@@ -41,6 +41,7 @@ pub(crate) const TYPED_HAVE_RECORDS: bool = true;
 pub(crate) const FRAME_POINTER: i32 = 6;
 pub(crate) const ABOVE_FRAME_POINTER: usize = 16;
 pub(crate) const CALLBACK_SIGNATURES: &[&str] = &[
+    "(i32)",
     "(i64) -> {i64, i64}",
     "(i64) -> {f64, f64}",
     "(i64) -> {i64, f64}",
