@@ -7,11 +7,12 @@ use super::{
     port::Largest,
 };
 
-const SIGNATURES: [&str; 19] = [
+const SIGNATURES: [&str; 20] = [
     "()",
     "() -> i32",
     "(i32) -> i64",
     "(f32) -> f64",
+    "(f64) -> f64",
     "(f32, f32, f32, f32) -> f32",
     "(f32, f32, f32, f32, f64, f64, f64, f64) -> f64",
     "(f32, f32, f32, f32, f64) -> i64",
