@@ -255,7 +255,7 @@ FUNCTION(fixed)
     .cfi_remember_state
     END_FRAME
 
-    // Part of every body that has stack words, and of its frame: these and argument
+    // Part of `fixed` and `variable`, and of their frames: stack words and argument
     // registers. In a7 is D_FLOATS.
 .macro ARGUMENTS how
     // Groups of stack words, last ones first, which touches their pages in order.
