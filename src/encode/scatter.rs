@@ -98,77 +98,93 @@ pub(crate) enum Entry {
     Any,
 }
 
+/// The most narrow values that are cleared without a step for each.
+pub(crate) const NARROWS: usize = 8;
+
+/// How much Rust does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    Nothing,
+    /// It clears what is above so many narrow values, before the call.
+    Narrow(usize),
+    /// It takes steps, too, before or after the call.
+    Steps,
+}
+
 /// What Rust does between the assembly and the function that is called.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// Where the assembly has left something above the first scalars of four bytes.
-    narrow: [[u16; 4]; 2],
+    narrow: [u16; NARROWS],
     /// How many of these there are.
     narrows: usize,
-    /// First those before the call: arguments to their slots. Then those after it: the result
-    /// to where the assembly loads its registers from, or to memory.
-    steps: Vec<Step>,
-    /// How many come before the call.
-    before: usize,
+    /// Whether one of them is in slot 0, and no result is written over it.
+    widen: bool,
+    /// The steps before the call: arguments to their slots.
+    pub(crate) before: Vec<Step>,
+    /// Those after it: the result to where the assembly loads its registers from, or to memory.
+    pub(crate) after: Vec<Step>,
 }
 
 impl Plan {
-    pub(crate) const EMPTY: Plan =
-        Plan { narrow: [[0; 4]; 2], narrows: 0, steps: Vec::new(), before: 0 };
+    pub(crate) const EMPTY: Plan = Plan {
+        narrow: [0; NARROWS],
+        narrows: 0,
+        widen: false,
+        before: Vec::new(),
+        after: Vec::new(),
+    };
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.narrows == 0 && self.steps.is_empty()
-    }
-
-    /// Offsets from slot 0 at which four bytes are to be cleared before the call, by four so
-    /// that there is no loop over them: the last comes more than once.
-    #[inline(always)]
+    /// What of it there is to do.
     #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // not called there
-    pub(crate) fn narrow(&self) -> &[[u16; 4]] {
-        match self.narrows {
-            0 => &[],
-            1..=4 => &self.narrow[..1],
-            _ => &self.narrow,
+    pub(crate) fn work(&self) -> Work {
+        match (self.before.is_empty() && self.after.is_empty(), self.narrows) {
+            (true, 0) => Work::Nothing,
+            (true, narrows) => Work::Narrow(narrows),
+            (false, _) => Work::Steps,
         }
     }
 
-    /// The steps before the call.
+    /// Offsets from slot 0 at which four bytes are to be cleared before the call.
     #[inline(always)]
     #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // not called there
-    pub(crate) fn before(&self) -> &[Step] {
-        &self.steps[..self.before]
+    pub(crate) fn narrow(&self) -> &[u16] {
+        &self.narrow[..self.narrows]
     }
 
-    /// The steps after it.
+    /// At least these: the last comes more than once.
     #[inline(always)]
     #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // not called there
-    pub(crate) fn after(&self) -> &[Step] {
-        &self.steps[self.before..]
+    pub(crate) fn narrow_of<const N: usize>(&self) -> &[u16] {
+        const { assert!(N <= NARROWS) };
+        &self.narrow[..N]
+    }
+
+    /// Whether slot 0 is to be written again, after that, as one word. The assembly loads eight bytes
+    /// of it after the call whatever they are, and the processor waits if they are of two stores.
+    #[inline(always)]
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // not called there
+    pub(crate) fn widen(&self) -> bool {
+        self.widen
     }
 
     /// Notes that a scalar of four bytes is in the slot at this offset.
     fn push_narrow(&mut self, to: usize) {
-        match self.narrow.get_mut(self.narrows / 4) {
-            Some(group) => {
-                group[self.narrows % 4..].fill(to as u16 + 4);
-                self.narrows += 1;
-            }
-            None => self.push_before(Step { op: Op::ZeroExtend, from: 0, to: to as u16, size: 4 }),
+        if self.narrows < NARROWS {
+            self.narrow[self.narrows..].fill(to as u16 + 4);
+            self.narrows += 1;
+            self.widen |= to == 0;
+        } else {
+            self.before.push(Step { op: Op::ZeroExtend, from: 0, to: to as u16, size: 4 });
         }
-    }
-
-    /// One more step before the call; there is none after it yet.
-    fn push_before(&mut self, step: Step) {
-        self.steps.push(step);
-        self.before = self.steps.len();
     }
 
     /// Whether every byte that a step reads or writes by an offset is below `frame`. Of a step
     /// that goes by an address, this is the address.
     fn is_inside(&self, frame: usize) -> bool {
-        let narrow = self.narrow.as_flattened().iter().take(self.narrows);
-        let mut narrow = narrow.map(|above| usize::from(*above));
-        let steps = self.steps.iter().all(|&Step { op, from, to, size }| {
+        let mut narrow = self.narrow[..self.narrows].iter().map(|above| usize::from(*above));
+        let mut steps = self.before.iter().chain(&self.after);
+        let steps = steps.all(|&Step { op, from, to, size }| {
             let [from, to, size] = [from, to, size].map(usize::from);
             match op {
                 Op::Copy => from + size <= frame && to + size <= frame,
@@ -303,6 +319,7 @@ impl Writer<'_, '_> {
         if pointer.is_some() {
             self.scatter.more |= MORE_RESULTS;
         }
+        self.plan.widen &= word.is_none() && first.is_none();
         if let Some(scalar) = word {
             self.word_result(scalar);
         } else if let (Some(first), Some(pieces)) = (first, pieces) {
@@ -430,12 +447,12 @@ impl Writer<'_, '_> {
 
     fn before(&mut self, op: Op, from: usize, to: usize, size: usize) {
         let [from, to, size] = [from, to, size].map(|n| n as u16);
-        self.plan.push_before(Step { op, from, to, size });
+        self.plan.before.push(Step { op, from, to, size });
     }
 
     fn after(&mut self, op: Op, from: usize, to: usize, size: usize) {
         let [from, to, size] = [from, to, size].map(|n| n as u16);
-        self.plan.steps.push(Step { op, from, to, size });
+        self.plan.after.push(Step { op, from, to, size });
     }
 
     /// Any other argument, whose value is at `to`.

@@ -19,7 +19,7 @@ use static_assertions::assert_impl_all;
 
 use super::{
     VMContext, VMFunctionBody, VMOpaqueContext,
-    planned::{finish, planned, prepare},
+    planned::by_plan,
     port::{host_code, in_convention},
 };
 use crate::{
@@ -102,16 +102,15 @@ crate::encode::constants::assert_layout!(Context, 0, {
     scatter @ "H_SCATTER",
 });
 
-/// A context and what belongs to it: at last the closure that it calls, or the function that
-/// [`planned`] does.
+/// A context and what belongs to it: at last the closure that it calls, if it is for one.
 #[repr(C)] // begins with the context
 pub(super) struct Bound<F: ?Sized> {
     context: Context,
+    /// What is called between the steps of the plan.
+    pub(super) call: ArrayCall,
     pub(super) plan: Plan,
-    /// Whether the function returns something.
-    pub(super) returns: bool,
     lists: Vec<u16>,
-    pub(super) function: F,
+    closure: F,
 }
 
 /// One for a function or closure of whatever type.
@@ -165,20 +164,16 @@ pub(super) struct Encoded {
     scatter: Scatter,
     lists: Vec<u16>,
     plan: Plan,
-    returns: bool,
 }
 
 impl Encoded {
-    /// Nothing of this signature yet but whether it has a result.
-    fn empty(signature: &Signature) -> Encoded {
-        let (scatter, plan) = (Scatter::EMPTY, Plan::EMPTY);
-        let returns = !signature.results().is_empty();
-        Encoded { code: None, scatter, lists: Vec::new(), plan, returns }
-    }
+    /// Nothing yet.
+    const EMPTY: Encoded =
+        Encoded { code: None, scatter: Scatter::EMPTY, lists: Vec::new(), plan: Plan::EMPTY };
 
     pub(super) fn new(signature: &Signature) -> Result<Encoded, Error> {
-        let mut encoded = Encoded::empty(signature);
-        let Encoded { code, scatter, lists, plan, .. } = &mut encoded;
+        let mut encoded = Encoded::EMPTY;
+        let Encoded { code, scatter, lists, plan } = &mut encoded;
         let encoding = Encoding { scatter, lists, plan };
         *code = encode(encoding, Convention::C, signature, Shape::Bare)?;
         Ok(encoded)
@@ -199,24 +194,25 @@ fn encode(
 }
 
 impl<F> Bound<F> {
-    /// A context for a function or closure that is called by this one.
-    fn new(source: Source<'_>, call: ArrayCall, function: F) -> Result<Box<Bound<F>>, Error> {
-        let boxed = |Encoded { code, scatter, lists, plan, returns }| {
-            let (data, lists_pointer) = (null_mut(), lists.as_ptr());
+    /// A context for this function, which may be that of a closure.
+    fn new(source: Source<'_>, call: ArrayCall, closure: F) -> Result<Box<Bound<F>>, Error> {
+        let boxed = |Encoded { code, scatter, lists, plan }| {
+            let (data, lists_pointer, function) =
+                (null_mut(), lists.as_ptr(), by_plan(&plan, call));
             let context =
-                Context { magic: MAGIC, code, function: call, data, lists: lists_pointer, scatter };
-            Box::new(Bound { context, plan, returns, lists, function })
+                Context { magic: MAGIC, code, function, data, lists: lists_pointer, scatter };
+            Box::new(Bound { context, call, plan, lists, closure })
         };
         // R6: the scatter and its entry. Neither changes from now on.
         let (convention, signature, shape) = match source {
             Source::Signature(convention, signature, shape) => (convention, signature, shape),
             Source::Encoded(encoded) => return Ok(boxed(encoded.clone())),
         };
-        let mut bound = boxed(Encoded::empty(signature));
+        let mut bound = boxed(Encoded::EMPTY);
         let Bound { context, plan, lists, .. } = &mut *bound;
         let encoding = Encoding { scatter: &mut context.scatter, lists, plan };
         context.code = encode(encoding, convention, signature, shape)?;
-        context.lists = lists.as_ptr();
+        (context.lists, context.function) = (lists.as_ptr(), by_plan(plan, call));
         Ok(bound)
     }
 
@@ -224,7 +220,8 @@ impl<F> Bound<F> {
     ///
     /// # Safety
     ///
-    /// The context is that of a `Bound` with such a function, and alive.
+    /// The context is that of a `Bound` with such a closure, and alive. One that is never looked
+    /// at may be of any type.
     #[inline(always)]
     pub(super) unsafe fn of<'b>(context: *mut VMOpaqueContext) -> &'b Bound<F> {
         // SAFETY: our own condition; it begins with its context, and is never written to.
@@ -249,9 +246,9 @@ impl<'f> Owner<'f> {
         data: *mut c_void,
     ) -> Result<Owner<'f>, Error> {
         let is_vm = source.is_vm();
-        let mut bound = Bound::new(source, planned, function)?;
+        let mut bound = Bound::new(source, function, ())?;
         bound.context.data = data;
-        if is_vm || bound.plan.is_empty() {
+        if is_vm {
             bound.context.function = function;
         }
         Ok(Owner::new(bound))
@@ -261,14 +258,14 @@ impl<'f> Owner<'f> {
     pub(super) fn closure<F>(
         source: Source<'_>,
         unwind: bool,
-        function: F,
+        closure: F,
     ) -> Result<Owner<'f>, Error>
     where
         F: Fn(*mut VMContext, &mut [ValRaw]) + Send + Sync + 'f,
     {
         // R8: such a closure is what they want.
         let call = if unwind { self::closure::<F, true> } else { self::closure::<F, false> };
-        Bound::new(source, call, function).map(Owner::new)
+        Bound::new(source, call, closure).map(Owner::new)
     }
 }
 
@@ -299,13 +296,9 @@ unsafe fn call<F>(
 {
     // SAFETY: the callee context is ours and alive (R6).
     let bound = unsafe { Bound::<F>::of(callee) };
-    // SAFETY: the slots are in the frame of the assembly, by E8 as the scatter says.
-    unsafe { prepare(bound, slots) };
     // SAFETY: so many slots, aligned and ours alone (E8). They are in the frame of the
     // assembly, where every byte has some value.
-    (bound.function)(caller, unsafe { slice::from_raw_parts_mut(slots, count) });
-    // SAFETY: as above; the closure has left its result in the slots.
-    unsafe { finish(bound, slots, count) };
+    (bound.closure)(caller, unsafe { slice::from_raw_parts_mut(slots, count) });
 }
 
 /// Rust aborts where a panic would leave an `extern "C"` function: at once, if it has

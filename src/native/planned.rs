@@ -1,11 +1,11 @@
 //! Native code calls the host, and Rust has a part in it: what the assembly cannot do for
 //! a function of C, by the [plan](crate::encode::scatter::Plan) that its scatter has.
 //!
-//! A closure is called between [`prepare`] and [`finish`]. So is a function that is called as
-//! it is, by [`planned`], which the assembly calls in its place. They take arguments from
-//! where the assembly has put them to their slots, and the result to where the assembly loads
-//! the registers from that it comes back in, or to memory. Functions without a plan never come
-//! here.
+//! The assembly calls one of these instead of the function that a context is for: [`narrowed`] if
+//! there is only something to clear above narrow values, [`planned`] if there are steps to take. They
+//! take arguments from where the assembly has put them to their slots, and the result to where
+//! the assembly loads the registers from that it comes back in, or to memory. Contexts without
+//! a plan have the assembly call their function.
 //!
 //! Nothing here has a destructor, so the frame may be abandoned by unwinding or by
 //! longjmp.
@@ -14,76 +14,88 @@ use super::{
     ArrayCall, VMContext, VMOpaqueContext, copy::copy_unaligned, host::Bound, port::in_convention,
 };
 use crate::{
-    encode::scatter::{Op, Step},
+    encode::scatter::{NARROWS, Op, Plan, Step, Work},
     valraw::ValRaw,
 };
 
 macro_rules! define {
     (@in $abi:literal) => {
-        /// Calls a function by its plan.
+        /// Clears what is above up to `N` narrow values, and calls the function.
         ///
         /// # Safety
         ///
         /// As for [`ArrayCall`], and the callee context has a plan for these slots.
-        pub(super) unsafe extern $abi fn planned(
+        unsafe extern $abi fn narrowed<const N: usize>(
             callee: *mut VMOpaqueContext,
             caller: *mut VMContext,
             slots: *mut ValRaw,
             count: usize,
         ) {
-            // SAFETY: the callee context is ours and alive (R6); its function is this one only
-            // if it has such another.
-            let bound = unsafe { Bound::<ArrayCall>::of(callee) };
+            // SAFETY: the callee context is ours and alive (R6).
+            let bound = unsafe { Bound::<()>::of(callee) };
             // SAFETY: our own conditions.
-            unsafe { prepare(bound, slots) };
+            unsafe { clear(&bound.plan, bound.plan.narrow_of::<N>(), slots) };
+            // SAFETY: our own conditions. It is the last thing to do: a jump.
+            unsafe { (bound.call)(callee, caller, slots, count) };
+        }
+
+        /// Calls the function between the steps of the plan.
+        ///
+        /// # Safety
+        ///
+        /// As for [`narrowed`].
+        unsafe extern $abi fn planned(
+            callee: *mut VMOpaqueContext,
+            caller: *mut VMContext,
+            slots: *mut ValRaw,
+            count: usize,
+        ) {
+            // SAFETY: the callee context is ours and alive (R6).
+            let Bound { plan, call, .. } = unsafe { Bound::<()>::of(callee) };
             // SAFETY: our own conditions.
-            unsafe { (bound.function)(callee, caller, slots, count) };
+            unsafe { clear(plan, plan.narrow(), slots) };
+            // SAFETY: our own conditions.
+            unsafe { run(&plan.before, slots.cast()) };
+            // SAFETY: our own conditions.
+            unsafe { call(callee, caller, slots, count) };
             // SAFETY: our own conditions; the function has left its result in the slots.
-            unsafe { finish(bound, slots, count) };
+            unsafe { run(&plan.after, slots.cast()) };
         }
     };
 }
 in_convention! { define }
 
-/// Takes arguments to their slots.
+/// What the assembly calls, where `call` is to be called by this plan.
+pub(super) fn by_plan(plan: &Plan, call: ArrayCall) -> ArrayCall {
+    match plan.work() {
+        Work::Nothing => call,
+        // One for each, so that they neither loop nor ask.
+        Work::Narrow(1) => narrowed::<1>,
+        Work::Narrow(2) => narrowed::<2>,
+        Work::Narrow(..=4) => narrowed::<4>,
+        Work::Narrow(_) => narrowed::<NARROWS>,
+        Work::Steps => planned,
+    }
+}
+
+/// Clears what is above narrow values.
 ///
 /// # Safety
 ///
 /// The slots are in a frame of the assembly, for whose scatter the plan is made: by E8
-/// registers and stack words are where it says. The caller follows its convention (R7).
+/// registers and stack words are where it says. `narrow` is of the plan.
 #[inline(always)]
-pub(super) unsafe fn prepare<F>(Bound { plan, .. }: &Bound<F>, slots: *mut ValRaw) {
-    for &group in plan.narrow() {
-        for offset in group {
-            let above = slots.wrapping_byte_add(offset.into()).cast::<u32>();
-            // SAFETY: in the slots, which are ours alone.
-            unsafe { above.write(0) };
-        }
+unsafe fn clear(plan: &Plan, narrow: &[u16], slots: *mut ValRaw) {
+    for &offset in narrow {
+        let above = slots.wrapping_byte_add(offset.into()).cast::<u32>();
+        // SAFETY: in the slots, which are ours alone.
+        unsafe { above.write(0) };
     }
-    if !plan.before().is_empty() {
-        // SAFETY: our own conditions.
-        unsafe { run(plan.before(), slots.cast()) };
-    }
-}
-
-/// Takes the result to where it comes back.
-///
-/// # Safety
-///
-/// As for [`prepare`], which has been called, and the result is in the slots, of which there
-/// are so many.
-#[inline(always)]
-pub(super) unsafe fn finish<F>(bound: &Bound<F>, slots: *mut ValRaw, count: usize) {
-    let Bound { plan, returns, .. } = bound;
-    if !returns && count > 0 {
-        // The assembly loads eight bytes of slot 0 all the same. Where two stores have written
-        // them, it would wait for both.
-        // SAFETY: in the first slot, which is ours alone.
-        unsafe { slots.cast::<u64>().write(0) };
-    }
-    if !plan.after().is_empty() {
-        // SAFETY: our own conditions.
-        unsafe { run(plan.after(), slots.cast()) };
+    if plan.widen() {
+        // SAFETY: the first bytes of slot 0, which a narrow value is in.
+        let value = u32::from_le(unsafe { slots.cast::<u32>().read() });
+        // SAFETY: as above.
+        unsafe { slots.cast::<u64>().write(u64::from(value).to_le()) };
     }
 }
 
@@ -93,7 +105,6 @@ pub(super) unsafe fn finish<F>(bound: &Bound<F>, slots: *mut ValRaw, count: usiz
 ///
 /// The slots are in a frame of the assembly, for whose scatter the steps are made, and the
 /// caller follows its convention (R7): an address that it passes is one of a value.
-// Not inlined, as each closure would have two of it.
 #[inline(never)]
 unsafe fn run(steps: &[Step], slots: *mut u8) {
     for &Step { op, from, to, size } in steps {
