@@ -31,9 +31,11 @@
 #define NARROW 1
 
 // D_FLOATS: how many vector registers are loaded at least; FLOATS_VECTORS: those that
-// may carry a vector with 16 bytes. SOME_NARROW in addition: some entry has NARROW.
+// may carry a vector with 16 bytes; FLOATS_SOME_VECTORS: only the first FLOATS_SOME carry anything.
+// SOME_NARROW in addition: some entry has NARROW.
 #define FLOATS_SOME 4
 #define FLOATS_ALL 8
+#define FLOATS_SOME_VECTORS 12
 #define FLOATS_VECTORS 16
 #define SOME_NARROW 128
 

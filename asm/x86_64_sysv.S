@@ -201,23 +201,24 @@ END_FUNCTION(bare)
 
 //------------------------------------------------------------- all_floats ----
 //
-// For the bodies: all vector registers. It changes r9, too.
+// For the bodies: all vector registers, or the first four with 16 bytes. It changes r9, too.
 
     .p2align 4
 FUNCTION(all_floats)
     SOME_FLOATS
+    cmp     byte ptr [r8 + D_FLOATS], FLOATS_SOME_VECTORS
+    je      1f
     MORE_FLOATS
-    cmp     byte ptr [r8 + D_FLOATS], FLOATS_ALL
-    jbe     1f
-    UPPER   0
-    UPPER   1
-    UPPER   2
-    UPPER   3
+    jb      2f
     UPPER   4
     UPPER   5
     UPPER   6
     UPPER   7
-1:  ret
+1:  UPPER   0
+    UPPER   1
+    UPPER   2
+    UPPER   3
+2:  ret
 END_FUNCTION(all_floats)
 
 //-------------------------------------------------------------- short_cut ----

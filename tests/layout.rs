@@ -211,6 +211,8 @@ fn what_the_proofs_assume_of_descriptors_can_be_wrong() {
         ("A2", &Abi::RISCV64_VM, "(f64, f64)", ("D_FLOATS", 0, 16)),
         ("A2", &Abi::RISCV64_C, "(i64, i64) -> i64", ("D_RESULT", 0, 4)),
         ("A2", &Abi::X86_64_WINDOWS_C, "(f64, f64)", ("D_FLOATS", 0, 16)),
+        ("A2", &Abi::X86_64_WINDOWS_VM, "(f64, f64)", ("D_FLOATS", 0, 12)),
+        ("A2", &Abi::S390X_VM, "(f64, f64)", ("D_FLOATS", 0, 12)),
         ("A3", vm, several, ("D_STACK_WORDS", 0, 3)),
         ("A4", vm, several, ("D_RETURN_AREA", 0, 8)),
         ("A5", vm, several, ("D_RETURN_REGISTER", 0, 3)),

@@ -79,6 +79,7 @@ const_assert_eq!(size_of::<Header>(), 64);
 
 pub(crate) const FLOATS_SOME: u8 = constant("FLOATS_SOME") as u8;
 pub(super) const FLOATS_ALL: u8 = constant("FLOATS_ALL") as u8;
+pub(super) const FLOATS_SOME_VECTORS: u8 = constant("FLOATS_SOME_VECTORS") as u8;
 pub(super) const FLOATS_VECTORS: u8 = constant("FLOATS_VECTORS") as u8;
 pub(crate) const RESULT_NONE: u8 = constant("RESULT_NONE") as u8;
 pub(crate) const RESULT_INTEGER: u8 = constant("RESULT_INTEGER") as u8;

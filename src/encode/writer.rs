@@ -3,9 +3,9 @@
 use super::{
     descriptor::{NOT_VARIADIC, SIGNATURE_HEAD},
     header::{
-        Entry, FLOATS_ALL, FLOATS_SOME, FLOATS_VECTORS, GROUP, Header, NARROW, RESULT_FLOAT,
-        RESULT_INTEGER, RESULT_VECTOR, RESULT_X87, RESULT_X87_PAIR, Returns, SOME_NARROW, Shape,
-        VECTOR_WORDS,
+        Entry, FLOATS_ALL, FLOATS_SOME, FLOATS_SOME_VECTORS, FLOATS_VECTORS, GROUP, Header, NARROW,
+        RESULT_FLOAT, RESULT_INTEGER, RESULT_VECTOR, RESULT_X87, RESULT_X87_PAIR, Returns,
+        SOME_NARROW, Shape, VECTOR_WORDS,
     },
     lists, plan,
 };
@@ -189,7 +189,7 @@ impl<'a, 'l> Writer<'a, 'l> {
         }
 
         // Where one register carries a vector, 16 bytes are loaded for all.
-        if self.header.floats == FLOATS_VECTORS && self.vector_words == 0 {
+        if self.header.floats & !SOME_NARROW >= FLOATS_SOME_VECTORS && self.vector_words == 0 {
             let mut i = 0;
             while i < self.abi.float.len() {
                 self.reads((self.header.float[i] & !NARROW) as u32, 16);
@@ -511,7 +511,7 @@ impl<'a, 'l> Writer<'a, 'l> {
             }
             Place::Float(register) => {
                 self.header.float[register as usize] = entry;
-                self.header.floats = floats(self.header.floats, register, size);
+                self.header.floats = floats(self.abi, self.header.floats, register, size);
                 self.many |= register >= self.abi.short_cut.floats;
             }
             Place::Vector(register) => self.words(2 * register as usize, entry, size),
@@ -558,12 +558,19 @@ const fn own_vector_words(params: &[u16]) -> usize {
 }
 
 /// What `floats` of the header is, after `before`, if one more register carries so many bytes.
-const fn floats(before: u8, register: u32, size: u32) -> u8 {
-    let this = match (size, register) {
+const fn floats(abi: &Abi, before: u8, register: u32, size: u32) -> u8 {
+    let some = register < FLOATS_SOME as u32;
+    let this = match (size, some) {
+        (16, true) if abi.float.len() > FLOATS_SOME as usize => FLOATS_SOME_VECTORS,
         (16, _) => FLOATS_VECTORS,
-        (_, register) if register < FLOATS_SOME as u32 => FLOATS_SOME,
-        _ => FLOATS_ALL,
+        (_, true) => FLOATS_SOME,
+        (_, false) => FLOATS_ALL,
     };
     let (tier, narrow) = (before & !SOME_NARROW, before & SOME_NARROW);
-    narrow | if this > tier { this } else { tier }
+    narrow
+        | match (this, tier) {
+            (FLOATS_SOME_VECTORS, FLOATS_ALL) | (FLOATS_ALL, FLOATS_SOME_VECTORS) => FLOATS_VECTORS,
+            _ if this > tier => this,
+            _ => tier,
+        }
 }

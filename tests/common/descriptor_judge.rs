@@ -232,7 +232,7 @@ fn descriptor_is(
     let some_narrow = constant("SOME_NARROW");
     let (floats, marked) =
         (bytes.byte("D_FLOATS") & !some_narrow, bytes.byte("D_FLOATS") & some_narrow);
-    let float_width = if floats >= constant("FLOATS_VECTORS") { 16 } else { 8 };
+    let float_width = if floats >= constant("FLOATS_SOME_VECTORS") { 16 } else { 8 };
     let unit = machine.unit as usize;
     for (entries, width) in [(&integer, 8), (&float, float_width), (&words, unit)] {
         for &entry in entries {
@@ -242,7 +242,7 @@ fn descriptor_is(
     }
 
     // Every parameter comes from its slot.
-    let (mut floats_needed, mut many) = (0, false);
+    let (mut floats_needed, mut vectors, mut many) = (0, false, false);
     for (i, (at, &ty)) in scalars::locations(layout.params()).into_iter().zip(&params).enumerate() {
         let narrow = if machine.narrow && scalars::size(ty) == 4 { mark } else { 0 };
         let slot = i * stride as usize + narrow;
@@ -256,10 +256,8 @@ fn descriptor_is(
             Place::Float(register) => {
                 is_from(float[register], slot)?;
                 many |= register >= machine.short_cut[1];
-                floats_needed = floats_needed.max(match ty {
-                    ValType::V128 => constant("FLOATS_VECTORS"),
-                    _ => register + 1,
-                });
+                floats_needed = floats_needed.max(register + 1);
+                vectors |= ty == ValType::V128;
             }
             Place::Words(places) => {
                 for (word, part) in places.parts() {
@@ -271,9 +269,17 @@ fn descriptor_is(
             }
         }
     }
-    let tiers = ["FLOATS_SOME", "FLOATS_ALL", "FLOATS_VECTORS"].map(constant);
-    let tier = tiers.into_iter().find(|tier| *tier >= floats_needed).filter(|_| floats_needed > 0);
-    equal("FLOATS", floats, tier.unwrap_or(0))?;
+    let some = constant("FLOATS_SOME");
+    let tier = match floats_needed {
+        0 => "",
+        _ if vectors && floats_needed <= some && machine.registers.float.len() > some => {
+            "FLOATS_SOME_VECTORS"
+        }
+        _ if vectors || floats_needed > constant("FLOATS_ALL") => "FLOATS_VECTORS",
+        _ if floats_needed > some => "FLOATS_ALL",
+        _ => "FLOATS_SOME",
+    };
+    equal("FLOATS", floats, if tier.is_empty() { 0 } else { constant(tier) })?;
     let some = machine.narrow && params.iter().any(|ty| scalars::size(*ty) == 4);
     equal("SOME_NARROW", marked, if some { some_narrow } else { 0 })?;
 

@@ -593,7 +593,9 @@ fn loaded(
     let floats = header.byte("D_FLOATS") & !constant("SOME_NARROW");
     let own = !registers.vector.is_empty();
     let vectors = floats == constant("FLOATS_VECTORS");
-    let width = if vectors && !own { 16 } else { 8 };
+    let some_vectors = floats == constant("FLOATS_SOME_VECTORS");
+    let floats = if some_vectors { constant("FLOATS_SOME") } else { floats };
+    let width = if (vectors || some_vectors) && !own { 16 } else { 8 };
     let entries = header.words(constant("D_FLOAT"), 8);
     for (register, &entry) in call.float.iter_mut().zip(&entries).take(floats.min(most)) {
         let (from, narrow) = narrow(entry)?;

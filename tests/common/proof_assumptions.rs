@@ -49,7 +49,9 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     let in_x87 = usize::from(result == x87) + 2 * usize::from(result == pair);
     ensure!(16 * in_x87 <= array && (in_x87 == 0 || sysv), "A1: x87");
 
-    ensure!([0, constant("FLOATS_SOME"), constant("FLOATS_ALL"), vectors].contains(&floats), "A2");
+    let some_vectors = constant("FLOATS_SOME_VECTORS");
+    let tiers = [0, constant("FLOATS_SOME"), constant("FLOATS_ALL"), some_vectors, vectors];
+    ensure!(tiers.contains(&floats), "A2");
     ensure!(stride == 16 || result != vector || spills == 0, "A2: a vector with others");
     ensure!(slots > 0 || floats == 0 && words == 0, "A2: without slots");
     // No vector is passed on riscv64, and on Windows none of C: the first two vector registers
@@ -57,6 +59,8 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     let riscv = machine.registers.integer.contains(&"a0");
     let windows = !sysv && machine.registers.integer.contains(&"rcx");
     ensure!(!riscv || result != vector && floats != vectors, "A2: a vector on riscv64");
+    let apart = riscv || windows || machine.big_endian;
+    ensure!(!apart || floats != some_vectors, "A2: no vector among more float registers");
     ensure!(!windows || floats != vectors || bytes.byte("D_CONTEXTS") == 2, "A2: a vector of C");
 
     // On s390x, the big-endian one, vectors have words of their own, and the stack is
@@ -98,7 +102,7 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     let mut seldom = integers.iter().skip(machine.seldom);
     let none = seldom.next().is_none_or(|entry| *entry != 0) || seldom.all(|entry| *entry == 0);
     ensure!(none, "A6: more than are loaded");
-    let wide = floats == vectors && !machine.big_endian;
+    let wide = [some_vectors, vectors].contains(&floats) && !machine.big_endian;
     ensure!(registers("D_INTEGER", 8), "A6: integer registers");
     ensure!(registers("D_FLOAT", if wide { 16 } else { 8 }), "A6: vector registers");
 

@@ -41,6 +41,9 @@ class Enter(Contract):
         self.floats = floats & ~H['SOME_NARROW'] if port.narrow else floats
         # Where vectors have registers of their own, the first words are for these.
         self.vector_words = z3.If(self.floats == H['FLOATS_VECTORS'], bits(H['VECTOR_WORDS']), ZERO) if port.own_vectors else ZERO
+        # Whether registers may carry vectors, and whether only the first ones carry anything.
+        self.some_vectors = self.floats == H['FLOATS_SOME_VECTORS']
+        self.vectors = z3.Or(self.some_vectors, self.floats == H['FLOATS_VECTORS'])
         self.scalar = z3.Or(self.result == H['RESULT_INTEGER'], self.result == H['RESULT_FLOAT'])
         self.vector, self.pair = self.result == H['RESULT_VECTOR'], self.result == H['RESULT_X87_PAIR']
         self.x87 = z3.Or(self.result == H['RESULT_X87'], self.pair)
@@ -71,7 +74,8 @@ class Enter(Contract):
             z3.Implies(self.x87, inside(ZERO, 16, ZERO, self.array)),
             z3.Implies(self.pair, inside(bits(16), 16, ZERO, self.array)),
             # A2: how many registers to load; where there are several results, a vector is in one slot.
-            z3.Or(*(self.floats == tier for tier in (0, H['FLOATS_SOME'], H['FLOATS_ALL'], vectors))),
+            z3.Or(self.some_vectors, *(self.floats == tier for tier in (0, H['FLOATS_SOME'], H['FLOATS_ALL'], vectors))),
+            z3.Implies(self.some_vectors, len(self.port.floats) > H['FLOATS_SOME'] and not self.port.own_vectors and self.port.vectors),
             z3.Implies(z3.And(self.vector, self.spills != 0), self.stride == 16),
             z3.Implies(self.count == 0, z3.And(self.floats == 0, self.words == 0)),
             z3.Or(self.port.vectors, z3.And(z3.Not(self.vector), self.floats != vectors)),
@@ -106,7 +110,7 @@ class Enter(Contract):
         entry = self.header(name, 2, index)
         state.know(self.from_slots(entry))
         if name == 'D_FLOAT':
-            state.know(z3.Implies(self.floats == H['FLOATS_VECTORS'], self.from_slots(entry, 16)))
+            state.know(z3.Implies(self.vectors, self.from_slots(entry, 16)))
         return entry
 
     def listing(self, offset):
@@ -219,12 +223,12 @@ class Enter(Contract):
             claim(z3.If(self.return_register == 1 << i, state[name] == area, argument), f'E1: {name}')
         for i, name in enumerate(port.floats[:floats]):
             offset = self.register(state, 'D_FLOAT', i)
-            vectors = self.floats == H['FLOATS_VECTORS']
-            none = z3.Or(self.floats <= i, z3.And(vectors, i < port.first_vector))
+            beyond = z3.And(self.some_vectors, i >= H['FLOATS_SOME'])
+            none = z3.Or(self.floats <= i, beyond, z3.And(self.vectors, i < port.first_vector))
             claim(z3.Or(none, low(state[name]) == self.value(offset, port.narrow)), f'E1: {name}')
             if port.float_bytes == 16:
                 vector = state[name] == self.slot(offset, 16)
-                claim(z3.Or(none, z3.Not(vectors), vector), f'E1: vector {name}')
+                claim(z3.Or(none, z3.Not(self.vectors), vector), f'E1: vector {name}')
         on_stack = z3.And(self.spills != 0, self.return_register == 0)
         state.claim_stored([('stack', top + self.return_word, self.native(area), on_stack)], 'E1: return pointer')
         for index in self.claimed_words():
