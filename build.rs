@@ -36,7 +36,7 @@ fn main() {
     }
     println!("cargo::rustc-cfg=vmtrampoline_port");
     // For tests, which have a folder for each port.
-    let name = Path::new(file).file_stem().expect("a file").display();
+    let name = file.trim_start_matches("asm/").trim_end_matches(".S");
     println!("cargo::rustc-env=VMTRAMPOLINE_PORT={name}");
     if cfg("TARGET_OS").is_some_and(|os| maps(&os)) && file != WINDOWS {
         println!("cargo::rustc-cfg=vmtrampoline_mmap");
