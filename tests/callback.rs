@@ -30,7 +30,7 @@ fn parse(text: &str) -> Signature {
     text.parse().expect(text)
 }
 
-/// Held by who makes callbacks, and alone by the test that uses them up.
+/// Held by tests that make callbacks, and alone by the test that uses them up.
 static POOL: RwLock<()> = RwLock::new(());
 
 fn some() -> RwLockReadGuard<'static, ()> {

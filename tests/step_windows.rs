@@ -258,7 +258,7 @@ impl Seen {
 
 struct Shared(UnsafeCell<Step>);
 
-// SAFETY: only who holds LOCK touches it, and the handler of the exceptions that its own
+// SAFETY: only the holder of LOCK touches it, and the handler of the exceptions that its own
 // thread causes.
 unsafe impl Sync for Shared {}
 
