@@ -365,7 +365,7 @@ fn callbacks_can_be_used_up() {
     assert!(expected.contains(&callbacks.len()));
     let error = make(0).unwrap_err();
     let limit = if cfg!(feature = "mmap") {
-        "this system has no more thunks"
+        "the crate cannot map its code again on this system"
     } else {
         "the crate's feature `mmap` is off"
     };

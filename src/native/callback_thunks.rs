@@ -101,7 +101,7 @@ impl Drop for Thunk {
 #[cfg(not(vmtrampoline_mmap))]
 fn map() -> Result<&'static Block, &'static str> {
     Err(if cfg!(feature = "mmap") {
-        "this system has no more thunks"
+        "the crate cannot map its code again on this system"
     } else {
         "the crate's feature `mmap` is off"
     })
