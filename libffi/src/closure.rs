@@ -55,7 +55,7 @@ fn closures<R>(with: impl FnOnce(&mut BTreeMap<usize, Allocation>) -> R) -> R {
     with(&mut CLOSURES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// What is called of a closure that is not prepared.
+/// The function of a closure that is not prepared.
 unsafe extern "C-unwind" fn unprepared(
     _: *mut VMOpaqueContext,
     _: *mut VMContext,
