@@ -689,8 +689,8 @@ END_FUNCTION(pointer_thunks)
 //     for (i = 1; i <= SPILLS; i++) area + lists[STACK_WORDS + i - 1] = slots[i];
 //
 // What carries nothing goes to the scratch bytes at the end, and the return pointer to a
-// place of its own. If the scatter has a plan, FUNCTION is `planned`, which moves values to
-// their slots. These go to places between the slots and the scratch bytes.
+// place of its own. If the scatter has a plan, FUNCTION is in src/native/planned.rs and moves
+// values to their slots. These go to places between the slots and the scratch bytes.
 //
 // `host_small` does the same in a frame of constant size, for up to SMALL_SLOTS
 // slots.
