@@ -1,5 +1,5 @@
-//! Bodies that each break one promise of the assembly's header: the judges of
-//! all calls catch every one. (E5 and E6 are `stack.rs`'s and `step.rs`'s.)
+//! Liars: routines that each break one promise of the assembly's header. The judges of all
+//! calls catch every one. (E5 and E6 are `stack.rs`'s and `step.rs`'s.)
 //!
 //! `ports/` has the liars of each port: the frame that they have, and what they do in it.
 
