@@ -35,6 +35,9 @@ fn main() {
         return;
     }
     println!("cargo::rustc-cfg=vmtrampoline_port");
+    // For tests, which have a folder for each port.
+    let name = file.trim_start_matches("asm/").trim_end_matches(".S");
+    println!("cargo::rustc-env=VMTRAMPOLINE_PORT={name}");
     if cfg("TARGET_OS").is_some_and(|os| maps(&os)) && file != WINDOWS {
         println!("cargo::rustc-cfg=vmtrampoline_mmap");
     }

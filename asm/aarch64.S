@@ -9,7 +9,7 @@
 //         descriptor: *const Header,          // x4
 //     ) -> x0 or d0
 //
-// No type of C or Rust comes back in x0 and d0 at once: who calls a body that
+// No type of C or Rust comes back in x0 and d0 at once. So the caller of a body that
 // leaves result 0 in its register declares it to return an integer or a float.
 //
 // Apple: a stack word has 4 bytes, not 8, as arguments on the stack take only
@@ -401,8 +401,8 @@ END_FUNCTION(variable)
 // to be. For `vectors`, a seventh argument, in x6, points to 64 bytes, aligned to 16, that
 // may be written.
 //
-// Ensures E11 in this form: after `hidden`, x8 is that when target is called; `variable`
-// uses x8 only after the call. `vectors` has stored v0 to v3 there as the body left them.
+// Ensures E11 in this form: `hidden` has target called with this value in x8; `variable`
+// uses x8 only after the call. `vectors` has stored v0 to v3 at x6 as the body left them.
 //
 // Frame of `vectors`, at the call:
 //
@@ -437,8 +437,8 @@ END_FUNCTION(vectors)
 //--------------------------------------------------------- leaving a call ----
 //
 // R10 speaks of x5, R11 of x0 and sp, E13 of the registers of E4. A signal may come
-// where a branch through any register has just gone, so the pad of `landed` lets all
-// branches in.
+// right after a branch through any register, so the landing pad of `landed` lets every
+// branch in.
 //
 // Frame of `leavable`, at the call:
 //
@@ -559,7 +559,7 @@ FUNCTIONS(landed)
 END_FUNCTION(leave)
 
 // The system's unwinder tells by the number of instructions how much of a prologue has been
-// executed. That of `landed` never is: the frame is what `leavable` has made.
+// executed. `landed` never executes its own: `leavable` has made the frame.
 FUNCTIONS(landed_frame)
     stp     x29, x30, [sp, #-16]!
     seh     save_fplr_x 16
@@ -695,8 +695,8 @@ END_FUNCTION(pointer_thunks)
 
 //----------------------------------------------- native code calls the host ----
 //
-// The context is in x0; in the entries with a c_, in x16. x8, where C has the return
-// pointer, is kept where the VM convention's will be.
+// The context is in x0, in `c_host` and `c_host_small` in x16. x8, C's return pointer, is
+// saved in the place of the VM convention's return pointer.
 //
 // Ensures E9, and more: for MORE_PAIR, bytes 8..16 of slot 0 are in x1, and slots 0 to 3,
 // or as much as the frame has in their place, in v0 to v3.
@@ -899,8 +899,8 @@ FUNCTIONS(callback_thunks)
 END_FUNCTION(callback_thunks)
 
 #if !defined(_WIN32)
-// Thunks that are never called here. src/native/mapping.rs maps their pages again, with
-// a table behind them: that is how there are more callbacks.
+// Thunks that are never called here. For more callbacks, src/native/mapping.rs maps their
+// pages again, with a table behind them.
 #if defined(__ELF__)
     .section .text.callback_block, "ax", %progbits
 #endif

@@ -1,7 +1,7 @@
-// What the assembly knows of descriptors, contexts and thunks. Only lines of the form
+// What the assembly knows of descriptors, contexts and thunks. src/encode/constants.rs reads
 //     #define NAME value
-// count: src/encode/constants.rs reads this file at compile time, Rust takes its limits from
-// it, and does not compile if an offset is not that of its field.
+// from this file at compile time, and no other lines. Rust takes its limits from here. It does
+// not compile if an offset is not that of its field.
 
 // Offsets in bytes of the header's fields.
 #define D_INTEGER 0x00
@@ -26,13 +26,13 @@
 // The lists follow: stack words, then spills, both of 16-bit entries.
 #define D_LISTS 0x40
 
-// Added to the offset of a slot, where the convention says how a value of four
-// bytes fills its register or stack slot.
+// The mark of a value of four bytes, added to the offset of its slot, where the convention
+// says how such a value fills its register or stack slot.
 #define NARROW 1
 
-// D_FLOATS: how many vector registers are loaded at least; FLOATS_VECTORS: those that
-// may carry a vector with 16 bytes; FLOATS_SOME_VECTORS: only the first FLOATS_SOME carry anything.
-// SOME_NARROW in addition: some entry has NARROW.
+// D_FLOATS: how many vector registers are loaded at least. FLOATS_VECTORS: these may carry
+// vectors, and have 16 bytes each; FLOATS_SOME_VECTORS: the same, but only the first
+// FLOATS_SOME carry anything. SOME_NARROW is added if some entry has NARROW.
 #define FLOATS_SOME 4
 #define FLOATS_ALL 8
 #define FLOATS_SOME_VECTORS 12
@@ -59,16 +59,16 @@
 // The number of stack words is a multiple of this.
 #define GROUP 4
 
-// Where vectors have registers of their own and one carries a parameter, so many
-// stack words come before those that are on the stack: two for each register.
+// Where vectors have registers of their own and one carries a parameter, the list of stack
+// words begins with so many words for these registers, two for each.
 #define VECTOR_WORDS 16
 
 // How many stack words the fixed frame has room for.
 #define FIXED_WORDS 8
 
-// The pool of function pointers: how many there are, how much code a thunk is,
-// and how many bytes before the descriptor lie the address of what the thunk
-// jumps to and that of the body.
+// The pool of function pointers: how many there are, and how much code a thunk is. So many
+// bytes before the descriptor lie the address that the thunk jumps to (CALL_BEFORE) and
+// that of the body (BODY_BEFORE).
 #define POINTERS 4096
 #define THUNK_SIZE_X86_64 16
 #define THUNK_SIZE_AARCH64 32
@@ -106,11 +106,11 @@
 // H_MASKS: for each integer argument register of C on x86-64 System V, which bits are its value;
 // H_MASKED: whether they are not all.
 
-// H_MORE: what more there is to do, as bits. There is more to return than eight
-// bytes in a register; and, where the convention wants to know, result 0 has four
-// bytes, and vector registers carry something. The result of a C function comes back in
-// several registers of one class; in an integer and a float register; in one x87
-// register, or in two.
+// H_MORE: what more there is to do, as bits, in this order. There is more to return than
+// eight bytes in a register. Where the convention wants to know: result 0 has four bytes;
+// vector registers carry something. The result of a C function comes back in several
+// registers of one class; in an integer and a float register; in one x87 register; in
+// two.
 #define MORE_RESULTS 1
 #define MORE_NARROW 2
 #define MORE_VECTORS 4
@@ -119,7 +119,7 @@
 #define MORE_X87 32
 #define MORE_X87_PAIR 64
 
-// Bytes from slot 0 on that registers are loaded from, at most, if a result of C comes
+// The most bytes from slot 0 on that registers are loaded from, if a result of C comes
 // back in several.
 #define IMAGE_SIZE 64
 

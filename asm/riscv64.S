@@ -13,12 +13,11 @@
 //
 // The convention wants an i32 sign-extended, in a register or on the stack, and
 // an f32 in ones up to 64 bits. Hence the descriptor marks narrow values, and says
-// whether there are any. That decides once how all values are loaded. No branch decides
-// it of one value: the mark becomes a shift by 32 or by none, or 32 ones or none.
+// whether there are any. One branch on that picks the loads of all values. Of one value, the
+// mark decides without a branch: it becomes a shift by 32 or by none, or 32 ones or none.
 //
-// A function that Cranelift has compiled does not keep fs1, on which our caller
-// relies. So every body has a frame and keeps fs1 itself, and none jumps to its
-// target.
+// Functions that Cranelift compiles do not keep fs1, but our caller relies on it. So every
+// body has a frame and keeps fs1 itself, and none jumps to its target.
 //
 // Ensures, in addition: gp and tp are not touched; sp is a multiple of 16 all the
 // time. E2 speaks of a0, a1, fa0 and fa1, E4 of s0-s11, sp, fs0-fs11 and frm; fs1 is as
@@ -54,9 +53,9 @@
 //     sp       | stack word 0             | <- 16-aligned: n is a multiple of 4
 //              +--------------------------+
 //
-// s0 points to the frame record, as Cranelift has it and Wasmtime expects it, not
-// behind it, as compilers of C have it. The convention below leaves that open; later
-// drafts of it describe the compilers' way.
+// s0 points to the frame record, as in Cranelift's code and as Wasmtime expects. In C
+// compilers' code it points behind the record. The convention below leaves that open;
+// later drafts of it describe the compilers' way.
 //
 // Unwinding: from the end of BEGIN_FRAME to the first instruction of END_FRAME
 // the CFA is s0 + 16, in a small frame it is sp + 16.
@@ -565,8 +564,8 @@ END_FUNCTION(pointer_thunks)
 
 //----------------------------------------------- native code calls the host ----
 //
-// `host` and `c_host` serve every signature; there are no shorter entries. The
-// registers of the contexts go where the context says like all others: in the
+// `host` and `c_host` serve every signature; there are no functions with a small frame. The
+// registers of the contexts go where the context says, like all others: in the
 // VM convention that is the scratch bytes.
 //
 // Ensures, in addition to E9: an i32 in a0 is sign-extended, an f32 in fa0 in ones up to 64
@@ -744,8 +743,8 @@ FUNCTIONS(callback_thunks)
     CALLBACK_THUNKS CALLBACKS, SYMBOL(callback_table)
 END_FUNCTION(callback_thunks)
 
-// Thunks that are never called here. src/native/mapping.rs maps their pages again, with
-// a table behind them: that is how there are more callbacks.
+// Thunks that are never called here. For more callbacks, src/native/mapping.rs maps their
+// pages again, with a table behind them.
     .section .text.callback_block, "ax", %progbits
     .balign PAGE_SIZE
 FUNCTIONS(callback_block)

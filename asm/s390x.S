@@ -17,20 +17,19 @@
 //
 // The convention wants an i32 sign-extended, in a register or on the stack, and
 // an f32 in the upper half of its register. Hence the descriptor marks narrow
-// values, and no load is decided by a branch: the mark becomes a shift by 32 or by
-// none. Where no entry is marked, which SOME_NARROW says once for all of them, loads are
-// plain.
+// values. No branch decides how one value is loaded: its mark becomes a shift by 32 or
+// by none. SOME_NARROW says whether any entry is marked. If none is, loads are plain.
 //
 // Vectors have registers of their own. If one carries a parameter, the stack words
 // begin with an image of all eight, from which they are loaded at once.
 //
 // r6 carries arguments, but is callee-saved. So every body but `bare` has a frame,
-// and none but that jumps to its target. Saving r6 saves all registers from there on
-// by the same instruction: they hold what has to survive the call.
+// and only `bare` jumps to its target. The instruction that saves r6 saves all registers
+// from there on: they hold what has to survive the call.
 //
 // Ensures, in addition: r15 is a multiple of 8 all the time. E2 speaks of r2 and f0, E4 of
-// r6-r13, r15, f8-f15 and fpc, and no vector register is touched unless a vector is passed or
-// returned: a machine without them will do for all else.
+// r6-r13, r15, f8-f15 and fpc. Vector registers are touched only where a vector is passed or
+// returned, so a machine without them serves for all else.
 //
 // Registers here:
 //   r10          target
@@ -444,8 +443,8 @@ END_FUNCTION(landed)
 //------------------------------------------------------ function pointers ----
 //
 // The descriptor, as a fifth argument, would go in r6, which is our caller's and
-// has to be as it came. So a thunk passes it in r1, always to `storing`, which has a
-// frame to keep r6 in, and stores nothing if there is nothing to store. It makes the
+// has to be as it came. So a thunk passes it in r1, and always jumps to `storing`, which has
+// a frame to keep r6 in, and stores nothing if there is nothing to store. `storing` makes the
 // short cut itself.
 
     .p2align 4
@@ -496,8 +495,8 @@ END_FUNCTION(pointer_thunks)
 
 //----------------------------------------------- native code calls the host ----
 //
-// `host` and `c_host` serve every signature; there are no shorter entries. The
-// registers of the contexts go where the context says like all others: in the
+// `host` and `c_host` serve every signature; there are no functions with a small frame. The
+// registers of the contexts go where the context says, like all others: in the
 // VM convention that is the scratch bytes. A float's entry marks a narrow one, which
 // is moved down. MORE_VECTORS says that vector registers carry something: the
 // list of stack words then begins with all of them. The bits of H_MORE are in its
@@ -666,7 +665,7 @@ END_FUNCTION(host)
 // without callbacks, the linker drops them.
 ZEROED(callback_table, (8 * CALLBACKS))
 
-// A branch goes by no register but r1, so the context is passed in r0.
+// Only r1 can hold the address of a branch, so the context is passed in r0.
 .macro CALLBACK_THUNKS count, table
     .set    .Lentry, 0
     .rept   \count
@@ -685,8 +684,8 @@ FUNCTIONS(callback_thunks)
     CALLBACK_THUNKS CALLBACKS, SYMBOL(callback_table)
 END_FUNCTION(callback_thunks)
 
-// Thunks that are never called here. src/native/mapping.rs maps their pages again, with
-// a table behind them: that is how there are more callbacks.
+// Thunks that are never called here. For more callbacks, src/native/mapping.rs maps their
+// pages again, with a table behind them.
     .section .text.callback_block, "ax", %progbits
     .balign PAGE_SIZE
 FUNCTIONS(callback_block)

@@ -1,7 +1,7 @@
 // x86-64, System V ABI: enter native code. The reference text; the other ports
 // keep its order and its names and say only what differs.
 //
-// One function, in four bodies, that makes the call a descriptor describes:
+// Four bodies of one function, which makes the call that a descriptor describes:
 //
 //     extern "C-unwind" fn(
 //         callee: *mut VMOpaqueContext,       // rdi
@@ -35,15 +35,15 @@
 // stores it. `short_cut` and `fixed` read slot 0 whatever the parameters are, so there
 // must be one. `variable` stores all results.
 //
-// Plain C has no contexts: there, callee and caller are the first two integer
-// arguments, which our caller has read from the slots. Here that is the same.
+// Plain C has no contexts. There, callee and caller are the first two integer
+// arguments, which our caller has read from the slots. The bodies treat both alike.
 //
 // Requires (src/native/ proves each, by the same name):
 //   R1  descriptor points to a descriptor that Source::encode has made, header
 //       and lists, and nothing writes to it during the call.
 //   R2  slots points to SLOTS value slots, aligned to 8, that no other code writes
-//       to or reads until this returns or unwinds. If that is no slot at all, slots
-//       may be anything.
+//       to or reads until this returns or unwinds. If SLOTS is 0, slots may be
+//       anything.
 //   R3  target follows this ABI, with the signature and convention that the
 //       descriptor was made for. In plain C, callee and caller are what its first
 //       two integer registers are to hold.
@@ -58,7 +58,7 @@
 //       is not `variable`. Every other result is in its slot: a scalar in bytes 0..8,
 //       zero-extended, a vector in bytes 0..16. If there is none but result 0, all
 //       registers that results of C come back in are as target left them: rax, rdx,
-//       xmm0, xmm1 and those of x87. `variable` ensures E7, too; that of the other ports
+//       xmm0, xmm1 and those of x87. `variable` ensures E7, too; on the other ports it
 //       stores a result 0 only if it is a vector.
 //   E3  of memory, only the slots, the descriptor and the own frame are read;
 //       only result slots and the own frame are written.
@@ -66,8 +66,8 @@
 //       if target keeps them.
 //   E5  the stack is touched downward, and no page is skipped: an area of any
 //       size meets the guard page before anything beyond it.
-//   E6  at every instruction an unwinder finds the caller. Nothing is held: the
-//       frame may be abandoned at the call by unwinding or by longjmp.
+//   E6  at every instruction an unwinder finds the caller. The frame holds nothing:
+//       unwinding or longjmp may abandon it at the call.
 //
 // Registers here, until the arguments are loaded:
 //   r11      target, but in `variable`
@@ -383,8 +383,8 @@ END_FUNCTION(variable)
 
 //------------------------------------------------------- more for plain C ----
 //
-// What no list of arguments has, and what no type of Rust comes back in. Both take the
-// body that makes the call as a sixth argument, in r9, where no body but `bare` leaves it:
+// These pass al, which is no argument, and take results from x87 registers, where no type of
+// Rust comes back. A sixth argument, in r9, is the body. All bodies but `bare` overwrite r9.
 //
 //     hidden      al, for variadic functions, then the body
 //     x87         the same, and stores what the target leaves in st0 and st1
@@ -426,11 +426,11 @@ END_FUNCTION(x87)
 
 //--------------------------------------------------------- leaving a call ----
 //
-// A call that can be left: a frame that code deep below goes back to at once, without
-// returning through what lies between. `leavable` is called like a body, with a landing
-// place as a sixth argument, in r9, and calls the body that the place names. `leave`, or
-// a signal handler that sets both registers of the context it has interrupted, puts L_SP
-// in rsp and goes on at `landed`, which returns to the caller of `leavable`.
+// A call that can be left has a frame to which code deep below goes back at once, without
+// returning through the frames between. `leavable` is called like a body, with a landing
+// place as a sixth argument, in r9. It calls the body that the place names. `leave` puts
+// L_SP in rsp and goes on at `landed`, which returns to the caller of `leavable`. A signal
+// handler does the same by setting both registers in the context that it has interrupted.
 //
 // Requires, for these three:
 //   R10 r9 points to a landing place whose L_BODY is the body that R4 asks for, and that
@@ -440,9 +440,9 @@ END_FUNCTION(x87)
 //       The frames between may be abandoned.
 //
 // Ensures E4 to E6, and:
-//   E12 while the body is called, L_SP is the place's stack pointer. If the body returns,
-//       it is null afterwards, and all registers that results come back in are as the
-//       body left them.
+//   E12 while the body runs, the place's L_SP is the stack pointer of this frame. When the
+//       body has returned, L_SP is null, and all registers that results come back in are
+//       as the body left them.
 //   E13 if the call is left, `leavable` returns with L_SP as it was, rbx, rbp, rsp,
 //       r12-r15, mxcsr and the x87 control word as they came, the direction flag clear,
 //       the x87 registers empty, and the shadow stack, if there is one, as at a return.
@@ -565,11 +565,11 @@ END_FUNCTION(landed)
 //
 //     storing_integer     the short cut with at most FLOATS_SOME vector registers, for an
 //     storing_float       integer or a float result: it makes the call itself
-//     storing             what else a body leaves: it calls the body, whose address lies
-//                         before its own
+//     storing             all else that a body leaves: it calls the body, whose address
+//                         lies before that of `storing`
 //
 // The other ports have one short cut for both, `storing_short_cut`. There `storing` serves
-// `variable`, too, and none but `variable` is called for a vector.
+// `variable`, too, and only `variable` is called for a vector.
 //
 // Requires, in addition:
 //   R5  before thunk i is called, entry i has been set to a descriptor for which
@@ -677,7 +677,7 @@ END_FUNCTION(pointer_thunks)
 //         count: usize,                       // rcx: how many slots values take
 //     )
 //
-// One function serves every signature, as the callee context, the first argument
+// One function serves every signature: the callee context, which is the first argument
 // of every call in the VM convention, says where the others go. In C, if C could
 // name registers:
 //
@@ -688,21 +688,21 @@ END_FUNCTION(pointer_thunks)
 //     rax = xmm0 = slots[0];
 //     for (i = 1; i <= SPILLS; i++) area + lists[STACK_WORDS + i - 1] = slots[i];
 //
-// What carries nothing goes to the scratch bytes at the end, the return pointer to a
-// place of its own, and what Rust takes to its slot, as the plan of the scatter says, to
-// a place between the slots and the scratch bytes. Then FUNCTION is `planned`.
+// What carries nothing goes to the scratch bytes at the end, and the return pointer to a
+// place of its own. If the scatter has a plan, FUNCTION is in src/native/planned.rs and moves
+// values to their slots. These go to places between the slots and the scratch bytes.
 //
 // `host_small` does the same in a frame of constant size, for up to SMALL_SLOTS
 // slots.
 //
-// The entries with a c_ are for plain C, behind the thunks of callbacks: the
+// `c_host` and `c_host_small` are for plain C, behind the thunks of callbacks: the
 // context is in r10, rdi and rsi go to slots too, before all others, and the caller is
 // null. Before that, if MASKED, each integer argument register loses what its mask clears.
 //
 // Requires (src/native/host.rs and callback.rs prove each, by the same name):
 //   R6  the callee context, or entry i of callback_table for thunk i, points to a
-//       context with a scatter that Scatter::encode has made for this entry or a
-//       shorter one, and that nothing writes to or frees before this returns or
+//       context with a scatter that Scatter::encode has made for this function or a
+//       smaller one, and that nothing writes to or frees before this returns or
 //       unwinds.
 //   R7  the caller follows this ABI, with the signature and convention that the
 //       context was made for: a return pointer points to a return area or to the
@@ -714,8 +714,8 @@ END_FUNCTION(pointer_thunks)
 //       multiple of 16 and points to SLOTS slots that no other code touches.
 //       Each register and stack word that carries something is where the scatter
 //       says: of WebAssembly's types, parameter i is in slot i, a vector in bytes
-//       0..16, a scalar in bytes 0..8. Of two in one place, it is the one that is
-//       stored last. Bytes 4..8 of an i32 or f32 are whatever register or stack word
+//       0..16, a scalar in bytes 0..8. If two go to one place, the one that is stored
+//       last is there. Bytes 4..8 of an i32 or f32 are those that register or stack word
 //       held above the value; in C, MASKS have cleared them in integer registers. All
 //       other bytes are what happened to be there.
 //   E9  result 0, from slot 0, is in rax and in xmm0; the others are in the return
@@ -782,8 +782,8 @@ END_FUNCTION(pointer_thunks)
     and     \reg, [r10 + H_MASKS + 8 * \index]
 .endm
 
-// A vector register: always 16 bytes. Where those beyond the value belong to another one, that
-// is stored later.
+// A vector register: always 16 bytes. If those beyond its value belong to another value, that
+// one is stored later.
 .macro FROM_FLOAT index
     movzx   eax, word ptr [rdi + H_FLOAT + 2 * \index]
     movups  [rsp + rax], xmm\index
@@ -839,8 +839,8 @@ FUNCTION(host_small)
     test    ecx, ecx
     jnz     6f
 
-    // The array call. The address of the slots waits for the last offset, of which nothing is
-    // left: without that, FUNCTION's loads run ahead of stores whose addresses are not known.
+    // The array call. The address of the slots waits for the last offset, of which the shift
+    // leaves 0: otherwise FUNCTION's loads run ahead of stores whose addresses are not known.
 3:  shr     eax, 16
     lea     rdx, [rsp + rax]
     movzx   ecx, word ptr [rdi + H_SLOTS]
@@ -946,8 +946,8 @@ FUNCTIONS(callback_thunks)
     CALLBACK_THUNKS CALLBACKS, SYMBOL(callback_table)
 END_FUNCTION(callback_thunks)
 
-// Thunks that are never called here. src/native/mapping.rs maps their pages again, with
-// a table behind them: that is how there are more callbacks.
+// Thunks that are never called here. For more callbacks, src/native/mapping.rs maps their
+// pages again, with a table behind them.
 #if defined(__ELF__)
     .section .text.callback_block, "ax", %progbits
 #endif

@@ -446,8 +446,8 @@ END_FUNCTION(landed)
 
 //------------------------------------------------------ function pointers ----
 //
-// A fifth argument is on the stack, where a thunk can put nothing. So it passes the
-// descriptor in rax, always to `storing`, which stores nothing if there is nothing
+// A fifth argument is on the stack, where a thunk can put nothing. So a thunk passes the
+// descriptor in rax, and always jumps to `storing`, which stores nothing if there is nothing
 // to store.
 //
 // Frame of `storing`, at the call:
@@ -483,7 +483,7 @@ FUNCTION(storing)
     END_FRAME
 END_FUNCTION(storing)
 
-// Sections of their own: in a program without pointers, GNU's linker drops them. Those for MSVC
+// Sections of their own: in a program without pointers, GNU's linker drops them. Linkers for MSVC
 // keep all 120 KiB, callbacks included.
 ZEROED(pointer_table, (8 * POINTERS))
 
@@ -507,12 +507,12 @@ END_FUNCTION(pointer_thunks)
 
 //----------------------------------------------- native code calls the host ----
 //
-// `host` and `c_host` serve every signature; there are no shorter entries. The
-// registers of the contexts go where the context says like all others: in the
+// `host` and `c_host` serve every signature; there are no functions with a small frame. The
+// registers of the contexts go where the context says, like all others: in the
 // VM convention that is the scratch bytes. In `c_host` the context is in rax.
 //
-// `c_host` goes on in `host` before either has a frame: the system's unwinder takes a
-// jump out of a function for the end of an epilogue, at which only the return address
+// `c_host` jumps to `host` before either has a frame. The system's unwinder takes a
+// jump out of a function for the end of an epilogue, where only the return address
 // is left on the stack.
 //
 // Frame, at the call:

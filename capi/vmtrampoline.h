@@ -1,5 +1,5 @@
-/* vmtrampoline: call native code, and be called by it, with signatures known only at
- * run time.
+/* vmtrampoline: calls native code, and lets native code call functions of the program, with
+ * signatures known only at run time.
  *
  *     vmt_signature *signature = vmt_signature_parse("(double, double) -> double");
  *     vmt_trampoline *trampoline = vmt_trampoline_new(signature, sizeof(vmt_slot));
@@ -10,17 +10,17 @@
  *         puts(vmt_error());
  *     assert(slots[0].f64 == 1024);
  *
- * Objects are opaque. None but a vmt_landing ever changes, so threads may share them. A call
- * allocates nothing and takes no lock. Free each object once; what was made of it stays.
- * Freeing NULL does nothing.
+ * Objects are opaque. Only a vmt_landing ever changes, so threads may share all others. A
+ * call allocates nothing and takes no lock. Free each object once. Objects that were made
+ * from it stay valid. Freeing NULL does nothing.
  *
  * Names that begin with vmt_vm_, vmt_pool_ and vmt_host_ are for the VM convention, that of
  * Wasmtime 0.38 to 8.0.1: two contexts precede the parameters, and a function has any number
  * of results. It has the types of WebAssembly, and ptr. All other names are for plain C.
  *
  * A function that fails returns NULL, 0 or VMT_NONE, and vmt_error says why. A function
- * that is given NULL for an object fails, too, but leaves vmt_error as it is. So vmt_error
- * tells the first failure of a chain. */
+ * that is given NULL for an object fails, too, but leaves vmt_error as it is. So in a chain
+ * of calls, vmt_error tells the first failure. */
 #ifndef VMTRAMPOLINE_H
 #define VMTRAMPOLINE_H
 
@@ -312,7 +312,7 @@ void vmt_leave(vmt_landing *landing, size_t word);
  * the landing, the result is 0, else 1. Ask only if the call is to be left. */
 int vmt_landing_destination(vmt_landing *landing, size_t word, uintptr_t *pc, uintptr_t *sp);
 
-/* Not during a call that uses it. */
+/* Must not be called during a call that uses the landing. */
 void vmt_landing_free(vmt_landing *landing);
 
 /* ---- Function pointers that make calls ---- */
@@ -333,8 +333,8 @@ void vmt_pool_free(vmt_pool *pool);
 size_t vmt_pool_left(const vmt_pool *pool);
 
 /* The function pointer of the trampoline's signature. A signature always has the same
- * pointer, which is valid for ever; the first one is taken from this pool. The trampoline
- * has slots of 16 bytes. */
+ * pointer, which is valid for ever. If it has none yet, one is taken from this pool. The
+ * trampoline has slots of 16 bytes. */
 vmt_vm_pointer vmt_vm_trampoline_pointer(const vmt_vm_trampoline *trampoline, const vmt_pool *pool);
 
 /* ---- Calls by native code ---- */
@@ -377,7 +377,7 @@ vmt_host *vmt_host_new(const vmt_signature *signature, vmt_vm_function function,
 vmt_target vmt_host_code(const vmt_host *host);
 void *vmt_host_context(const vmt_host *host);
 
-/* Not during a call. */
+/* Must not be called during a call of the function. */
 void vmt_host_free(vmt_host *host);
 
 #ifdef __cplusplus

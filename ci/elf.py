@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks what the object of a port promises to those who link it, on ELF.
+"""Checks what the ELF object of a port promises to programs that link it.
 
     ci/elf.py TARGET      a row of ci/targets.py
 

@@ -90,7 +90,7 @@ def walk(name):
     global steps
     expected, before, leaver = caller(), steps, None
     while pc() != expected['pc']:
-        if not ours(pc()):  # the target, or whom it calls
+        if not ours(pc()):  # the target, or a function that it calls
             back = number(gdb.newest_frame().older().pc())
             there = gdb.Breakpoint(f'*{back}', internal=True, temporary=True)
             run('continue')

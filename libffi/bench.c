@@ -3,11 +3,11 @@
        cc -O2 -fno-tree-slp-vectorize -I PREFIX/include -o bench libffi/bench.c -ldl -lm
        ./bench libffi.so.8 PREFIX/lib/libffi.so.8 [ROW THING]
 
-   Its functions handle a structure by words, as libraries store it so, and a load of more than
-   one word would wait for these stores, whoever made the call: 5 ns by gcc 12 without that option.
+   Its functions handle a structure by words, as libraries store it. By either library, a load of
+   more than one word would wait for these stores: 5 ns by gcc 12 without that option.
 
-   ROW and THING are what the lines of the output begin with, THING first there. They then are
-   all that runs, a thousand times by each library, in the function `repeat`: for counting
+   ROW and THING are what the lines of the output begin with, THING first there. Only they then
+   run, a thousand times by each library, in the function `repeat`: for counting
    instructions by `valgrind --tool=callgrind --toggle-collect=repeat`, with one library twice.
    `plan` is a call by ffi_call_plan_invoke, if both libraries have it; `direct` is a call that
    the compiler makes, without either library. */

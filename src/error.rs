@@ -267,7 +267,7 @@ impl fmt::Display for Error {
                 write!(f, "no trampoline for this target; supported: {SUPPORTED_TARGETS}")
             }
             Error::PoolExhausted { wanted, left } => {
-                write!(f, "the pool has {left} function pointers left, {wanted} wanted")
+                write!(f, "too few function pointers: the pool has {left} left, {wanted} wanted")
             }
             Error::CallbacksExhausted { capacity, limit } => {
                 write!(f, "no room for another callback: {capacity} exist already, and {limit}")

@@ -1,6 +1,6 @@
 //! Branch target identification, enforced: a copy of the whole assembly and of its tables
-//! lies, at the same distances, in memory where whatever is jumped to or called through a
-//! register must be a landing pad.
+//! lies, at the same distances, in memory where every jump and call through a register must
+//! arrive at a landing pad.
 
 #![cfg(all(vmtrampoline_port, target_arch = "aarch64", target_os = "linux"))]
 

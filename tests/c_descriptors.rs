@@ -136,7 +136,7 @@ fn wrong_descriptors_are_refused() {
         for (field, what) in [
             (0x3a, "the kind of the result"),
             (0x3f, "the registers of the result"),
-            (0x3e, "who is called"),
+            (0x3e, "the function that is called"),
             (0x32, "the hidden register"),
         ] {
             let mut wrong = read.clone();

@@ -198,8 +198,8 @@ mod liars {
         )*};
     }
 
-    /// Signatures, and who loses a register of their results: each register comes up that
-    /// results come back in.
+    /// Signatures, and the liars that lose a register of their results. Each register that
+    /// results come back in comes up.
     type Cases = &'static [(&'static str, &'static [Liar])];
 
     #[cfg(all(target_arch = "x86_64", not(vmtrampoline_windows)))]

@@ -30,7 +30,7 @@ fn parse(text: &str) -> Signature {
     text.parse().expect(text)
 }
 
-/// Held by who makes callbacks, and alone by the test that uses them up.
+/// Held by tests that make callbacks, and alone by the test that uses them up.
 static POOL: RwLock<()> = RwLock::new(());
 
 fn some() -> RwLockReadGuard<'static, ()> {
@@ -365,7 +365,7 @@ fn callbacks_can_be_used_up() {
     assert!(expected.contains(&callbacks.len()));
     let error = make(0).unwrap_err();
     let limit = if cfg!(feature = "mmap") {
-        "this system has no more thunks"
+        "the crate cannot map its code again on this system"
     } else {
         "the crate's feature `mmap` is off"
     };

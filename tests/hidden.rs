@@ -1,5 +1,5 @@
-//! What plain C needs beyond a body: `al` and x8, which no list of arguments has, and results
-//! in x87 registers.
+//! What plain C needs beyond a body: `al` and x8, which are no arguments, and results in x87
+//! registers.
 
 #![cfg(all(
     vmtrampoline_port,

@@ -1,5 +1,5 @@
 //! Native code calls the host: every value from where the layout says, by every
-//! entry, in both conventions.
+//! function of the assembly for this, in both conventions.
 
 #![cfg(vmtrampoline_port)]
 

@@ -1,5 +1,5 @@
 //! Windows: calls that a handler of vectored exceptions leaves. It sets two registers and lets
-//! the execution go on, so no handler of a frame is looked for.
+//! the execution go on, so the system looks for no handler of a frame.
 
 #![cfg(all(vmtrampoline_port, windows, target_arch = "x86_64"))]
 

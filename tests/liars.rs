@@ -1,5 +1,5 @@
-//! Bodies that each break one promise of the assembly's header: the judges of
-//! all calls catch every one. (E5 and E6 are `stack.rs`'s and `step.rs`'s.)
+//! Liars: routines that each break one promise of the assembly's header. The judges of all
+//! calls catch every one. (E5 and E6 are `stack.rs`'s and `step.rs`'s.)
 //!
 //! `ports/` has the liars of each port: the frame that they have, and what they do in it.
 
@@ -208,12 +208,7 @@ macro_rules! deadly {
     };
 }
 
-#[cfg_attr(
-    all(target_arch = "x86_64", not(vmtrampoline_windows)),
-    path = "ports/x86_64_sysv/liars.rs"
-)]
-#[cfg_attr(vmtrampoline_windows, path = "ports/x86_64_windows/liars.rs")]
-#[cfg_attr(target_arch = "aarch64", path = "ports/aarch64/liars.rs")]
-#[cfg_attr(target_arch = "riscv64", path = "ports/riscv64/liars.rs")]
-#[cfg_attr(target_arch = "s390x", path = "ports/s390x/liars.rs")]
-mod arch;
+/// The liars of this port, which `build.rs` names.
+mod arch {
+    include!(concat!("ports/", env!("VMTRAMPOLINE_PORT"), "/liars.rs"));
+}

@@ -1,4 +1,4 @@
-//! Without a port: whatever needs one says so. (`.ci/run` pretends that there is none.)
+//! Without a port, what needs one returns an error. (`.ci/run` pretends that there is none.)
 
 #![cfg(not(vmtrampoline_port))]
 

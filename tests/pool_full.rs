@@ -1,5 +1,5 @@
-//! Fills the pool of function pointers, which cannot be emptied again: hence a
-//! program of its own.
+//! Fills the pool of function pointers. It cannot be emptied again, so this is a program of
+//! its own.
 
 #![cfg(vmtrampoline_port)]
 
@@ -114,8 +114,8 @@ fn eight_threads_fill_the_pool() {
     });
     println!("{} calls by a pointer made before", calls.into_inner());
 
-    // Who was refused while others held a thunk for a moment, asks again. Then all
-    // have heard the same, and would again.
+    // A thread that was refused while others held a thunk for a moment asks again. From then
+    // on, all threads get the same answers.
     let last = ask(0);
     assert_eq!(ask(1), last);
     for (answer, last) in answers.iter().flat_map(|answers| answers.iter().zip(&last)) {
@@ -130,7 +130,7 @@ fn eight_threads_fill_the_pool() {
     // No private pool, no further pointer, and all pointers work.
     assert_eq!(Pool::shared().left(), 0);
     assert_eq!(Pool::reserve(1).unwrap_err(), full(1));
-    // Who is refused has allocated nothing, by a private pool neither.
+    // A refusal has allocated nothing, also from a private pool.
     let none = Pool::reserve(0).unwrap();
     let number = last.iter().position(Result::is_err).unwrap();
     let refused = Trampoline::new(&signature(number)).unwrap();

@@ -1,5 +1,6 @@
-//! No thread waits for another that asks for a pointer: not even one that the system prefers
-//! to it, so that the other cannot go on. Guests whose pools are used up ask without end.
+//! No thread waits for another that asks for a pointer. The system prefers one thread, so that
+//! the others cannot go on while it asks. These are guests whose pools are used up, and ask
+//! without end.
 
 #![cfg(all(vmtrampoline_port, target_os = "linux"))]
 

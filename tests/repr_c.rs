@@ -190,7 +190,7 @@ macro_rules! agrees {
             let given = GIVEN.with_borrow(|given| *given == fields);
             given && <$result>::fields(result) == <$result>::fields(&returned)
         };
-        // Who calls by another signature might follow a wrong pointer.
+        // A call by another signature might follow a wrong pointer.
         agrees(&result) && {
             native! { type Function = fn($($ty),*) -> $result; }
             let callback = Callback::new(&signature, answer::<$result>).expect($text);

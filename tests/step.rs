@@ -87,7 +87,7 @@ impl Seen {
 
 struct Shared(UnsafeCell<Step>);
 
-// SAFETY: only who holds LOCK touches it, and the handler of the signals that
+// SAFETY: only the holder of LOCK touches it, and the handler of the signals that
 // its own thread causes.
 unsafe impl Sync for Shared {}
 

@@ -1,7 +1,7 @@
 //! Windows: at every instruction of every body, two unwinders find the caller: its stack
 //! pointer, its callee-saved registers, the address it goes on from. One is the system's, the
-//! other follows the documented rules to the letter, as a system's may take more kindly what
-//! another's does not.
+//! other follows the documented rules to the letter, as one system may accept what another
+//! does not.
 //!
 //! The processor's trap flag stops after each instruction, and the handler of that exception
 //! unwinds. Panics see a frame at its call alone.
@@ -258,7 +258,7 @@ impl Seen {
 
 struct Shared(UnsafeCell<Step>);
 
-// SAFETY: only who holds LOCK touches it, and the handler of the exceptions that its own
+// SAFETY: only the holder of LOCK touches it, and the handler of the exceptions that its own
 // thread causes.
 unsafe impl Sync for Shared {}
 

@@ -2,9 +2,9 @@
 //!
 //! A cif has no destructor. Programs copy it, keep it on the stack, free it, and prepare it anew
 //! for each call. So what is made for a signature is kept for ever, in a table, and the cif holds
-//! its address where libffi keeps two numbers of its own. A copy of a cif is as good as the cif;
-//! preparing one again is a search; and what there is grows with the signatures that a program
-//! has, not with its calls. Entries never change, so nothing is locked.
+//! its address where libffi keeps two numbers of its own. A copy of a cif is as good as the cif.
+//! To prepare one again is a search. The table grows with the signatures that a program has, not
+//! with its calls. Entries never change, so nothing is locked.
 
 use std::{
     array,

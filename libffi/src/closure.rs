@@ -2,7 +2,7 @@
 //!
 //! The function pointer is that of a callback of the crate, which is taken when a closure is
 //! allocated and gets its signature when it is prepared. It calls [`invoke`] or a shorter
-//! function, which reads from the closure whom to call, as programs may change that.
+//! function. That reads from the closure which function to call, as programs may change it.
 
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc},
@@ -55,7 +55,7 @@ fn closures<R>(with: impl FnOnce(&mut BTreeMap<usize, Allocation>) -> R) -> R {
     with(&mut CLOSURES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// What is called of a closure that is not prepared.
+/// The function of a closure that is not prepared.
 unsafe extern "C-unwind" fn unprepared(
     _: *mut VMOpaqueContext,
     _: *mut VMContext,

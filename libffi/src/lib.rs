@@ -1,6 +1,6 @@
-//! libffi's interface. Everything is done by vmtrampoline; this package translates: README.md
-//! says how. libffi's manual is the documentation of the functions; what is said here is why
-//! each is sound when its conditions hold.
+//! libffi's interface. vmtrampoline does the work, and this package translates; README.md says
+//! how. libffi's manual documents the functions. The comments here say why each is sound when
+//! its conditions hold.
 
 mod call;
 mod cif;

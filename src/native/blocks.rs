@@ -120,7 +120,7 @@ impl<'a, T, Code> Blocks<'a, T, Code> {
     }
 }
 
-/// Sets an entry, if it is empty. Who gave it back has done with it.
+/// Sets an entry, if it is empty. The thread that emptied it no longer uses it.
 fn put<T>(entry: &AtomicPtr<T>, content: *mut T) -> bool {
     entry.load(Ordering::Relaxed).is_null()
         && entry.compare_exchange(null_mut(), content, Ordering::Acquire, Ordering::Relaxed).is_ok()

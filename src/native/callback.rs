@@ -89,9 +89,9 @@ use crate::{
 ///
 /// The caller of the function pointer answers for this:
 ///
-/// - Until the call returns, the callback is alive, and so is what its closure borrows. A
-///   later call faults, until the pointer belongs to another callback. Pointers are used in
-///   turn, so that takes long.
+/// - Until the call returns, the callback is alive, and so is what its closure borrows. A call
+///   of a dropped callback faults. Much later its pointer belongs to another callback, as
+///   pointers are used in turn.
 /// - The closure does not drop its own callback, as that would free the running closure. It
 ///   can put the callback in a list, which the interpreter empties before its next call.
 /// - The caller is compiled for a function of the callback's signature, in the C convention
@@ -167,9 +167,9 @@ impl<'f> Callback<'f> {
         Self::bind(Owner::closure(source, unwind, function)?)
     }
 
-    /// A callback that calls a function as it is, without a closure between. The slots are
-    /// those that [`new`](Self::new) gives to a closure, and the caller context is null; all
-    /// else is as at [`ArrayCall`].
+    /// A callback that calls a function directly, without a closure. The slots are those that
+    /// [`new`](Self::new) gives to a closure, and the caller context is null. All else is as
+    /// [`ArrayCall`] says.
     ///
     /// The function finds its data by [`HostFunc::data`](crate::HostFunc::data).
     ///
@@ -222,9 +222,9 @@ impl<'f> Callback<'f> {
         Self::bind(unsafe { Owner::raw(source, function, data)? })
     }
 
-    /// Makes the function pointer that of another signature and function, as
-    /// [`from_raw`](Self::from_raw) has them. Its address stays: for interfaces that hand
-    /// it out before they know what it is for.
+    /// Gives the function pointer another signature and function, as
+    /// [`from_raw`](Self::from_raw) takes them. Its address stays. This is for interfaces that
+    /// hand the address out before they know what it is for.
     ///
     /// # Errors
     ///
@@ -301,7 +301,7 @@ impl<'f> Callback<'f> {
         self.thunk.code()
     }
 
-    /// What a [`ArrayCall`] is given as its callee context.
+    /// What an [`ArrayCall`] is given as its callee context.
     #[doc(hidden)]
     pub fn context(&self) -> *mut VMOpaqueContext {
         self.bound.context()

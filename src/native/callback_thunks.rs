@@ -51,8 +51,8 @@ static BLOCKS: blocks::Blocks<'static, VMOpaqueContext, Code> = blocks::Blocks {
     excess: AtomicUsize::new(0),
 };
 
-/// Whether a block is to be mapped before all thunks are taken: no other thread is about
-/// it, and it went well the last time.
+/// Whether a block is to be mapped before all thunks are taken: no other thread maps one, and
+/// the last mapping went well.
 static AHEAD: AtomicBool = AtomicBool::new(true);
 
 /// A thunk that is ready to be called until this is dropped.
@@ -101,7 +101,7 @@ impl Drop for Thunk {
 #[cfg(not(vmtrampoline_mmap))]
 fn map() -> Result<&'static Block, &'static str> {
     Err(if cfg!(feature = "mmap") {
-        "this system has no more thunks"
+        "the crate cannot map its code again on this system"
     } else {
         "the crate's feature `mmap` is off"
     })

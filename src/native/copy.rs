@@ -2,8 +2,8 @@
 
 use core::mem::MaybeUninit;
 
-/// Copies so many bytes, a few by words: both sides of it have just been written by words,
-/// or soon are read so, and the processor is slow to load more than a store has written.
+/// Copies so many bytes. A few are copied by words: other code has just written them by words,
+/// or soon reads them by words, and the processor is slow to load more than a store has written.
 ///
 /// # Safety
 ///

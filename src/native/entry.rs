@@ -131,8 +131,8 @@ unsafe fn call_as<R>(
     unsafe { leavable(callee, caller, target, slots, descriptor, landing) }
 }
 
-/// Calls a body. If it leaves result 0 in its register, the bits of what is
-/// returned that the result's type has are the result; no others mean anything.
+/// Calls a body. If it leaves result 0 in its register, the result is in the returned bits that
+/// its type has. The other bits mean nothing.
 ///
 /// # Safety
 ///

@@ -1,9 +1,9 @@
 //! Native code calls the host, in the VM convention.
 //!
 //! The first argument of every such call, the callee context, points to a
-//! [`Context`]: what the assembly needs to turn the call into an array call, and
-//! whom to call. So the assembly has one function for all of them, and on some targets a
-//! faster one for few slots.
+//! [`Context`]. It has what the assembly needs to turn the call into an array call, and
+//! the function to call. So the assembly has one function for all signatures, and on some
+//! targets a faster one for few slots.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
@@ -113,11 +113,11 @@ pub(super) struct Bound<F: ?Sized> {
     closure: F,
 }
 
-/// One for a function or closure of whatever type.
+/// A `Bound` for a function or closure of any type.
 pub(super) type Any<'f> = Bound<dyn Send + Sync + 'f>;
 
-/// The only owner of one, whose address stays. It is no box, which would claim to be the only
-/// one to know that.
+/// The only owner of a `Bound`, whose address stays. It is no box, as a box claims that no other
+/// pointer to its memory is used.
 pub(super) struct Owner<'f>(NonNull<Any<'f>>);
 
 // SAFETY: it owns what it points to, never written to: lists and plan, a closure that is
@@ -301,8 +301,8 @@ unsafe fn call<F>(
     (bound.closure)(caller, unsafe { slice::from_raw_parts_mut(slots, count) });
 }
 
-/// Rust aborts where a panic would leave an `extern "C"` function: at once, if it has
-/// nothing to drop, hence the reference.
+/// Rust aborts where a panic would leave an `extern "C"` function: at once, if the function
+/// has nothing to drop. So this one takes a reference.
 #[inline(always)]
 extern "C" fn bounded(call: &impl Fn()) {
     call();

@@ -1,10 +1,10 @@
-//! More thunks for callbacks: the pages of `callback_block` mapped again, from where they
+//! More thunks for callbacks: the pages of `callback_block` are mapped again, from where they
 //! came from, with a fresh table behind them.
 //!
-//! The thunks find their entries by the distance from the program counter, so the copy has
-//! its own. No page is ever writable and executable, and none becomes executable that could
-//! be written: what is mapped is the program's own text, and it is compared with that before
-//! it is used. Nothing is ever unmapped, so a late call of a callback finds an empty entry.
+//! A thunk finds its entry by the distance from the program counter, so each copy has a table
+//! of its own. No page is ever writable and executable, and none becomes executable after it
+//! was writable. What is mapped is the program's own text, and is compared with it before use.
+//! Nothing is ever unmapped, so a late call of a callback finds an empty entry.
 
 use alloc::boxed::Box;
 use core::{
@@ -56,7 +56,7 @@ const MAP_FIXED: c_int = 0x10;
 const MAP_ANONYMOUS: c_int = if cfg!(target_vendor = "apple") { 0x1000 } else { 0x20 };
 const MAP_FAILED: *mut c_void = usize::MAX as *mut c_void;
 
-/// Address space for a block and its table, which is unmapped again if nothing comes of it.
+/// Address space for a block and its table. It is unmapped again if it gets no block.
 struct Place(*mut c_void);
 
 impl Place {

@@ -86,7 +86,7 @@ pub struct VMOpaqueContext {
     _opaque: Opaque,
 }
 
-/// The caller context: what the runtime keeps for the one who calls.
+/// The caller context: what the runtime keeps for the code that calls.
 ///
 /// Only its address matters here; it is handed on as the second argument.
 #[derive(Debug)]

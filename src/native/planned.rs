@@ -2,10 +2,10 @@
 //! a function of C, by the [plan](crate::encode::scatter::Plan) that its scatter has.
 //!
 //! The assembly calls one of these instead of the function that a context is for: [`narrowed`] if
-//! there is only something to clear above narrow values, [`planned`] if there are steps to take. They
-//! take arguments from where the assembly has put them to their slots, and the result to where
-//! the assembly loads the registers from that it comes back in, or to memory. Contexts without
-//! a plan have the assembly call their function.
+//! there is only something to clear above narrow values, [`planned`] if there are steps to take.
+//! They move arguments from where the assembly has put them to their slots. They move the result
+//! to memory, or to where the assembly loads its registers from. Without a plan, the assembly calls
+//! the function itself.
 //!
 //! Nothing here has a destructor, so the frame may be abandoned by unwinding or by
 //! longjmp.

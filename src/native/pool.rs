@@ -72,10 +72,10 @@ impl Pool {
     /// How many signatures can have a function pointer: 4096, as
     /// `asm/descriptor.h` says, which is the place to change it.
     ///
-    /// There are no more by mapping, as there are of [`Callback`](crate::Callback)s. A program
+    /// Unlike [`Callback`](crate::Callback)s, pointers get no more thunks by mapping. A program
     /// needs one pointer for each signature, however many functions it calls. Thunks to be mapped
-    /// would be 64 KiB more of code in every program that makes pointers, and an unwinder would
-    /// not know them, whereas it knows those of pointers at every instruction.
+    /// would be 64 KiB more of code in every program that makes pointers. An unwinder would not
+    /// know them, but it knows the thunks of this pool at every instruction.
     pub const CAPACITY: usize = constant("POINTERS");
 
     /// The pool of all code that has no other.
@@ -83,8 +83,8 @@ impl Pool {
         &SHARED
     }
 
-    /// A pool of so many thunks, which the shared one gives up. Those that are
-    /// not taken when it is dropped go back.
+    /// A pool of so many thunks, which the shared pool gives up. When the new pool is dropped,
+    /// those that are left go back.
     ///
     /// # Errors
     ///

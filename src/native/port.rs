@@ -1,8 +1,8 @@
 //! The seam to the port: all that the rest of the crate asks of the assembly.
 //!
-//! With a port, each comes from the module that declares it. Without one, it comes from
-//! `unported.rs`, and no trampoline, host function or callback can be made. The names of symbols,
-//! and the convention that the assembly is called in, are known here alone.
+//! With a port, each item comes from the module that declares it. Without one, it comes from
+//! `unported.rs`, and no trampoline, host function or callback can be made. Only this file knows
+//! the names of symbols, and the convention that the assembly is called in.
 
 use core::{ffi::c_void, mem::MaybeUninit};
 

@@ -3,9 +3,9 @@
 //!
 //! [`prepared`] and [`finished`] stand in the table of bodies and are called like one.
 //! They prepare scratch slots by the [steps](plan) of the plan, and call the body that the
-//! layout asks for. `prepared` leaves the result as the body does; `finished` calls the body
-//! as a function that returns in whatever registers the target does, and writes the pieces
-//! of the result to the slots. Where there are no steps, there are shorter ones: for results
+//! layout asks for. `prepared` leaves the result as the body does. `finished` calls the body
+//! as a function that returns in the registers of the target, and writes the pieces of the
+//! result to the slots. For calls without steps there are shorter functions: for results
 //! that fill two registers or a vector register, and [`beside_hidden`]. All other calls
 //! without a plan never come here.
 //!

@@ -75,8 +75,8 @@ fn put<T, D: Draft<T>>(
     made: &mut Option<D>,
     draft: impl Fn() -> D,
 ) -> Result<(), Option<NonNull<T>>> {
-    // Who has nothing left allocates nothing; and who allocates has taken nothing, as an
-    // allocator may fail, or do anything.
+    // Where nothing is left, nothing is allocated. No thunk is held while the draft is
+    // allocated, as an allocator may fail, or do anything.
     if left.load(Ordering::Relaxed) > 0 {
         let draft = made.take().unwrap_or_else(draft);
         if take(left, 1).is_ok() {

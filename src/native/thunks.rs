@@ -94,7 +94,7 @@ fn storing_call(header: &Header) -> Body<Left> {
     }
 }
 
-/// What a thunk finds before the header: who makes the call.
+/// What lies in front of the header: the functions that make the call.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Head {
@@ -107,8 +107,8 @@ struct Head {
     header: Header,
 }
 
-/// What a thunk finds: the descriptor as far as the assembly reads it, and who makes the
-/// call.
+/// What a thunk finds: the descriptor as far as the assembly reads it, and the functions that
+/// make the call.
 #[repr(C)]
 struct Interned {
     head: Head,

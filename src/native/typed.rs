@@ -84,8 +84,8 @@ use crate::{
 /// On other targets the compiler puts the record elsewhere; there, use
 /// [`Trampoline::pointer`] for functions that such a walker meets.
 pub const fn pointer<F: TypedSignature>() -> VMTrampoline {
-    // SAFETY: the two types differ in one thing: whether a call may unwind. Who
-    // calls through this one promises that it does not.
+    // SAFETY: the two types differ in one thing: whether a call may unwind. The
+    // caller of this one promises that it does not.
     unsafe { transmute::<VMTrampolineUnwind, VMTrampoline>(F::POINTER) }
 }
 

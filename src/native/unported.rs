@@ -1,5 +1,6 @@
-//! What stands in the place of the assembly on a target without a port. Nothing here is called: what
-//! would call it cannot be made.
+//! What stands in the place of the assembly on a target without a port. No code calls these
+//! functions but the makers at the end, which return errors: what would call the others cannot be
+//! made.
 
 use core::ffi::c_void;
 
@@ -28,7 +29,7 @@ pub(super) unsafe fn enter(_: &Descriptor, _: ArrayCall) {
     unreachable!("{NOTHING}")
 }
 
-/// Nor is there one to enter so.
+/// The same for a call that can be left.
 ///
 /// # Safety
 ///
@@ -37,7 +38,7 @@ pub(super) unsafe fn enter_leavable(_: &Descriptor, _: ArrayCall, _: &Landing) -
     unreachable!("{NOTHING}")
 }
 
-/// Nor is there one to read the arguments of.
+/// There is no call whose arguments this could read.
 ///
 /// # Safety
 ///
@@ -55,7 +56,7 @@ pub(super) unsafe fn leave(_: *mut c_void) -> ! {
     unreachable!("{NOTHING}")
 }
 
-/// Nor does one go on anywhere.
+/// No call is left, so none goes on here.
 pub(super) fn landed() -> usize {
     unreachable!("{NOTHING}")
 }

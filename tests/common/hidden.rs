@@ -1,5 +1,5 @@
-//! Calls by `hidden`, `x87` and `vectors`, judged: a callee that writes down what no list of arguments
-//! has, and returns in whatever registers C may return in.
+//! Judges calls by `hidden`, `x87` and `vectors`, by a callee that writes down `al` or x8, and
+//! returns in all registers that C may return in.
 
 use std::{
     cell::UnsafeCell,

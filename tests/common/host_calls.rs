@@ -1,4 +1,4 @@
-//! The host, called by native code, and what it is given judged.
+//! Judges what the host is given when native code calls it.
 
 use std::{ffi::c_void, mem::transmute, ptr::null_mut};
 

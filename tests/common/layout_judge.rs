@@ -1,4 +1,4 @@
-//! A layout, judged: by the naive model, and by what holds of all layouts.
+//! Judges a layout: by the naive model, and by what holds of all layouts.
 
 use super::scalars;
 use vmtrampoline::{Abi, Layout, Location, Signature};

@@ -6,8 +6,8 @@
 //! - [`naive`]: a second model of all conventions.
 //! - [`naive_c`]: a second model of C's whole type system in the C conventions.
 //! - [`c_types`]: the texts of C's types and signatures, for proptest.
-//! - [`layout_judge`], [`c_layout_judge`], [`descriptor_judge`], [`text_judge`]: layouts,
-//!   descriptors and texts of signatures, whatever they are, judged.
+//! - [`layout_judge`], [`c_layout_judge`], [`descriptor_judge`], [`text_judge`]: judges of any
+//!   layout, descriptor or text of a signature.
 //! - [`paper_call`]: calls of C, carried out on paper.
 //! - [`proof_assumptions`]: what the symbolic proofs assume of descriptors.
 //! - [`elf`]: the program's own file, its sections and symbols.

@@ -1,4 +1,4 @@
-//! The text of a signature, judged whatever it is.
+//! Judges any text, as one of a signature.
 
 use vmtrampoline::{Error, Signature, Type};
 

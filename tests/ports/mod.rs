@@ -1,4 +1,5 @@
-//! What the tests know of each port: a folder for each. `x86_64_sysv/` is the reference.
+//! What the tests know of each port: a folder for each, named as its file in `asm/`.
+//! `x86_64_sysv/` is the reference.
 //!
 //! | file | |
 //! |---|---|

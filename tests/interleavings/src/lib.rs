@@ -136,7 +136,7 @@ fn every_order(
             .collect();
         let mut answers = vec![ask(&world, wanted[0])];
         answers.extend(threads.into_iter().map(|thread| thread.join().unwrap()));
-        // Who has an answer finds it in the table.
+        // A thread that has an answer finds it in the table.
         let table = world.entries();
         for (answer, &one) in answers.iter().zip(wanted) {
             assert!(answer.is_none_or(|index| table[index] == Some(one)));
@@ -185,7 +185,7 @@ fn three_threads_collide() {
     });
 }
 
-/// One of two is refused; who is refused for another's last thunk may ask again.
+/// One of two threads is refused. One that is refused for another's last thunk may ask again.
 #[test]
 fn the_last_thunk_goes_to_one() {
     every_order(2, 1, &[7, 8], real, |world, answers| {

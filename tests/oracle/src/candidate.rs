@@ -1,4 +1,4 @@
-//! Who makes the calls: this crate, its rivals, and liars.
+//! What makes the calls: this crate, its rivals, and liars.
 
 use std::ffi::c_void;
 
@@ -179,7 +179,7 @@ struct Call<'a> {
     trap: Option<Trap>,
 }
 
-/// Makes a call, on behalf of someone who watches the registers.
+/// Makes a call, for a caller that watches the registers.
 unsafe extern "C" fn make(call: *mut c_void) {
     // SAFETY: [`Candidate::call`] passes a `Call`, to us alone.
     let Call { candidate, target, slots, trap } = unsafe { &mut *call.cast::<Call>() };

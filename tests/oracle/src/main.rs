@@ -82,8 +82,9 @@ fn by_imports(lie: Option<Lie>, seed: u64, size: &Size) -> Report {
     imports::run(lie, seed, size.imports)
 }
 
-/// Every lie must be caught by every judge. (That of a register is for `tests/host.rs`:
-/// WebAssembly may have no use for it. That of traps is for who hears of them from us.)
+/// Every judge must catch every lie. (Imports are not asked about a lost register, which
+/// `tests/host.rs` judges: WebAssembly may have no use for it. Only calls that traps leave are
+/// asked about a wrong trap.)
 fn controls(seed: u64) -> Report {
     let mut report = Report::new("Negative controls");
     let mut control = |lie, judge: Judge| {

@@ -110,7 +110,7 @@ pub unsafe fn call(trampoline: &Trampoline, target: Target, slots: &mut [ValRaw]
     }
 }
 
-/// The signals of instructions that trap, and who handled them before: Wasmtime.
+/// The signals of instructions that trap, and their handlers before ours, which are Wasmtime's.
 static PREVIOUS: OnceLock<[(c_int, sigaction); 3]> = OnceLock::new();
 
 /// Handles the signals from now on. Wasmtime has an engine, so its handlers are there.

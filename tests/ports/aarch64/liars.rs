@@ -1,4 +1,4 @@
-//! 64-bit Arm. A liar's frame has x29 and x30 at sp, and 16 bytes of its own above.
+// 64-bit Arm. A liar's frame has x29 and x30 at sp, and 16 bytes of its own above.
 
 liars! {
     ["stp x29, x30, [sp, #-32]!"] ["ldp x29, x30, [sp], #32", "ret"]

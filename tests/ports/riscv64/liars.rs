@@ -1,4 +1,4 @@
-//! 64-bit RISC-V. A liar's frame has ra at sp, and 24 bytes of its own above.
+// 64-bit RISC-V. A liar's frame has ra at sp, and 24 bytes of its own above.
 
 liars! {
     [".option push", ".option arch, +d", "addi sp, sp, -32", "sd ra, 0(sp)"]

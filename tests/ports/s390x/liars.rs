@@ -1,5 +1,5 @@
-//! s390x. A liar's frame is a save area and 16 bytes of its own above it, and keeps
-//! r6 to r15 in its caller's.
+// s390x. A liar's frame is a save area and 16 bytes of its own above it, and keeps
+// r6 to r15 in its caller's.
 
 liars! {
     ["stmg %r6, %r15, 48(%r15)", "lay %r15, -176(%r15)"] ["lmg %r6, %r15, 224(%r15)", "br %r14"]

@@ -1,4 +1,4 @@
-//! x86-64, System V ABI. rsp + 8 is a liar's return address, and [rsp] is its own.
+// x86-64, System V ABI. rsp + 8 is a liar's return address, and [rsp] is its own.
 
 liars! {
     ["lea rsp, [rsp - 8]"] ["add rsp, 8", "ret"]

@@ -1,5 +1,5 @@
-//! x86-64, Windows. A liar's frame has the space of the body that it calls at rsp, its
-//! fifth argument, the descriptor, at rsp + 32, and 16 bytes of its own above.
+// x86-64, Windows. A liar's frame has the space of the body that it calls at rsp, its
+// fifth argument, the descriptor, at rsp + 32, and 16 bytes of its own above.
 
 liars! {
     ["lea rsp, [rsp - 56]", "mov rax, [rsp + 96]", "mov [rsp + 32], rax"] ["add rsp, 56", "ret"]

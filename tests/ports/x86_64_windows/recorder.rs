@@ -8,7 +8,7 @@ use crate::common::recorder::{Check, POISON, functions};
 const SHADOW: usize = 32;
 
 // `listen` may be of this convention or, where that is only pretended, of another,
-// and so may the checker's callers: hence both keep what any of them wants kept.
+// and so may the checker's callers. So both keep what any of them wants kept.
 functions! {{
     ".globl {recorder}",
     "{recorder}:",

@@ -116,7 +116,7 @@ impl<F: FnMut(*mut ValRaw)> Method for By<F> {
     }
 }
 
-/// A function, and who calls it.
+/// A function, and its caller.
 #[derive(Clone, Copy)]
 struct Call {
     trampoline: &'static CTrampoline,

@@ -9,6 +9,7 @@ mod callbacks;
 mod callees;
 mod clock;
 mod cold;
+mod goals;
 mod growth;
 mod host;
 mod leaving;
@@ -23,7 +24,6 @@ mod size;
 mod steps;
 mod structures;
 mod tables;
-mod targets;
 
 use std::fs;
 
@@ -77,7 +77,7 @@ fn main() {
     let records = Records::collect(PROCESSES, &[vec![CHILD.into()], arguments].concat());
     let mut text = tables::all(&records);
     if all {
-        let verdicts = tables::heading("Targets") + &targets::verdicts(&records);
+        let verdicts = tables::heading("Goals") + &goals::verdicts(&records);
         text = tables::conditions(&records) + &verdicts + &text;
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches");
         let file = format!("{folder}/race.md");

@@ -1,4 +1,4 @@
-//! The targets that the crate has set itself, and whether it meets them.
+//! The goals that the crate has set itself, and whether it meets them.
 
 use std::fmt::Write;
 
@@ -8,21 +8,20 @@ const US: &str = "call_unchecked";
 const POINTER: &str = "pointer";
 const RIVAL: &str = "Cranelift";
 
-/// A table with a line per target.
+/// A table with a line per goal.
 pub fn verdicts(records: &Records) -> String {
-    let mut text = String::from("| target | measured | |\n|---|---|---|\n");
-    let mut verdict = |target: &str, holds: bool, found: String| {
+    let mut text = String::from("| goal | measured | |\n|---|---|---|\n");
+    let mut verdict = |goal: &str, holds: bool, found: String| {
         let met = if holds { "met" } else { "**not met**" };
-        writeln!(text, "| {target} | {found} | {met} |").unwrap();
+        writeln!(text, "| {goal} | {found} | {met} |").unwrap();
     };
 
     let ratios: Vec<f64> =
         records.rows("single").filter_map(|row| records.ratio("single", row, US, RIVAL)).collect();
     let worst = ratios.iter().copied().fold(0.0, f64::max);
     let found = format!("{:.2}, worst {worst:.2}", mean(&ratios));
-    let target =
-        "P1 one signature per call site, to Cranelift: geometric mean ≤ 0.80, worst ≤ 1.05";
-    verdict(target, mean(&ratios) <= 0.80 && worst <= 1.05, found);
+    let goal = "P1 one signature per call site, to Cranelift: geometric mean ≤ 0.80, worst ≤ 1.05";
+    verdict(goal, mean(&ratios) <= 0.80 && worst <= 1.05, found);
 
     for (lane, limit) in [(US, 1.0), (POINTER, 1.1)] {
         let rows = records.rows("dependent");
@@ -40,16 +39,16 @@ pub fn verdicts(records: &Records) -> String {
 
     for (set, limit) in [(mixed::IN_REGISTERS, 0.75), (mixed::TYPICAL, 0.90)] {
         let ratio = records.ratio("mixed", set, US, RIVAL).expect("raced");
-        let target = format!("P2 {set}, random order, to Cranelift: ≤ {limit:.2}");
-        verdict(&target, ratio <= limit, format!("{ratio:.2}"));
+        let goal = format!("P2 {set}, random order, to Cranelift: ≤ {limit:.2}");
+        verdict(&goal, ratio <= limit, format!("{ratio:.2}"));
     }
 
     let slowest = records
         .rows("single")
         .filter_map(|row| records.ratio("single", row, "libffi", US))
         .fold(f64::INFINITY, f64::min);
-    let target = "P3 libffi takes ≥ 8 times as long, each signature";
-    verdict(target, slowest >= 8.0, format!("≥ {slowest:.1} times"));
+    let goal = "P3 libffi takes ≥ 8 times as long, each signature";
+    verdict(goal, slowest >= 8.0, format!("≥ {slowest:.1} times"));
 
     let worst = |column, worse: fn(f64, f64) -> f64, start| {
         records
@@ -189,12 +188,12 @@ pub fn verdicts(records: &Records) -> String {
         .rows("single")
         .filter_map(|row| records.ratio("single", row, POINTER, RIVAL))
         .collect();
-    let target = "P9 a call through a pointer, to Cranelift's: geometric mean ≤ 0.90";
-    verdict(target, mean(&ratios) <= 0.90, format!("{:.2}", mean(&ratios)));
+    let goal = "P9 a call through a pointer, to Cranelift's: geometric mean ≤ 0.90";
+    verdict(goal, mean(&ratios) <= 0.90, format!("{:.2}", mean(&ratios)));
     for set in [mixed::IN_REGISTERS, mixed::TYPICAL] {
         let ratio = records.ratio("mixed", set, POINTER, RIVAL).expect("raced");
-        let target = format!("P9 pointers, {set}, random order, to Cranelift's: ≤ 1.00");
-        verdict(&target, ratio <= 1.0, format!("{ratio:.2}"));
+        let goal = format!("P9 pointers, {set}, random order, to Cranelift's: ≤ 1.00");
+        verdict(&goal, ratio <= 1.0, format!("{ratio:.2}"));
     }
 
     let cold: Vec<f64> = records
@@ -202,15 +201,15 @@ pub fn verdicts(records: &Records) -> String {
         .filter_map(|row| Some(records.get("cold", row, US)? / records.get("cold", row, RIVAL)?))
         .collect();
     let most = cold.iter().copied().fold(0.0, f64::max);
-    let target = "P10 a call with cold caches, to Cranelift's: each ≤ 1.25";
-    verdict(target, most <= 1.25, format!("≤ {most:.2}"));
+    let goal = "P10 a call with cold caches, to Cranelift's: each ≤ 1.25";
+    verdict(goal, most <= 1.25, format!("≤ {most:.2}"));
 
     let events = ["allocations", "atomics", "system calls"].map(|event| {
         let counts = records.rows("single").filter_map(|row| records.get(event, row, US));
         counts.sum::<f64>()
     });
     let found = format!("{}, {}, {}", events[0], events[1], events[2]);
-    let target = "P8 allocations, atomic instructions, system calls per call: 0";
-    verdict(target, events == [0.0; 3], found);
+    let goal = "P8 allocations, atomic instructions, system calls per call: 0";
+    verdict(goal, events == [0.0; 3], found);
     text
 }
