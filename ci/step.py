@@ -5,7 +5,7 @@
 
 PROGRAM is the test `call`, its arguments `--exact every_path_is_a_call`.
 Wherever the program enters a body, this notes the caller's pc, stack pointer and
-callee-saved registers, and steps until it is back there, passing over the target.
+callee-saved registers, floats too, and steps until it is back there, passing over the target.
 What lies below the stack pointer, where a signal handler could be, is overwritten
 before each step. gdb, which reads the CFI by itself, must find the same caller at
 every instruction, the first times that it is reached. From an instruction that has been
@@ -20,11 +20,14 @@ import os
 import re
 import sys
 import gdb
+import gdb.types
 
 sys.path.insert(0, os.path.dirname(__file__))
 from targets import TARGETS
 
-KEPT = {row['gdb']: row['kept'] for row in TARGETS.values() if 'gdb' in row}
+KEPT = {row['gdb']: row['kept'] for row in reversed(TARGETS.values()) if 'gdb' in row}
+if 'ROW' in os.environ:
+    KEPT[TARGETS[os.environ['ROW']]['gdb']] = TARGETS[os.environ['ROW']]['kept']
 RED_ZONE = {'i386:x86-64': 128}  # bytes below the stack pointer that signal handlers leave alone
 BLOCK = re.compile(r'(?:.*\n)*?(?:.*:\s+(?:j|b\b|b\.|cb).*\n|\Z)')  # of a disassembly, up to a branch
 SHADOW_STACK = re.compile(r'incssp|sysl|s3_3_c2_c5_1|gcs', re.I)
@@ -41,9 +44,12 @@ ENOUGH = 40  # unwindings at an instruction
 
 
 def number(value):
-    if isinstance(value, gdb.Value) and value.type.strip_typedefs().code == gdb.TYPE_CODE_UNION:
-        value = int(value['double'].format_string(format='z'), 16)  # a float register's bits
-    return int(value) & (1 << 64) - 1
+    """An address, or the bits of a register; of a vector, the lowest eight bytes."""
+    if isinstance(value, int):
+        return value & (1 << 64) - 1
+    if value.type.strip_typedefs().code == gdb.TYPE_CODE_UNION:     # of types that a float register may have
+        value = value['double'] if gdb.types.has_field(value.type, 'double') else value['d']['u'][0]
+    return int(value.format_string(format='z'), 16)
 
 
 def pc():
