@@ -22,7 +22,7 @@ PROMISE = re.compile(r'E\d+|R')    # which a claim begins with
 MAX_STEPS = 1000    # of one path
 # What the solver may spend on a question: some 20 seconds. It answers most questions for a part of
 # that, and of the others most for another part, if it begins anew with what it is told.
-LIMIT, SOON, ANEW = 100_000_000, 1_000_000, 1_000_000
+LIMIT, SOON, ANEW = 100_000_000, 200_000, 10_000_000
 # Where the shadow stack pointer is, which VEX does not have, and what archinfo does not know.
 OTHERS = {'ssp': 1 << 16, 'fcsr': 536, 'fpc': 712}
 
@@ -121,8 +121,16 @@ class State:
     def claim_stored(self, stored, what):
         """Memory, offset, value, and under which condition it is there."""
         for memory, offset, value, guard in stored:
-            self.claim_if(guard, lambda case: case.claim(
-                case.memory[memory].load(case, z3.simplify(offset), value.size() // 8) == value, f'{what}: {memory}'))
+            self.claim_if(guard, lambda case: case.claim_there(case.memory[memory], offset, value, f'{what}: {memory}'))
+
+    def claim_there(self, memory, offset, value, what):
+        """Of each part, that whatever may be there is this. One by one this is easier for the solver."""
+        case, width = self, value.size() // 8
+        for at in range(0, width, memory.grain):
+            part = z3.Extract(8 * min(width, at + memory.grain) - 1, 8 * at, value)
+            for condition, there in memory.alternatives(self, z3.simplify(offset + at), part.size() // 8):
+                case.assuming(condition).claim(there == part, what)
+                case = case.assuming(z3.Not(condition))
 
     def decide(self, condition):
         if self.holds(condition):
@@ -140,6 +148,7 @@ class Machine:
         self.code, self.contract, self.arch = code, contract, code.arch
         self.zero = self.arch.registers.get('zero', (None,))[0]
         self.claims, self.paths, self.known, self.told = collections.Counter(), 0, {}, []
+        self.assumed = None
         self.big_endian = self.arch.register_endness == 'Iend_BE'
         self.solver = z3.Solver()
         self.unwinding = Unwinding(self)
@@ -191,8 +200,13 @@ class Machine:
         offset, size = self.arch.registers[name]
         return offset, min(size, 16)
 
-    def run(self, name, distance=0):
-        entry, contract = self.code.symbols[name] + distance, self.contract
+    def run(self, name, distances=(0,)):
+        """The function from its beginning, or from so far behind on."""
+        for distance in distances:
+            self.run_from(self.code.symbols[name] + distance)
+
+    def run_from(self, entry):
+        contract = self.contract
         heads, loops = [] if contract.ends else self.code.loops(entry), contract.loops()
         if len(heads) != len(loops):
             raise Unproved(f'{len(heads)} loops, not {len(loops)}')
@@ -201,7 +215,9 @@ class Machine:
         self.ends = {self.code.symbols[name] for name in contract.ends}
         start = State(self, entry, (None, None))
         contract.begin(start)
-        self.solver.add(*contract.assumed())
+        if not self.assumed:
+            self.assumed = contract.assumed()
+            self.solver.add(*self.assumed)
         branches.entered(start, contract.interrupted)
         self.todo = [start]
         while self.todo:

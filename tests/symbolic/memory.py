@@ -104,16 +104,21 @@ class Memory:
         self.log.append((z3.simplify(end), None, what, True))
 
     def load(self, state, offset, width):
-        grain = self.grain
-        if width > grain:
-            parts = self.load(state, offset + grain, width - grain), self.load(state, offset, grain)
-            return z3.simplify(z3.Concat(*parts))
-        value, chosen = None, []
+        parts = []
+        for at in range(0, width, self.grain):
+            *chosen, (_, value) = self.alternatives(state, z3.simplify(offset + at), min(width, self.grain))
+            for condition, stored in reversed(chosen):
+                value = z3.If(condition, stored, value)
+            parts.insert(0, value)
+        return z3.simplify(z3.Concat(*parts) if len(parts) > 1 else parts[0])
+
+    def alternatives(self, state, offset, width):
+        """What may be there, and if none before is, under which condition; of the last one, always."""
+        chosen = []
         for at, size, stored, guard in reversed(self.log):
             if size is None:
                 if state.holds(offset + width <= at):
-                    value = stored(offset, width)
-                    break
+                    return [*chosen, (True, stored(offset, width))]
                 if state.holds(at <= offset):
                     continue
                 raise Unproved(f'load across the end of what is forgotten: {z3.simplify(offset)}')
@@ -121,19 +126,14 @@ class Memory:
             between = z3.simplify(offset - at)
             distance = number(between)
             if distance is not None and 0 <= distance <= size - width and guard is True:
-                value = z3.Extract(8 * (distance + width) - 1, 8 * distance, stored)
-                break
+                return [*chosen, (True, z3.Extract(8 * (distance + width) - 1, 8 * distance, stored))]
             apart = z3.Or(between <= -width, size <= between, z3.Not(guard))
             if state.holds(apart):
                 continue
-            if size != width or not state.holds(z3.Or(between == 0, apart)):
+            if size != width or not state.holds(z3.Or(offset == at, apart)):
                 raise Unproved(f'load of a part of what was stored: {z3.simplify(offset)}')
-            chosen.append((z3.And(between == 0, guard), stored))
-            if state.holds(chosen[-1][0]):
-                value = stored
-                break
-        if value is None:
-            value = self.before(offset, width)
-        for condition, stored in reversed(chosen):
-            value = z3.If(condition, stored, value)
-        return z3.simplify(value)
+            here = z3.simplify(z3.And(offset == at, guard))
+            if state.holds(here):
+                return [*chosen, (True, stored)]
+            chosen.append((here, stored))
+        return [*chosen, (True, self.before(offset, width))]

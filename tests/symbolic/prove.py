@@ -57,24 +57,24 @@ def wanted(port, name, options):
 
 
 def cases(port, name):
-    """What is proved of a function: contracts, and how far into it each begins."""
-    port = PORTS[port]
+    """What is proved of a function: contracts, and how far into it paths begin."""
+    port, first = PORTS[port], (0,)
     if name in BODIES:
         body = FixedLoop if name == 'fixed' and port.words_return else BODIES[name]
-        return {f'slots of {stride}': [(body(port, stride), 0)] for stride in (16, 8)}
+        return {f'slots of {stride}': [(body(port, stride), first)] for stride in (16, 8)}
     if name == 'x87':
-        return {f'slots of {stride}': [(X87(port, stride, top), 0) for top in range(8)] for stride in (16, 8)}
+        return {f'slots of {stride}': [(X87(port, stride, top), first) for top in range(8)] for stride in (16, 8)}
     if name == 'vectors':
-        return {f'slots of {stride}': [(Vectors(port, stride), 0)] for stride in (16, 8)}
+        return {f'slots of {stride}': [(Vectors(port, stride), first)] for stride in (16, 8)}
     if name in port.host:
-        return {'': [(Host(port, *port.host[name]), 0)]}
+        return {'': [(Host(port, *port.host[name]), first)]}
     if name == 'leavable':
-        left = [(Left(port, 'landed', port.sp, way), 0) for way in range(port.ways)]
-        return {'returns': [(Leavable(port), 0)], 'is left': left}
+        left = [(Left(port, 'landed', port.sp, way), first) for way in range(port.ways)]
+        return {'returns': [(Leavable(port), first)], 'is left': left}
     if name == 'leave':
-        return {'': [(Left(port, 'leave', port.callee, way), 0) for way in range(port.ways)]}
+        return {'': [(Left(port, 'leave', port.callee, way), first) for way in range(port.ways)]}
     *row, count, size = port.thunks[name]
-    return {f'{count} of them': ((Thunk(port, *row, index), index * size) for index in range(count))}
+    return {f'{count} of them': [(Thunk(port, name, *row, size), range(0, count * size, size))]}
 
 
 def linked(port, text):
@@ -92,12 +92,12 @@ def prove(port, text, name, case, assumed=True, directives=None):
     """Paths, claims by promise, seconds, and which directives are missed; or the Unproved."""
     start, code, paths, claims, missed = time.process_time(), linked(PORTS[port], text), 0, collections.Counter(), {}
     try:
-        for contract, distance in cases(port, name)[case]:
+        for contract, distances in cases(port, name)[case]:
             machine = Machine(code, contract)
             machine.solver.add(assumed)
             for function, names in (directives or {}).items():
                 machine.unwinding.less.update(code.rules.without(code.symbols[function], names))
-            machine.run(contract.begins or name, distance)
+            machine.run(contract.begins or name, distances)
             paths, claims = paths + machine.paths, claims + machine.claims
             claims['E6'] += machine.unwinding.claims
             missed |= machine.unwinding.refuted

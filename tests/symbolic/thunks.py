@@ -9,22 +9,23 @@ from memory import Unproved, bits, number
 
 
 class Thunk(Contract):
-    """Of the table that is so far behind a symbol, leaving what it finds in a register; the
-    address is so far from there, and may go through another register. Or it is that of a function.
+    """Any thunk of so many bytes each. Of the table that is so far behind a symbol, it leaves what it finds in a
+    register; the address is so far from there, and may go through another register. Or it is that of a function.
     """
 
     tail = True
 
-    def __init__(self, port, symbol, behind, register, scratch, code, index):
+    def __init__(self, port, name, symbol, behind, register, scratch, code, size):
         super().__init__(port)
         self.symbol, self.behind, self.register, self.scratch = symbol, behind, register, scratch
-        self.to, self.index = code, index
+        self.name, self.to, self.size = name, code, size
         self.found, self.code = self.base('found'), z3.BitVec('code', 64)
         self.ends = [code] if isinstance(code, str) else []
 
     def begin(self, state):
         super().begin(state)
         self.given = dict(state.registers)
+        self.index = (state.pc - state.machine.code.symbols[self.name]) // self.size
         if self.ends:
             self.code = bits(state.machine.code.symbols[self.to])
 
