@@ -229,7 +229,8 @@ class Contract:
 
     def load_stack(self, state, offset, width):
         if width != 8 or number(offset) not in self.passed_words:
-            self.in_frame(state, offset, width, self.port.pushed)
+            # Up to the return address, or the backchain of our caller.
+            self.in_frame(state, offset, width, 8 if self.port.backchain else self.port.pushed)
         return state.memory['stack'].load(state, offset, width)
 
     def store_stack(self, state, offset, value):

@@ -148,7 +148,8 @@ class Machine:
         self.code, self.contract, self.arch = code, contract, code.arch
         self.zero = self.arch.registers.get('zero', (None,))[0]
         self.claims, self.paths, self.known, self.told = collections.Counter(), 0, {}, []
-        self.assumed = None
+        self.enough = {}    # of a condition, some facts each that it follows from
+        self.assumed = []
         self.big_endian = self.arch.register_endness == 'Iend_BE'
         self.solver = z3.Solver()
         self.unwinding = Unwinding(self)
@@ -160,26 +161,40 @@ class Machine:
         condition = z3.simplify(condition) if not isinstance(condition, bool) else z3.BoolVal(condition)
         if z3.is_true(condition):
             return z3.unsat
-        key = (*(known.get_id() for known in path), condition.get_id())
+        facts = [known.get_id() for known in path]
+        key = (*facts, condition.get_id())
         if key not in self.known:
-            self.assume(path)
-            self.solver.push()
-            self.solver.add(z3.Not(condition))
+            enough = self.enough.setdefault(condition.get_id(), [])
+            if any(few.issubset(facts) for few in enough):
+                found = z3.unsat
+            else:
+                found, used = self.answer(path, z3.Not(condition))
+                if found == z3.unsat:
+                    enough.append(used or set(facts))
             # The terms are kept, too, so that no other gets their numbers.
-            self.known[key] = self.answer(), condition, list(path)
-            self.solver.pop()
+            self.known[key] = found, condition, list(path)
         return self.known[key][0]
 
-    def answer(self):
+    def answer(self, path, exception):
+        """Whether there is one, and what was used of the path to show that there is none, if that is known: where this holds,
+        there is none, either.
+        """
         anew = z3.SolverFor('QF_UFBV')
+        self.assume(path)
+        self.solver.push()
+        self.solver.add(exception)
         for solver, limit in (self.solver, SOON), (anew, ANEW), (self.solver, LIMIT):
             if solver is anew:
-                anew.add(self.solver.assertions())
+                anew.add(*self.assumed, exception)
+                for i, fact in enumerate(self.told):
+                    anew.assert_and_track(fact, str(i))
             solver.set('rlimit', limit)
             found = solver.check()
             if found != z3.unknown:
                 break
-        return found
+        core = solver.unsat_core() if found == z3.unsat and self.contract.keeps else []
+        self.solver.pop()
+        return found, {self.told[int(str(name))].get_id() for name in core}
 
     def assume(self, path):
         """Tells the solver what is known on a path. It keeps what two paths begin with, or, where it is faster so, none."""
@@ -189,10 +204,15 @@ class Machine:
         while same < min(len(path), len(self.told)) and path[same].eq(self.told[same]):
             same += 1
         self.solver.pop(len(self.told) - same)
-        for fact in path[same:]:
+        for i, fact in enumerate(path[same:], same):
             self.solver.push()
-            self.solver.add(fact)
+            self.solver.assert_and_track(fact, str(i))
         self.told = list(path)
+
+    def always(self, *facts):
+        """Assumes this on every path."""
+        self.solver.add(*facts)
+        self.assumed += facts
 
     def place(self, name):
         if name in OTHERS:
@@ -215,9 +235,8 @@ class Machine:
         self.ends = {self.code.symbols[name] for name in contract.ends}
         start = State(self, entry, (None, None))
         contract.begin(start)
-        if not self.assumed:
-            self.assumed = contract.assumed()
-            self.solver.add(*self.assumed)
+        if self.paths == 0:
+            self.always(*contract.assumed())
         branches.entered(start, contract.interrupted)
         self.todo = [start]
         while self.todo:

@@ -21,6 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import z3
+
 from contract import ROOT
 from enter import ENTER, STORING, X87, Vectors
 from host import Host
@@ -94,7 +96,7 @@ def prove(port, text, name, case, assumed=True, directives=None):
     try:
         for contract, distances in cases(port, name)[case]:
             machine = Machine(code, contract)
-            machine.solver.add(assumed)
+            machine.always(z3.BoolVal(assumed))
             for function, names in (directives or {}).items():
                 machine.unwinding.less.update(code.rules.without(code.symbols[function], names))
             machine.run(contract.begins or name, distances)
