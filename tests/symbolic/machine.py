@@ -186,13 +186,13 @@ class Machine:
         for solver, limit in (self.solver, SOON), (anew, ANEW), (self.solver, LIMIT):
             if solver is anew:
                 anew.add(*self.assumed, exception)
-                for i, fact in enumerate(self.told):
-                    anew.assert_and_track(fact, str(i))
+                for i in range(len(self.told)):
+                    self.tell(anew, i)
             solver.set('rlimit', limit)
             found = solver.check()
             if found != z3.unknown:
                 break
-        core = solver.unsat_core() if found == z3.unsat and self.contract.keeps else []
+        core = solver.unsat_core() if found == z3.unsat else []
         self.solver.pop()
         return found, {self.told[int(str(name))].get_id() for name in core}
 
@@ -204,10 +204,17 @@ class Machine:
         while same < min(len(path), len(self.told)) and path[same].eq(self.told[same]):
             same += 1
         self.solver.pop(len(self.told) - same)
-        for i, fact in enumerate(path[same:], same):
-            self.solver.push()
-            self.solver.assert_and_track(fact, str(i))
         self.told = list(path)
+        for i in range(same, len(path)):
+            self.solver.push()
+            self.tell(self.solver, i)
+
+    def tell(self, solver, i):
+        """One fact, of which the solver can say that it used it, unless it is faster without."""
+        if self.contract.keeps:
+            solver.assert_and_track(self.told[i], str(i))
+        else:
+            solver.add(self.told[i])
 
     def always(self, *facts):
         """Assumes this on every path."""
