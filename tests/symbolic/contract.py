@@ -91,6 +91,7 @@ class Cut:
 class Contract:
     """Accesses to the own frame, and the registers that are kept."""
     cuts, returned = (), None
+    any = ()        # numbers that stand for any
     begins = None   # where it begins, if not at the one that is proved
     interrupted = False     # whether a signal handler goes on there
     tail = False    # whether it ends with a jump

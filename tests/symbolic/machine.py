@@ -13,7 +13,7 @@ import re
 import z3
 
 import branches
-from memory import Refuted, Unproved, bits
+from memory import Refuted, Unproved, bits, root
 from unwind import Unwinding
 from vex import Step
 
@@ -125,12 +125,20 @@ class State:
 
     def claim_there(self, memory, offset, value, what):
         """Of each part, that whatever may be there is this. One by one this is easier for the solver."""
-        case, width = self, value.size() // 8
+        width = value.size() // 8
         for at in range(0, width, memory.grain):
-            part = z3.Extract(8 * min(width, at + memory.grain) - 1, 8 * at, value)
-            for condition, there in memory.alternatives(self, z3.simplify(offset + at), part.size() // 8):
-                case.assuming(condition).claim(there == part, what)
+            part, case = z3.Extract(8 * min(width, at + memory.grain) - 1, 8 * at, value), self
+            for condition, zero, there in memory.alternatives(self, z3.simplify(offset + at), part.size() // 8):
+                case.assuming(condition).claim_where(zero, there == part, what)
                 case = case.assuming(z3.Not(condition))
+
+    def claim_where(self, zero, claim, what):
+        """Where this is 0. If that says which one any word is, it is claimed of that one, which is easier, too."""
+        for any in self.machine.contract.any:
+            one = root(zero, any)
+            if one is not None and self.holds(any == one):
+                claim = z3.substitute(claim, (any, one))
+        self.claim(claim, what)
 
     def decide(self, condition):
         if self.holds(condition):
@@ -148,8 +156,8 @@ class Machine:
         self.code, self.contract, self.arch = code, contract, code.arch
         self.zero = self.arch.registers.get('zero', (None,))[0]
         self.claims, self.paths, self.known, self.told = collections.Counter(), 0, {}, []
-        self.enough = {}    # of a condition, some facts each that it follows from
-        self.assumed = []
+        self.assumed = []   # on every path
+        self.enough = {}    # of a condition, sets of facts that it follows from
         self.big_endian = self.arch.register_endness == 'Iend_BE'
         self.solver = z3.Solver()
         self.unwinding = Unwinding(self)
@@ -228,7 +236,7 @@ class Machine:
         return offset, min(size, 16)
 
     def run(self, name, distances=(0,)):
-        """The function from its beginning, or from so far behind on."""
+        """From so far behind the beginning of a function on, or from several places, each by itself."""
         for distance in distances:
             self.run_from(self.code.symbols[name] + distance)
 

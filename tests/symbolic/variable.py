@@ -9,7 +9,7 @@ from memory import bits, inside, number, wide
 class Variable(Enter):
     def __init__(self, port, stride):
         super().__init__(port, stride)
-        self.word, self.spill = z3.BitVecs('any_word any_spill', 64)
+        self.any = self.word, self.spill = z3.BitVecs('any_word any_spill', 64)
         self.any_word = inside(self.word, 1, ZERO, self.words)
         self.any_spill = inside(self.spill, 1, ZERO, self.spills)
         self.slots_or_descriptor = z3.If(self.count == 0, self.descriptor, self.slots)
