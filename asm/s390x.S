@@ -29,7 +29,8 @@
 //
 // Ensures, in addition: r15 is a multiple of 8 all the time. E2 speaks of r2 and f0, E4 of
 // r6-r13, r15, f8-f15 and fpc. Vector registers are touched only where a vector is passed or
-// returned, so a machine without them serves for all else.
+// returned, so a machine without them serves for all else. Of our
+// caller's frame, the backchain may be read.
 //
 // Registers here:
 //   r10          target
@@ -276,7 +277,8 @@ FUNCTION(variable)
     cgijne  %r1, 0, 1f
     lgr     %r12, %r13
 1:
-    // The return area, touched page by page, from what is saved on.
+    // The return area, touched page by page, from what is saved on. Without one, our
+    // caller's backchain is read.
     llgh    %r1, D_RETURN_AREA(%r13)
 2:  cghi    %r1, TOUCHED_NEXT
     jl      3f

@@ -217,6 +217,7 @@ fn what_the_proofs_assume_of_descriptors_can_be_wrong() {
         ("A4", vm, several, ("D_RETURN_AREA", 0, 8)),
         ("A5", vm, several, ("D_RETURN_REGISTER", 0, 3)),
         ("A5", vm, several, ("D_RETURN_WORD", 0, 4)),
+        ("A5", &Abi::X86_64_WINDOWS_VM, several, ("D_RETURN_WORD", 0, 24)),
         ("A6", vm, several, ("D_INTEGER", 2 * 5, 6 * 16 - 7)),
         ("A6", vm, several, ("D_FLOAT", 0, 6 * 16 - 15)),
         ("A6", vm, several, ("D_STRIDE", 0, 8)),

@@ -77,7 +77,7 @@ pub(super) fn of_descriptors(bytes: &Bytes<'_>, machine: &Machine) -> Result<(),
     let after_contexts = 2..machine.registers.integer.len();
     let known = after_contexts.map(|i| 1 << i).any(|bit| bit == register);
     ensure!(register == 0 || known && spills > 0, "A5: a register");
-    ensure!(return_word % unit == 0 && return_word <= end, "A5: a word");
+    ensure!(return_word % unit == 0 && (first..=end).contains(&return_word), "A5: a word");
     ensure!(spills == 0 || register != 0 || return_word + 8 <= end, "A5: neither");
 
     let mark = if machine.narrow { constant("NARROW") } else { 0 };

@@ -91,6 +91,7 @@ class Cut:
 class Contract:
     """Accesses to the own frame, and the registers that are kept."""
     cuts, returned = (), None
+    any = ()        # numbers that stand for any
     begins = None   # where it begins, if not at the one that is proved
     interrupted = False     # whether a signal handler goes on there
     tail = False    # whether it ends with a jump
@@ -229,7 +230,8 @@ class Contract:
 
     def load_stack(self, state, offset, width):
         if width != 8 or number(offset) not in self.passed_words:
-            self.in_frame(state, offset, width, self.port.pushed)
+            # Up to the return address, or the backchain of our caller.
+            self.in_frame(state, offset, width, 8 if self.port.backchain else self.port.pushed)
         return state.memory['stack'].load(state, offset, width)
 
     def store_stack(self, state, offset, value):

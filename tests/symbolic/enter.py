@@ -88,7 +88,7 @@ class Enter(Contract):
             # A5: its pointer, in a register or a stack word, or in a word that is not read.
             z3.Or(*(self.return_register == register for register in registers)),
             z3.Implies(self.return_register != 0, self.spills != 0),
-            z3.And(self.return_word & unit - 1 == 0, self.return_word <= end),
+            z3.And(self.return_word & unit - 1 == 0, inside(self.return_word, 0, bits(self.port.space), end)),
             z3.Implies(z3.And(self.spills != 0, self.return_register == 0), self.return_word + 8 <= end),
         ] + self.shape()
 

@@ -13,7 +13,7 @@ import re
 import z3
 
 import branches
-from memory import Refuted, Unproved, bits
+from memory import Refuted, Unproved, bits, root
 from unwind import Unwinding
 from vex import Step
 
@@ -125,12 +125,20 @@ class State:
 
     def claim_there(self, memory, offset, value, what):
         """Of each part, that whatever may be there is this. One by one this is easier for the solver."""
-        case, width = self, value.size() // 8
+        width = value.size() // 8
         for at in range(0, width, memory.grain):
-            part = z3.Extract(8 * min(width, at + memory.grain) - 1, 8 * at, value)
-            for condition, there in memory.alternatives(self, z3.simplify(offset + at), part.size() // 8):
-                case.assuming(condition).claim(there == part, what)
+            part, case = z3.Extract(8 * min(width, at + memory.grain) - 1, 8 * at, value), self
+            for condition, zero, there in memory.alternatives(self, z3.simplify(offset + at), part.size() // 8):
+                case.assuming(condition).claim_where(zero, there == part, what)
                 case = case.assuming(z3.Not(condition))
+
+    def claim_where(self, zero, claim, what):
+        """Where this is 0. If that says which one any word is, it is claimed of that one, which is easier, too."""
+        for any in self.machine.contract.any:
+            one = root(zero, any)
+            if one is not None and self.holds(any == one):
+                claim = z3.substitute(claim, (any, one))
+        self.claim(claim, what)
 
     def decide(self, condition):
         if self.holds(condition):
@@ -148,7 +156,8 @@ class Machine:
         self.code, self.contract, self.arch = code, contract, code.arch
         self.zero = self.arch.registers.get('zero', (None,))[0]
         self.claims, self.paths, self.known, self.told = collections.Counter(), 0, {}, []
-        self.assumed = None
+        self.assumed = []   # on every path
+        self.enough = {}    # of a condition, sets of facts that it follows from
         self.big_endian = self.arch.register_endness == 'Iend_BE'
         self.solver = z3.Solver()
         self.unwinding = Unwinding(self)
@@ -160,26 +169,40 @@ class Machine:
         condition = z3.simplify(condition) if not isinstance(condition, bool) else z3.BoolVal(condition)
         if z3.is_true(condition):
             return z3.unsat
-        key = (*(known.get_id() for known in path), condition.get_id())
+        facts = [known.get_id() for known in path]
+        key = (*facts, condition.get_id())
         if key not in self.known:
-            self.assume(path)
-            self.solver.push()
-            self.solver.add(z3.Not(condition))
+            enough = self.enough.setdefault(condition.get_id(), [])
+            if any(few.issubset(facts) for few in enough):
+                found = z3.unsat
+            else:
+                found, used = self.answer(path, z3.Not(condition))
+                if found == z3.unsat:
+                    enough.append(used or set(facts))
             # The terms are kept, too, so that no other gets their numbers.
-            self.known[key] = self.answer(), condition, list(path)
-            self.solver.pop()
+            self.known[key] = found, condition, list(path)
         return self.known[key][0]
 
-    def answer(self):
+    def answer(self, path, exception):
+        """Whether there is one, and what was used of the path to show that there is none, if that is known: where this holds,
+        there is none, either.
+        """
         anew = z3.SolverFor('QF_UFBV')
+        self.assume(path)
+        self.solver.push()
+        self.solver.add(exception)
         for solver, limit in (self.solver, SOON), (anew, ANEW), (self.solver, LIMIT):
             if solver is anew:
-                anew.add(self.solver.assertions())
+                anew.add(*self.assumed, exception)
+                for i in range(len(self.told)):
+                    self.tell(anew, i)
             solver.set('rlimit', limit)
             found = solver.check()
             if found != z3.unknown:
                 break
-        return found
+        core = solver.unsat_core() if found == z3.unsat else []
+        self.solver.pop()
+        return found, {self.told[int(str(name))].get_id() for name in core}
 
     def assume(self, path):
         """Tells the solver what is known on a path. It keeps what two paths begin with, or, where it is faster so, none."""
@@ -189,10 +212,22 @@ class Machine:
         while same < min(len(path), len(self.told)) and path[same].eq(self.told[same]):
             same += 1
         self.solver.pop(len(self.told) - same)
-        for fact in path[same:]:
-            self.solver.push()
-            self.solver.add(fact)
         self.told = list(path)
+        for i in range(same, len(path)):
+            self.solver.push()
+            self.tell(self.solver, i)
+
+    def tell(self, solver, i):
+        """One fact, of which the solver can say that it used it, unless it is faster without."""
+        if self.contract.keeps:
+            solver.assert_and_track(self.told[i], str(i))
+        else:
+            solver.add(self.told[i])
+
+    def always(self, *facts):
+        """Assumes this on every path."""
+        self.solver.add(*facts)
+        self.assumed += facts
 
     def place(self, name):
         if name in OTHERS:
@@ -201,7 +236,7 @@ class Machine:
         return offset, min(size, 16)
 
     def run(self, name, distances=(0,)):
-        """The function from its beginning, or from so far behind on."""
+        """From so far behind the beginning of a function on, or from several places, each by itself."""
         for distance in distances:
             self.run_from(self.code.symbols[name] + distance)
 
@@ -215,9 +250,8 @@ class Machine:
         self.ends = {self.code.symbols[name] for name in contract.ends}
         start = State(self, entry, (None, None))
         contract.begin(start)
-        if not self.assumed:
-            self.assumed = contract.assumed()
-            self.solver.add(*self.assumed)
+        if self.paths == 0:
+            self.always(*contract.assumed())
         branches.entered(start, contract.interrupted)
         self.todo = [start]
         while self.todo:

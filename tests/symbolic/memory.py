@@ -59,6 +59,17 @@ def number(term):
     return term.as_signed_long() if z3.is_bv_value(term) else None
 
 
+def root(term, variable):
+    """Where this sum may be 0, if the variable is one of its terms; else None."""
+    terms = term.children() if z3.is_app_of(term, z3.Z3_OP_BADD) else [term]
+    products = [(number(one.arg(0)), one.arg(1)) if z3.is_app_of(one, z3.Z3_OP_BMUL) and z3.is_bv_value(one.arg(0)) else
+                (number(one), bits(1)) if z3.is_bv_value(one) else (1, one) for one in terms]
+    factor = next((factor for factor, one in products if one.eq(variable)), None)
+    if factor is None or any(other % factor for other, _ in products):
+        return None
+    return z3.simplify(sum((-(other // factor) * one for other, one in products if not one.eq(variable)), bits(0)))
+
+
 def inside(offset, width, first, end):
     """All bytes of an access are between two offsets."""
     return z3.And(first <= offset, offset <= end - width)
@@ -106,19 +117,19 @@ class Memory:
     def load(self, state, offset, width):
         parts = []
         for at in range(0, width, self.grain):
-            *chosen, (_, value) = self.alternatives(state, z3.simplify(offset + at), min(width, self.grain))
-            for condition, stored in reversed(chosen):
+            *chosen, (_, _, value) = self.alternatives(state, z3.simplify(offset + at), min(width, self.grain))
+            for condition, _, stored in reversed(chosen):
                 value = z3.If(condition, stored, value)
             parts.insert(0, value)
         return z3.simplify(z3.Concat(*parts) if len(parts) > 1 else parts[0])
 
     def alternatives(self, state, offset, width):
-        """What may be there, and if none before is, under which condition; of the last one, always."""
+        """Each value that may be there, on which condition if none before it is, and what is 0 then. The last one has no condition."""
         chosen = []
         for at, size, stored, guard in reversed(self.log):
             if size is None:
                 if state.holds(offset + width <= at):
-                    return [*chosen, (True, stored(offset, width))]
+                    return [*chosen, (True, bits(0), stored(offset, width))]
                 if state.holds(at <= offset):
                     continue
                 raise Unproved(f'load across the end of what is forgotten: {z3.simplify(offset)}')
@@ -126,7 +137,7 @@ class Memory:
             between = z3.simplify(offset - at)
             distance = number(between)
             if distance is not None and 0 <= distance <= size - width and guard is True:
-                return [*chosen, (True, z3.Extract(8 * (distance + width) - 1, 8 * distance, stored))]
+                return [*chosen, (True, bits(0), z3.Extract(8 * (distance + width) - 1, 8 * distance, stored))]
             apart = z3.Or(between <= -width, size <= between, z3.Not(guard))
             if state.holds(apart):
                 continue
@@ -134,6 +145,6 @@ class Memory:
                 raise Unproved(f'load of a part of what was stored: {z3.simplify(offset)}')
             here = z3.simplify(z3.And(offset == at, guard))
             if state.holds(here):
-                return [*chosen, (True, stored)]
-            chosen.append((here, stored))
-        return [*chosen, (True, self.before(offset, width))]
+                return [*chosen, (True, bits(0), stored)]
+            chosen.append((here, between, stored))
+        return [*chosen, (True, bits(0), self.before(offset, width))]

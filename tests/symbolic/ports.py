@@ -147,7 +147,7 @@ S390X = SimpleNamespace(
     pages_left='r1', pages_more={}, page=PAGE - 160,
     spills_left='r5', spills=lambda c, left, lists, slots: {'r5': left, 'r4': c.stride, 'r13': lists, 'r12': slots},
     spills_stored=lambda c: [],
-    returned=lambda c: {'r9': c.return_pointer(), 'r12': c.slots, 'r13': c.descriptor},
+    returned=lambda c: {'r9': c.return_pointer(), 'r12': c.slots_or_descriptor, 'r13': c.descriptor},
     ways=1, leaves='r2 f0'.split(), control={'fpc': (32, 32)}, shadow=False, clear={},
     host={}, plain_context='r0',
     thunks={

@@ -21,6 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import z3
+
 from contract import ROOT
 from enter import ENTER, STORING, X87, Vectors
 from host import Host
@@ -36,8 +38,8 @@ sys.path.append(str(ROOT / 'ci'))
 import mutator
 
 BODIES = {**VARIABLE, **ENTER, **STORING}
-# A part of others: the one that refutes its mutants.
-CALLERS = {'all_floats': 'short_cut', 'landed': 'leavable'}
+# Parts of others: those that refute their mutants.
+CALLERS = {'all_floats': ['short_cut'], 'landed': ['leavable'], '.Larguments': ['fixed'], '.Lfew_arguments': ['short_cut', 'fixed']}
 # What takes longest begins first; what is not here, after the mutants.
 LONGEST = 'c_host host variable c_host_small host_small pointer_thunks callback_block callback_thunks'.split()
 README = ROOT / 'asm/README.md'
@@ -47,6 +49,12 @@ TABLES = re.compile(r'(?<=<!-- written by ci/symbolic write -->\n).*(?=<!-- end 
 def functions(port):
     """Those that are proved."""
     return [*PORTS[port].functions, *PORTS[port].host, 'leavable', 'leave', *PORTS[port].thunks]
+
+
+def callers(mutant):
+    """The function or part that a mutant is of, by its name, and what refutes it."""
+    name = mutant.split(':')[0].split()[0]
+    return name, CALLERS.get(name, [name])
 
 
 def wanted(port, name, options):
@@ -94,7 +102,7 @@ def prove(port, text, name, case, assumed=True, directives=None):
     try:
         for contract, distances in cases(port, name)[case]:
             machine = Machine(code, contract)
-            machine.solver.add(assumed)
+            machine.always(z3.BoolVal(assumed))
             for function, names in (directives or {}).items():
                 machine.unwinding.less.update(code.rules.without(code.symbols[function], names))
             machine.run(contract.begins or name, distances)
@@ -106,11 +114,11 @@ def prove(port, text, name, case, assumed=True, directives=None):
     return paths, claims, time.process_time() - start, missed
 
 
-def refute(port, text, name):
-    """Why this function is not proved of a mutant; None if it is."""
+def refute(port, text, names):
+    """Why one of these functions is not proved of a mutant; None if all are."""
     if not linked(PORTS[port], text):
         return 'assembler'
-    whys = (prove(port, text, name, case) for case in cases(port, name))
+    whys = (prove(port, text, name, case) for name in names for case in cases(port, name))
     return next((why for why in whys if isinstance(why, Unproved)), None)
 
 
@@ -123,19 +131,18 @@ def directives(statements, wanted):
     """Mutants of the unwinding directives of each function, in order."""
     found = collections.defaultdict(list)
     for mutant in mutator.mutants(statements):
-        name = mutant.name.split(':')[0].split()[0]
-        if re.search(r': \.cfi_(?!startproc|endproc)', mutant.name) and wanted(CALLERS.get(name, name)):
+        name, by = callers(mutant.name)
+        if re.search(r': \.cfi_(?!startproc|endproc)', mutant.name) and wanted(by[0]):
             found[name].append(mutant.name)
     return found
 
 
 def sample(statements, wanted):
-    """Mutants of instructions, and the function that refutes each."""
+    """Mutants of instructions, and the functions that refute each."""
     for mutant in mutator.mutants(statements):
-        name = mutant.name.split(':')[0].split()[0]
-        caller = CALLERS.get(name, name)
-        if wanted(caller) and not any(word in mutant.name for word in ('.cfi_', '.hidden')):
-            yield mutant, caller
+        by = [name for name in callers(mutant.name)[1] if wanted(name)]
+        if by and not any(word in mutant.name for word in ('.cfi_', '.hidden')):
+            yield mutant, by
 
 
 class Run:
@@ -153,13 +160,13 @@ class Run:
             self.own[name] = directives(statements, chosen.__contains__) if port.directives else {}
             self.rows += [(name, function, case) for function in chosen for case in cases(name, function)]
             if options.mutants:
-                self.mutants += [(name, mutant, caller, mutator.source(statements, mutant))
-                                 for mutant, caller in sample(statements, chosen.__contains__)]
+                self.mutants += [(name, mutant, by, mutator.source(statements, mutant))
+                                 for mutant, by in sample(statements, chosen.__contains__)]
         self.mutants = self.mutants[options.mutants // 2::options.mutants or 1]
 
     def begin(self, pool):
         def row(port, name, case):
-            own = {function: some for function, some in self.own[port].items() if CALLERS.get(function, function) == name}
+            own = {function: some for function, some in self.own[port].items() if CALLERS.get(function, [function])[0] == name}
             return pool.submit(prove, port, self.texts[port], name, case, True, own)
 
         def begin(rows):
@@ -167,7 +174,7 @@ class Run:
 
         long = sorted((row_ for row_ in self.rows if row_[1] in LONGEST), key=lambda row_: LONGEST.index(row_[1]))
         self.results = begin(long)
-        self.refuted = [pool.submit(refute, port, text, caller) for port, _, caller, text in self.mutants]
+        self.refuted = [pool.submit(refute, port, text, by) for port, _, by, text in self.mutants]
         self.results |= begin(row_ for row_ in self.rows if row_[1] not in LONGEST)
         self.vacuous = [pool.submit(vacuous, port, text) for port, text in self.texts.items()]
 

@@ -9,9 +9,10 @@ from memory import bits, inside, number, wide
 class Variable(Enter):
     def __init__(self, port, stride):
         super().__init__(port, stride)
-        self.word, self.spill = z3.BitVecs('any_word any_spill', 64)
+        self.any = self.word, self.spill = z3.BitVecs('any_word any_spill', 64)
         self.any_word = inside(self.word, 1, ZERO, self.words)
         self.any_spill = inside(self.spill, 1, ZERO, self.spills)
+        self.slots_or_descriptor = z3.If(self.count == 0, self.descriptor, self.slots)
         self.returned = Returned(self)
         self.cuts = [Pages(self), *stack_words(self), self.returned, Spills(self)]
 
@@ -49,9 +50,8 @@ class Variable(Enter):
 
     def loaded(self):
         """Until the arguments are loaded."""
-        slots = z3.If(self.count == 0, self.descriptor, self.slots)
         port = self.port
-        registers = {port.callee: self.callee, port.caller: self.caller, **port.roles(self, slots)}
+        registers = {port.callee: self.callee, port.caller: self.caller, **port.roles(self, self.slots_or_descriptor)}
         return {**registers, port.hidden: self.hidden} if port.hidden else registers
 
     def returned_registers(self):
