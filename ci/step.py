@@ -111,7 +111,8 @@ def walk(name):
         print(f'entered {name}: {steps - before} instructions')
 
 
-for setting in ('language c', 'pagination off', 'confirm off', 'print thread-events off', 'backtrace past-main on'):
+for setting in ('language c', 'pagination off', 'confirm off', 'print thread-events off', 'backtrace past-main on',
+                'breakpoint always-inserted on'):
     run(f'set {setting}')
 if not gdb.selected_inferior().pid:
     run('starti')
