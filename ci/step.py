@@ -8,7 +8,9 @@ Wherever the program enters a body, this notes the caller's pc, stack pointer an
 callee-saved registers, and steps until it is back there, passing over the target.
 What lies below the stack pointer, where a signal handler could be, is overwritten
 before each step. gdb, which reads the CFI by itself, must find the same caller at
-every instruction, the first times that it is reached. The function that leaves a call is the caller of `leave`.
+every instruction, the first times that it is reached. From an instruction that has been
+reached often enough, the program runs on to one that has not been: breakpoints are at all of
+those that may follow. The function that leaves a call is the caller of `leave`.
 Instructions for a shadow stack are reached on no machine here.
 With COUNTED in the environment, it says how many instructions each call took.
 The last line counts; the exit code is 1 if anything was wrong or an instruction not reached.
@@ -30,6 +32,9 @@ OURS = re.compile(r'vmtrampoline_\d+_\d+_\d+_(\w+)')
 
 names = {}  # of the bodies, by address
 instructions = {}  # of the bodies: where in which one, by address
+after = collections.defaultdict(set)  # the next instruction, and where a branch goes, by the address of an instruction
+elsewhere = set()  # instructions that have gone elsewhere in the bodies
+stops = {}  # breakpoints that are not at entries, by address
 symbols = {}  # the function of the assembly that a pc is in, or None, by pc
 seen, wrong, steps = collections.Counter(), [], 0
 ENOUGH = 40  # unwindings at an instruction
@@ -85,14 +90,43 @@ def overwrite():
         pass  # the stack has not grown there yet
 
 
+def breakpoint(address, **options):
+    """In an emulator it is one of hardware. At one of software, gdb would move a stop behind
+    an instruction back, if that has one too.
+    """
+    native = gdb.selected_inferior().connection.type == 'native'
+    kind = gdb.BP_BREAKPOINT if native else gdb.BP_HARDWARE_BREAKPOINT
+    return gdb.Breakpoint(f'*{address}', type=kind, internal=True, **options)
+
+
+def enough(address):
+    return seen[address] >= ENOUGH and address not in elsewhere and 'COUNTED' not in os.environ
+
+
+def stop_at(addresses):
+    """Where it is not enough yet, the program stops if it runs on."""
+    for address in addresses:
+        if address in after and not (enough(address) or address in stops or address in names):
+            stops[address] = breakpoint(address)
+
+
+def single_step():
+    address = pc()
+    run('stepi')
+    if ours(pc()) and pc() not in after[address]:  # it calls another body, or returns to one
+        elsewhere.add(address)
+        stop_at({address} | after[address])
+
+
 def walk(name):
     """Steps through a body that has just been entered."""
     global steps
     expected, before, leaver = caller(), steps, None
+    end = breakpoint(expected['pc'])
     while pc() != expected['pc']:
         if not ours(pc()):  # the target, or a function that it calls
             back = number(gdb.newest_frame().older().pc())
-            there = gdb.Breakpoint(f'*{back}', internal=True, temporary=True)
+            there = breakpoint(back, temporary=True)
             run('continue')
             if there.is_valid():  # it has left the call, or called another body
                 there.delete()
@@ -101,12 +135,20 @@ def walk(name):
             leaver = caller()
         steps += 1
         seen[pc()] += 1
+        if enough(pc()):
+            stop_at(after[pc()])
+            if pc() in stops:
+                stops.pop(pc()).delete()
         if seen[pc()] <= ENOUGH:
             overwrite()
             must = leaver if ours(pc()) == 'leave' else expected
             if caller() != must:
                 wrong.append(f'{name}: at {pc():#x}: {caller()}, not {must}')
-        run('stepi')
+        if enough(pc()):
+            run('continue')
+        else:
+            single_step()
+    end.delete()
     if 'COUNTED' in os.environ:
         print(f'entered {name}: {steps - before} instructions')
 
@@ -122,13 +164,17 @@ for match in OURS.finditer(run('info functions ^vmtrampoline_[0-9]')):
         names[address] = match[1]
         # Between parts that are aligned there are nops.
         text = run(f'disassemble {address}')
+        listed = re.findall(r'^(?:=>)? *(0x\w+) <.*?>:(.*)', text, re.M)
+        for i, (at, code) in enumerate(listed):
+            to = re.findall(r'0x\w+(?= <)', code) + [to for to, _ in listed[i + 1:i + 2]]
+            after[int(at, 16)] = {int(address, 16) for address in to}
         for block in BLOCK.findall(text):
             if SHADOW_STACK.search(block):
                 continue
             for at, offset in re.findall(r'^(?:=>)? *(0x\w+) <(.*)>:(?!\s*nop)', block, re.M):
                 instructions[int(at, 16)] = match[1] + offset
         assert address in instructions
-        gdb.Breakpoint(f'*{address}', internal=True)
+        breakpoint(address)
 run('continue')
 while gdb.selected_inferior().pid:
     if pc() in names:
