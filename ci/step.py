@@ -52,6 +52,15 @@ def number(value):
     return int(value.format_string(format='z'), 16)
 
 
+def register(frame, name):
+    """Of a float register of s390x that is saved, gdb knows the vector register that begins with it."""
+    if re.fullmatch(r'f\d+', name):
+        half = frame.read_register('v' + name[1:])['v2_int64'][0]
+        if not half.is_optimized_out:
+            return number(half)
+    return number(frame.read_register(name))
+
+
 def pc():
     return number(gdb.selected_frame().pc())
 
@@ -81,7 +90,7 @@ def caller():
     if frame is None:
         return {}
     registers = KEPT[frame.architecture().name()]
-    return {'pc': number(frame.pc())} | {name: number(frame.read_register(name)) for name in registers}
+    return {'pc': number(frame.pc())} | {name: register(frame, name) for name in registers}
 
 
 def overwrite():

@@ -43,7 +43,13 @@ class Host(Contract):
         self.scatter = field = Fields('scatter_', H['H_SCATTER'], SCATTER_END, self.native)
         self.slots, self.frame, self.words = field('H_SLOTS'), field('H_FRAME'), field('H_STACK_WORDS')
         self.spills, self.more, self.floats = field('H_SPILLS'), field('H_MORE'), field('H_FLOATS')
-        self.more_but_narrow = self.more & ~H['MORE_NARROW'] if port.narrow else self.more
+        self.way = self.more & ~H['MORE_NARROW'] if port.narrow else self.more
+        # Words of the list that are of vector registers, where these have their own; they come first.
+        self.vectors, self.vector_words = z3.BoolVal(False), ZERO
+        if port.own_vectors:
+            self.vectors, self.way = self.more & H['MORE_VECTORS'] != 0, self.way & ~H['MORE_VECTORS']
+            self.vector_words = z3.If(self.vectors, bits(H['VECTOR_WORDS']), ZERO)
+        self.stack_words = z3.simplify(self.words - self.vector_words)
         self.list, self.argument, self.filled = Bytes('list'), Bytes('argument'), Bytes('filled', self.unit)
         self.spill = z3.BitVec('any_spill', 64)
         self.any_spill = inside(self.spill, 1, ZERO, self.spills)
@@ -52,11 +58,16 @@ class Host(Contract):
         parts = range(0, 8, self.unit)
         self.pointer = [Place(f'pointer_{at}', self.frame + at, self.part(self.area, at)) for at in parts]
         self.places = [self.place, *self.pointer]
-        self.top = self.entry + port.host_frame - self.frame
+        # The frame is aligned.
+        self.start = z3.simplify(self.entry + port.host_frame - (self.entry & 16 - port.alignment))
+        self.top = self.start - self.frame
+        self.bottom = z3.simplify(self.top - 8 * self.vector_words)
+        self.vector_left = z3.BitVec('vector_left', 128)
         self.scratch = self.frame - H['SCRATCH_SIZE']
         pages = [] if small else [Pages(self)]
         self.returned = Returned(self)
-        self.cuts = [*pages, Words(self), self.returned, Spills(self)]
+        vectors = [VectorWords(self)] if port.own_vectors else []
+        self.cuts = [*pages, *vectors, Words(self), self.returned, Spills(self)]
 
     def part(self, term, at):
         """A word of a register."""
@@ -87,7 +98,19 @@ class Host(Contract):
         return value & self.mask(index) if self.plain and self.port.host_masks else value
 
     def float(self, index):
-        return self.scatter('H_FLOAT', 2, index)
+        entry = self.scatter('H_FLOAT', 2, index)
+        return entry & ~H['NARROW'] if self.port.big_endian else entry
+
+    def float_value(self, index):
+        """What a float register is stored as: where its entry says so, its upper half."""
+        value = self.given[self.port.floats[index]]
+        narrow = self.scatter('H_FLOAT', 2, index) & H['NARROW'] != 0
+        return z3.If(narrow, z3.LShR(value, 32), value) if self.port.big_endian else value
+
+    def vector_word(self, index):
+        """One of vector registers, the upper half of each first."""
+        value = self.given[self.port.own_vectors[index // 2]]
+        return low(value) if index % 2 else z3.Extract(127, 64, value)
 
     def listing(self, offset):
         return wide(self.native(self.list(offset, 2)))
@@ -95,7 +118,7 @@ class Host(Contract):
     def parts(self):
         """Words of registers: where each goes, and its value; those of the contexts, floats, all others."""
         integers = [(self.integer(i), self.value(i), 8) for i in self.integers]
-        floats = [(self.float(i), self.given[name], self.port.float_bytes) for i, name in enumerate(self.port.floats)]
+        floats = [(self.float(i), self.float_value(i), self.port.float_bytes) for i in range(len(self.port.floats))]
         contexts = self.integers.index(2)
         for to, value, width in [*integers[:contexts], *floats, *integers[contexts:]]:
             for at in range(0, width, self.unit):
@@ -119,7 +142,10 @@ class Host(Contract):
         facts = [self.goes_somewhere(entry, self.unit)]
         for place in self.places:
             this = z3.And(offset == 2 * place.word, inside(place.word, 1, ZERO, self.words), z3.Not(self.in_register(place)))
-            value = self.argument(self.unit // 2 * offset, self.unit)
+            value = self.native(self.argument(z3.simplify(self.unit // 2 * offset - self.unit * self.vector_words), self.unit))
+            if self.port.own_vectors:
+                for i in range(H['VECTOR_WORDS']):
+                    value = z3.If(z3.And(self.vectors, offset == 2 * i), self.vector_word(i), value)
             facts += [z3.Implies(entry == place.offset, z3.And(this, place.value == value))]
         return z3.Implies(inside(offset, 2, ZERO, 2 * self.words), z3.And(*facts))
 
@@ -152,13 +178,14 @@ class Host(Contract):
         size = lambda slots: SLOT * slots + H['SCRATCH_SIZE']
         small = size(H['SMALL_SLOTS'])
         ways = [H[f'MORE_{name}'] for name in ('RESULTS', *self.port.host_ways)]
-        count, more = len(self.port.floats), self.more_but_narrow
+        count, more = len(self.port.floats), self.way
         return super().assumed() + [
             # B1: the frame.
             z3.And(self.frame & 15 == 0, inside(self.frame, 0, size(self.slots), small if self.small else MAX_BYTES)),
             self.frame == small if self.small else True,
             # B2: counts.
-            z3.And(self.words & H['H_GROUP'] - 1 == 0, self.unit * self.words <= MAX_BYTES + 8 * H['H_GROUP']),
+            z3.And(self.words & H['H_GROUP'] - 1 == 0, self.vector_words <= self.words,
+                   self.unit * self.stack_words <= MAX_BYTES + 8 * H['H_GROUP']),
             z3.And(self.floats <= count, self.slots <= MAX_BYTES // SLOT),
             z3.Or(*(more == way for way in (0, *ways))),
             z3.Or(self.spills == 0,
@@ -185,6 +212,12 @@ class Host(Contract):
 
     # ---- accesses
 
+    def load(self, state, address, width):
+        """By a stack pointer that has been aligned."""
+        if self.port.alignment < 16 and address.eq(z3.simplify(state[self.sp])) and state.holds(address == self.start):
+            state[self.sp] = address = self.start
+        return super().load(state, address, width)
+
     def load_context(self, state, offset, width):
         """E10."""
         at = number(offset)
@@ -205,11 +238,23 @@ class Host(Contract):
 
     def load_stack(self, state, offset, width):
         arguments = self.port.arguments
+        if width == 1:      # of a word whose bytes VEX reverses one by one
+            at = next((at for at in range(8) if state.holds(offset - self.offset(self.top) & 7 == at)), 0)
+            return z3.Extract(8 * at + 7, 8 * at, self.load_stack(state, z3.simplify(offset - at), 8))
         if state.holds(offset < arguments):
             return super().load_stack(state, offset, width)
-        end = arguments + self.unit * self.words
+        end = arguments + self.unit * self.stack_words
         state.claim(inside(offset, width, bits(arguments), end), 'E10: outside the arguments')
         return self.argument(offset - arguments, width)
+
+    def store_stack(self, state, offset, value):
+        """Bytes that VEX stores one by one are a word again."""
+        super().store_stack(state, offset, value)
+        log = state.memory['stack'].log
+        if value.size() == 8 and len(log) > 1:
+            (at, size, first, guard), (_, _, last, _) = log[-2:]
+            if guard is True and number(offset - at) == size < self.unit:
+                log[-2:] = [(at, size + 1, z3.simplify(z3.Concat(last, first)), True)]
 
     def turn(self, state):
         """The result that this round of the last loop is for."""
@@ -248,17 +293,18 @@ class Host(Contract):
         port = self.port
         register = port.plain_context if self.plain else port.callee
         state[register] = self.context
-        names = [*port.integers, *port.floats, *filter(None, [port.host_hidden])]
+        names = [*port.integers, *port.floats, *port.own_vectors, *filter(None, [port.host_hidden])]
         self.given = {name: state[name] for name in names}
         self.caller = ZERO if self.plain else state[port.caller]
-        self.loaded = {**self.given, register: self.context}
+        elsewhere = any(term.eq(self.context) for term in port.host_roles(self).values())
+        self.loaded = self.given if elsewhere else {**self.given, register: self.context}
 
     def call(self, state, target):
         """E8."""
         port, sp, claim = self.port, z3.simplify(state[self.sp] + self.port.pushed), state.claim
         claim(not state.called, 'E8: another call')
         claim(target == self.function, 'E8: FUNCTION')
-        claim(sp == self.top - port.space, 'E8: slots')
+        claim(sp == self.bottom - port.space, 'E8: slots')
         claim(self.top & 15 == 0, 'E8: alignment')
         if 'd' in self.kept:
             claim(state['d'] == self.kept['d'], 'E8: direction flag')
@@ -278,7 +324,19 @@ class Host(Contract):
         """Where there are more results."""
         return self.filled(ZERO, 16) if self.port.float_bytes == 16 else self.narrow_result(self.port.narrow)
 
+    def vector_result(self):
+        """In the first vector register of their own: slot 0 if any of them carries something, if result 0 is not narrow."""
+        there = z3.Concat(self.filled(bits(8), 8), self.narrow_result(sign_extended))
+        return z3.If(self.vectors, there, self.vector_left)
+
+    def image(self):
+        """Vector registers of their own are stored below the slots, and read as stack words are."""
+        return [('stack', self.offset(self.top + 8 * (i - H['VECTOR_WORDS'])), self.native(self.vector_word(i)), self.vectors)
+                for i in range(H['VECTOR_WORDS'] if self.port.own_vectors else 0)]
+
     def unused(self):
+        if self.port.own_vectors:
+            return {self.port.own_vectors[0]: self.vector_left}
         return EMPTY_X87 if self.port.x87 else {}
 
     def stored(self, place, count):
@@ -315,8 +373,8 @@ class Host(Contract):
     def always(self):
         registers, stored = super().always()
         port = self.port
-        frame = ('stack', bits(port.saved_frame), self.kept[port.frame], True)
-        return {**registers, port.frame: self.entry + port.saved_frame}, [*stored, frame]
+        frame = [] if port.backchain else [('stack', bits(port.saved_frame), self.kept[port.frame], True)]
+        return {**registers, port.frame: self.entry + port.saved_frame}, stored + frame
 
     def exit(self, state, following):
         """E9."""
@@ -325,7 +383,7 @@ class Host(Contract):
         claim(following == self.returns, 'returns to the caller')
         self.left(state, port.pushed)
         claim(state[port.result] == self.narrow_result(sign_extended), 'E9: integer result')
-        way = {name: self.more_but_narrow == H[f'MORE_{name}'] for name in ('RESULTS', 'PAIR', 'BOTH', 'X87', 'X87_PAIR')}
+        way = {name: self.way == H[f'MORE_{name}'] for name in ('RESULTS', 'PAIR', 'BOTH', 'X87', 'X87_PAIR')}
         first, second = self.narrow_result(port.narrow), self.filled(bits(8), 8)
         claim(low(state[port.float_result]) == z3.If(way['BOTH'], second, first), 'E9: float result')
         several = z3.Or(way['PAIR'], way['BOTH'])
@@ -338,6 +396,8 @@ class Host(Contract):
             for i, name in enumerate(floats):
                 there = z3.And(way['PAIR'], 16 * i + 16 <= self.scratch)
                 claim(z3.Implies(there, state[name] == self.filled(bits(16 * i), 16)), f'E9: {name}')
+        if port.own_vectors:
+            claim(state[port.own_vectors[0]] == self.vector_result(), 'E9: vector result')
         if port.float_bytes == 16:
             vector = state[port.float_result] == self.filled(ZERO, 16)
             claim(z3.Implies(way['RESULTS'], vector), 'E9: vector result')
@@ -389,12 +449,12 @@ class Words(Cut):
 
     def facts(self, count):
         at_once = self.port.host_words_at_once
-        return [z3.ULE(count, self.contract.words), count != 0, count & at_once - 1 == 0]
+        return [z3.ULE(count, self.contract.stack_words), count != 0, count & at_once - 1 == 0]
 
     def registers(self, count):
         contract, port = self.contract, self.port
         return {**port.host_roles(contract), **port.host_words(contract, count), port.host_words_left: count,
-                port.sp: contract.top}
+                port.sp: contract.bottom}
 
     def stored(self, count):
         contract, port = self.contract, self.port
@@ -403,12 +463,31 @@ class Words(Cut):
         return [*contract.kept_there(port.host_saved), *hidden, *places]
 
 
+class VectorWords(Words):
+    """Words of vector registers of their own: as many as are left."""
+    name = 'vector words'
+
+    def facts(self, count):
+        return [z3.ULE(count, H['VECTOR_WORDS']), count != 0, self.contract.vectors]
+
+    def registers(self, count):
+        contract, port = self.contract, self.port
+        return {**port.host_roles(contract), **port.host_vector_words(contract, H['VECTOR_WORDS'] - count),
+                port.host_words_left: count, port.sp: contract.bottom}
+
+    def stored(self, count):
+        contract = self.contract
+        left = contract.words - H['VECTOR_WORDS'] + count
+        return contract.image() + [cell for place in contract.places for cell in contract.stored(place, left)]
+
+
 class Returned(Cut):
     """After the call."""
     name, called = 'returned', True
 
     def registers(self, count):
-        return {self.port.sp: self.contract.top - self.port.space, **self.contract.unused()}
+        contract, port = self.contract, self.port
+        return {**port.host_returned(contract), port.sp: contract.bottom - port.space, **contract.unused()}
 
     def stored(self, count):
         return self.contract.saved()
@@ -423,15 +502,16 @@ class Spills(Cut):
 
     def facts(self, count):
         contract = self.contract
-        return [z3.ULE(count, contract.spills), count != 0, contract.more_but_narrow == H['MORE_RESULTS']]
+        return [z3.ULE(count, contract.spills), count != 0, contract.way == H['MORE_RESULTS']]
 
     def registers(self, count):
         contract, port = self.contract, self.port
         done = contract.spills - count
         lists, slots = contract.lists + 2 * (contract.words + done), contract.top + SLOT * done
+        vector = {port.own_vectors[0]: contract.vector_result()} if port.own_vectors else {}
         return {**port.host_spills(contract, lists, slots), port.host_spills_left: count,
-                port.sp: contract.top - port.space, port.result: contract.narrow_result(sign_extended),
-                port.float_result: contract.float_result(), **contract.unused()}
+                port.sp: contract.bottom - port.space, port.result: contract.narrow_result(sign_extended),
+                port.float_result: contract.float_result(), **contract.unused(), **vector}
 
     def stored(self, count):
         contract = self.contract
