@@ -120,25 +120,21 @@ pub(crate) struct Plan {
     narrows: usize,
     /// Whether one of them is in slot 0, and no result is written over it.
     widen: bool,
-    /// The steps before the call: arguments to their slots.
-    pub(crate) before: Vec<Step>,
-    /// Those after it: the result to where the assembly loads its registers from, or to memory.
-    pub(crate) after: Vec<Step>,
+    /// First those before the call: arguments to their slots. Then those after it: the result
+    /// to where the assembly loads its registers from, or to memory.
+    steps: Vec<Step>,
+    /// How many come before the call.
+    before: usize,
 }
 
 impl Plan {
-    pub(crate) const EMPTY: Plan = Plan {
-        narrow: [0; NARROWS],
-        narrows: 0,
-        widen: false,
-        before: Vec::new(),
-        after: Vec::new(),
-    };
+    pub(crate) const EMPTY: Plan =
+        Plan { narrow: [0; NARROWS], narrows: 0, widen: false, steps: Vec::new(), before: 0 };
 
     /// What of it there is to do.
     #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // not called there
     pub(crate) fn work(&self) -> Work {
-        match (self.before.is_empty() && self.after.is_empty(), self.narrows) {
+        match (self.steps.is_empty(), self.narrows) {
             (true, 0) => Work::Nothing,
             (true, narrows) => Work::Narrow(narrows),
             (false, _) => Work::Steps,
@@ -168,6 +164,13 @@ impl Plan {
         self.widen
     }
 
+    /// The steps before the call, and those after it.
+    #[inline(always)]
+    #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // not called there
+    pub(crate) fn steps(&self) -> (&[Step], &[Step]) {
+        self.steps.split_at(self.before)
+    }
+
     /// Notes that a scalar of four bytes is in the slot at this offset.
     fn push_narrow(&mut self, to: usize) {
         if self.narrows < NARROWS {
@@ -175,16 +178,21 @@ impl Plan {
             self.narrows += 1;
             self.widen |= to == 0;
         } else {
-            self.before.push(Step { op: Op::ZeroExtend, from: 0, to: to as u16, size: 4 });
+            self.push_before(Step { op: Op::ZeroExtend, from: 0, to: to as u16, size: 4 });
         }
+    }
+
+    /// One more step before the call; there is none after it yet.
+    fn push_before(&mut self, step: Step) {
+        self.steps.push(step);
+        self.before = self.steps.len();
     }
 
     /// Whether every byte that a step reads or writes by an offset is below `frame`. Of a step
     /// that goes by an address, this is the address.
     fn is_inside(&self, frame: usize) -> bool {
         let mut narrow = self.narrow[..self.narrows].iter().map(|above| usize::from(*above));
-        let mut steps = self.before.iter().chain(&self.after);
-        let steps = steps.all(|&Step { op, from, to, size }| {
+        let steps = self.steps.iter().all(|&Step { op, from, to, size }| {
             let [from, to, size] = [from, to, size].map(usize::from);
             match op {
                 Op::Copy => from + size <= frame && to + size <= frame,
@@ -447,12 +455,12 @@ impl Writer<'_, '_> {
 
     fn before(&mut self, op: Op, from: usize, to: usize, size: usize) {
         let [from, to, size] = [from, to, size].map(|n| n as u16);
-        self.plan.before.push(Step { op, from, to, size });
+        self.plan.push_before(Step { op, from, to, size });
     }
 
     fn after(&mut self, op: Op, from: usize, to: usize, size: usize) {
         let [from, to, size] = [from, to, size].map(|n| n as u16);
-        self.plan.after.push(Step { op, from, to, size });
+        self.plan.steps.push(Step { op, from, to, size });
     }
 
     /// Any other argument, whose value is at `to`.

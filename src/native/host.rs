@@ -197,22 +197,23 @@ impl<F> Bound<F> {
     /// A context for this function, which may be that of a closure.
     fn new(source: Source<'_>, call: ArrayCall, closure: F) -> Result<Box<Bound<F>>, Error> {
         let boxed = |Encoded { code, scatter, lists, plan }| {
-            let (data, lists_pointer, function) =
-                (null_mut(), lists.as_ptr(), by_plan(&plan, call));
-            let context =
-                Context { magic: MAGIC, code, function, data, lists: lists_pointer, scatter };
+            let (function, data) = (call, null_mut());
+            let context = Context { magic: MAGIC, code, function, data, lists: null(), scatter };
             Box::new(Bound { context, call, plan, lists, closure })
         };
         // R6: the scatter and its entry. Neither changes from now on.
-        let (convention, signature, shape) = match source {
-            Source::Signature(convention, signature, shape) => (convention, signature, shape),
-            Source::Encoded(encoded) => return Ok(boxed(encoded.clone())),
+        let mut bound = match source {
+            Source::Encoded(encoded) => boxed(encoded.clone()),
+            Source::Signature(convention, signature, shape) => {
+                let mut bound = boxed(Encoded::EMPTY);
+                let Bound { context, plan, lists, .. } = &mut *bound;
+                let encoding = Encoding { scatter: &mut context.scatter, lists, plan };
+                context.code = encode(encoding, convention, signature, shape)?;
+                bound
+            }
         };
-        let mut bound = boxed(Encoded::EMPTY);
-        let Bound { context, plan, lists, .. } = &mut *bound;
-        let encoding = Encoding { scatter: &mut context.scatter, lists, plan };
-        context.code = encode(encoding, convention, signature, shape)?;
-        (context.lists, context.function) = (lists.as_ptr(), by_plan(plan, call));
+        bound.context.lists = bound.lists.as_ptr();
+        bound.context.function = by_plan(&bound.plan, call);
         Ok(bound)
     }
 

@@ -20,12 +20,13 @@ use crate::{
 
 macro_rules! define {
     (@in $abi:literal) => {
-        /// Clears what is above up to `N` narrow values, and calls the function.
+        /// Clears what is above up to `N` narrow values, writes slot 0 again if the plan says so
+        /// (`WIDEN`), and calls the function.
         ///
         /// # Safety
         ///
         /// As for [`ArrayCall`], and the callee context has a plan for these slots.
-        unsafe extern $abi fn narrowed<const N: usize>(
+        unsafe extern $abi fn narrowed<const N: usize, const WIDEN: bool>(
             callee: *mut VMOpaqueContext,
             caller: *mut VMContext,
             slots: *mut ValRaw,
@@ -34,7 +35,7 @@ macro_rules! define {
             // SAFETY: the callee context is ours and alive (R6).
             let bound = unsafe { Bound::<()>::of(callee) };
             // SAFETY: our own conditions.
-            unsafe { clear(&bound.plan, bound.plan.narrow_of::<N>(), slots) };
+            unsafe { clear(bound.plan.narrow_of::<N>(), WIDEN, slots) };
             // SAFETY: our own conditions. It is the last thing to do: a jump.
             unsafe { (bound.call)(callee, caller, slots, count) };
         }
@@ -53,13 +54,14 @@ macro_rules! define {
             // SAFETY: the callee context is ours and alive (R6).
             let Bound { plan, call, .. } = unsafe { Bound::<()>::of(callee) };
             // SAFETY: our own conditions.
-            unsafe { clear(plan, plan.narrow(), slots) };
+            unsafe { clear(plan.narrow(), plan.widen(), slots) };
+            let (before, after) = plan.steps();
             // SAFETY: our own conditions.
-            unsafe { run(&plan.before, slots.cast()) };
+            unsafe { run(before, slots.cast()) };
             // SAFETY: our own conditions.
             unsafe { call(callee, caller, slots, count) };
             // SAFETY: our own conditions; the function has left its result in the slots.
-            unsafe { run(&plan.after, slots.cast()) };
+            unsafe { run(after, slots.cast()) };
         }
     };
 }
@@ -67,15 +69,16 @@ in_convention! { define }
 
 /// What the assembly calls, where `call` is to be called by this plan.
 pub(super) fn by_plan(plan: &Plan, call: ArrayCall) -> ArrayCall {
-    match plan.work() {
-        Work::Nothing => call,
-        // One for each, so that they neither loop nor ask.
-        Work::Narrow(1) => narrowed::<1>,
-        Work::Narrow(2) => narrowed::<2>,
-        Work::Narrow(..=4) => narrowed::<4>,
-        Work::Narrow(_) => narrowed::<NARROWS>,
-        Work::Steps => planned,
-    }
+    // One for each, so that they neither loop nor ask.
+    let [narrowed, widening] = match plan.work() {
+        Work::Nothing => return call,
+        Work::Steps => return planned,
+        Work::Narrow(1) => [narrowed::<1, false>, narrowed::<1, true>],
+        Work::Narrow(2) => [narrowed::<2, false>, narrowed::<2, true>],
+        Work::Narrow(..=4) => [narrowed::<4, false>, narrowed::<4, true>],
+        Work::Narrow(_) => [narrowed::<NARROWS, false>, narrowed::<NARROWS, true>],
+    };
+    if plan.widen() { widening } else { narrowed }
 }
 
 /// Clears what is above narrow values.
@@ -85,13 +88,13 @@ pub(super) fn by_plan(plan: &Plan, call: ArrayCall) -> ArrayCall {
 /// The slots are in a frame of the assembly, for whose scatter the plan is made: by E8
 /// registers and stack words are where it says. `narrow` is of the plan.
 #[inline(always)]
-unsafe fn clear(plan: &Plan, narrow: &[u16], slots: *mut ValRaw) {
+unsafe fn clear(narrow: &[u16], widen: bool, slots: *mut ValRaw) {
     for &offset in narrow {
         let above = slots.wrapping_byte_add(offset.into()).cast::<u32>();
         // SAFETY: in the slots, which are ours alone.
         unsafe { above.write(0) };
     }
-    if plan.widen() {
+    if widen {
         // SAFETY: the first bytes of slot 0, which a narrow value is in.
         let value = u32::from_le(unsafe { slots.cast::<u32>().read() });
         // SAFETY: as above.
@@ -105,6 +108,7 @@ unsafe fn clear(plan: &Plan, narrow: &[u16], slots: *mut ValRaw) {
 ///
 /// The slots are in a frame of the assembly, for whose scatter the steps are made, and the
 /// caller follows its convention (R7): an address that it passes is one of a value.
+// Not inlined, as `planned` would have two of it.
 #[inline(never)]
 unsafe fn run(steps: &[Step], slots: *mut u8) {
     for &Step { op, from, to, size } in steps {
