@@ -196,24 +196,25 @@ fn encode(
 impl<F> Bound<F> {
     /// A context for this function, which may be that of a closure.
     fn new(source: Source<'_>, call: ArrayCall, closure: F) -> Result<Box<Bound<F>>, Error> {
-        let boxed = |Encoded { code, scatter, lists, plan }| {
-            let (function, data) = (call, null_mut());
-            let context = Context { magic: MAGIC, code, function, data, lists: null(), scatter };
-            Box::new(Bound { context, call, plan, lists, closure })
-        };
+        let Encoded { code, scatter, lists, plan } = Encoded::EMPTY;
+        let (function, data) = (call, null_mut());
+        let context = Context { magic: MAGIC, code, function, data, lists: null(), scatter };
+        let mut bound = Box::new(Bound { context, call, plan, lists, closure });
+        let Bound { context, plan, lists, .. } = &mut *bound;
         // R6: the scatter and its entry. Neither changes from now on.
-        let mut bound = match source {
-            Source::Encoded(encoded) => boxed(encoded.clone()),
+        match source {
             Source::Signature(convention, signature, shape) => {
-                let mut bound = boxed(Encoded::EMPTY);
-                let Bound { context, plan, lists, .. } = &mut *bound;
                 let encoding = Encoding { scatter: &mut context.scatter, lists, plan };
                 context.code = encode(encoding, convention, signature, shape)?;
-                bound
             }
-        };
-        bound.context.lists = bound.lists.as_ptr();
-        bound.context.function = by_plan(&bound.plan, call);
+            Source::Encoded(encoded) => {
+                context.code = encoded.code;
+                context.scatter = encoded.scatter;
+                (*lists, *plan) = (encoded.lists.clone(), encoded.plan.clone());
+            }
+        }
+        context.lists = lists.as_ptr();
+        context.function = by_plan(plan, call);
         Ok(bound)
     }
 
