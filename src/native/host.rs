@@ -194,12 +194,17 @@ fn encode(
 }
 
 impl<F> Bound<F> {
-    /// A context for this function, which may be that of a closure.
-    fn new(source: Source<'_>, call: ArrayCall, closure: F) -> Result<Box<Bound<F>>, Error> {
+    /// A context of no signature yet. (By itself, as in a debug build its frame has several copies.)
+    fn empty(call: ArrayCall, closure: F) -> Box<Bound<F>> {
         let Encoded { code, scatter, lists, plan } = Encoded::EMPTY;
         let (function, data) = (call, null_mut());
         let context = Context { magic: MAGIC, code, function, data, lists: null(), scatter };
-        let mut bound = Box::new(Bound { context, call, plan, lists, closure });
+        Box::new(Bound { context, call, plan, lists, closure })
+    }
+
+    /// A context for this function, which may be that of a closure.
+    fn new(source: Source<'_>, call: ArrayCall, closure: F) -> Result<Box<Bound<F>>, Error> {
+        let mut bound = Bound::empty(call, closure);
         let Bound { context, plan, lists, .. } = &mut *bound;
         // R6: the scatter and its entry. Neither changes from now on.
         match source {

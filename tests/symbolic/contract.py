@@ -241,7 +241,7 @@ class Contract:
         state.memory['stack'].store(offset, value)
 
     def frame_record(self, state, sp):
-        """E6, for who walks the stack without the rules."""
+        """E6, for a walker of the stack without the rules."""
         frame = self.entry + self.port.saved_frame if self.record else self.kept[self.port.frame]
         state.claim(state[self.port.frame] == frame, 'E6: frame record')
         if self.port.backchain:

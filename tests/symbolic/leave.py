@@ -55,7 +55,7 @@ class Leavable(Contract):
         return self.native(state.memory['landing'].load(state, bits(H['L_SP']), 8))
 
     def call(self, state, target):
-        """R1 to R4 of the body, and what one who leaves needs."""
+        """R1 to R4 of the body, and what is needed to leave."""
         port, sp = self.port, z3.simplify(state[self.sp] + self.port.pushed)
         state.claim(not state.called, 'E1: another call')
         state.claim(target == self.body, 'R10: the body')
@@ -74,7 +74,7 @@ class Leavable(Contract):
         self.calls.append(state.copy())
 
     def set_words(self, state):
-        """Whoever is called leaves them as they were."""
+        """The function that is called leaves them as they were."""
         for name, term in self.words.items():
             first, size = self.port.control[name]
             word = state[name]
