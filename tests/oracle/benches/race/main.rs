@@ -25,7 +25,7 @@ mod steps;
 mod structures;
 mod tables;
 
-use std::{fs, mem};
+use std::{fs, hint::black_box, mem};
 
 use oracle::fresh_seed;
 use records::Records;
@@ -71,7 +71,7 @@ fn main() {
     let all = !PARTS.iter().any(named);
     if arguments.iter().any(|argument| argument == CHILD) {
         // Some figures depend on where the heap puts things: it begins elsewhere in each process.
-        mem::forget(vec![0u8; 16 * (1 + fresh_seed() as usize % 256)]);
+        mem::forget(black_box(vec![0u8; 16 * (1 + fresh_seed() as usize % 256)]));
         PARTS.iter().filter(|part| all || named(part)).for_each(|(_, run)| run());
         return;
     }
