@@ -7,13 +7,14 @@ use super::{
     port::Largest,
 };
 
-const SIGNATURES: [&str; 20] = [
+const SIGNATURES: [&str; 21] = [
     "()",
     "() -> i32",
     "(i32) -> i64",
     "(f32) -> f64",
     "(f64) -> f64",
     "(f32, f32, f32, f32) -> f32",
+    "(f64, f64, f64, f64) -> i64",
     "(f32, f32, f32, f32, f64, f64, f64, f64) -> f64",
     "(f32, f32, f32, f32, f64) -> i64",
     "(f64, f64, f64, f64, f64, f64, f64, f64) -> f64",
