@@ -188,7 +188,8 @@ impl<'a, 'l> Writer<'a, 'l> {
             self.header.hidden = 0x100 | count as u16;
         }
 
-        // Where one register carries a vector, 16 bytes are loaded for all.
+        // Where one register carries a vector, 16 bytes are loaded for all; for the first ones alone on
+        // x86-64 System V, if no other carries anything. Those that carry nothing read slot 0.
         if self.header.floats & !SOME_NARROW >= FLOATS_SOME_VECTORS && self.vector_words == 0 {
             let mut i = 0;
             while i < self.abi.float.len() {
