@@ -7,7 +7,7 @@ use super::{
     port::Largest,
 };
 
-const SIGNATURES: [&str; 21] = [
+const SIGNATURES: [&str; 22] = [
     "()",
     "() -> i32",
     "(i32) -> i64",
@@ -20,6 +20,7 @@ const SIGNATURES: [&str; 21] = [
     "(f64, f64, f64, f64, f64, f64, f64, f64) -> f64",
     "(i32, i64, i32, i64, i32, i64, i32) -> i64",
     "(i64, i64, i64, i64, i64, i64, i64, i64, i64) -> v128",
+    "(f32, v128) -> f32",
     "(f32, v128, f32, f32, f32) -> f32",
     "(v128) -> v128",
     "(f32, f32, f32, f32, f32) -> (i32, v128, i32, v128, i64)",
