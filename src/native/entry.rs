@@ -195,15 +195,23 @@ pub(crate) static ENTRIES: [Body<Left>; Entry::COUNT] = [
     beside_hidden,
 ];
 
+/// What makes the calls of a descriptor.
+pub(crate) type EntryFunction = Body<Left>;
+
+/// The function that makes the calls of a descriptor with this header.
+pub(crate) const fn entry_function(header: &Header) -> &'static EntryFunction {
+    &ENTRIES[header.entry as usize]
+}
+
 /// Makes the call that `descriptor` describes.
 ///
 /// # Safety
 ///
-/// R2 and R3 hold of `call`.
+/// R2 and R3 hold of `call`, and `entry` is the descriptor's [`entry_function`].
 #[inline(always)]
-pub(crate) unsafe fn enter(descriptor: &Descriptor, call: ArrayCall) {
+pub(crate) unsafe fn enter(descriptor: &Descriptor, entry: &EntryFunction, call: ArrayCall) {
     // SAFETY: our own conditions; there is no landing.
-    let returned = unsafe { call_described(descriptor, call, None) };
+    let returned = unsafe { call_described(descriptor, entry, call, None) };
     // SAFETY: our own condition, R2.
     unsafe { store(&descriptor.header, returned, call.slots) };
 }
@@ -212,16 +220,18 @@ pub(crate) unsafe fn enter(descriptor: &Descriptor, call: ArrayCall) {
 ///
 /// # Safety
 ///
-/// R2 and R3 hold of `call`, and no call uses the landing.
+/// R2 and R3 hold of `call`, `entry` is the descriptor's [`entry_function`], and no call uses
+/// the landing.
 #[inline(always)]
 pub(crate) unsafe fn enter_leavable(
     descriptor: &Descriptor,
+    entry: &EntryFunction,
     call: ArrayCall,
     landing: &Landing,
 ) -> Outcome {
     // SAFETY: our own conditions; R10: the landing is borrowed until the call is over,
     // and only its own functions write to it.
-    let returned = unsafe { call_described(descriptor, call, Some(landing)) };
+    let returned = unsafe { call_described(descriptor, entry, call, Some(landing)) };
     let outcome = landing.outcome();
     if outcome == Outcome::Returned {
         // SAFETY: our own condition, R2.
@@ -234,21 +244,21 @@ pub(crate) unsafe fn enter_leavable(
 ///
 /// # Safety
 ///
-/// R2 and R3 hold of `call`, and R10 of the landing.
+/// As for [`enter`], and R10 holds of the landing.
 #[inline(always)]
 unsafe fn call_described(
     descriptor: &Descriptor,
+    entry: &EntryFunction,
     call: ArrayCall,
     landing: Option<&Landing>,
 ) -> Returned {
     // The address of the header with the provenance of the lists.
     let pointer = (&raw const *descriptor).cast::<Header>();
-    let body = ENTRIES[descriptor.header.entry as usize];
     // SAFETY: R1: only Source::encode makes descriptors, and we hold a shared
-    // reference to this one. R2, R3, R10: the caller's. R4: the table is in the
-    // order of Shape, and encode gives no shape that is too short for the call.
+    // reference to this one. R2, R3, R10: the caller's. R4: the entry is the descriptor's, the
+    // table is in the order of Shape, and encode gives no shape that is too short for the call.
     // What Rust makes the call with asks for the same.
-    unsafe { call_body(body, call, pointer, landing) }
+    unsafe { call_body(*entry, call, pointer, landing) }
 }
 
 /// Stores a result that the body has left in its register.
@@ -295,7 +305,7 @@ pub(crate) unsafe fn c_call(
     let base = if header.slots == 0 { (&raw const *header).cast() } else { slots.cast_const() };
     let [callee, caller] = [0, 1].map(|i| {
         let offset = usize::from(header.integer[i]);
-        let slot = base.wrapping_byte_add(offset & !NARROW);
+        let slot = base.wrapping_byte_add(if EXTENDS { offset & !NARROW } else { offset });
         if EXTENDS && offset & NARROW != 0 {
             // SAFETY: those are the four bytes of a parameter.
             let bits = unsafe { slot.cast::<i32>().read() };

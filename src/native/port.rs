@@ -13,12 +13,13 @@ pub(crate) const PORTED: bool = cfg!(vmtrampoline_port);
 
 #[cfg(not(vmtrampoline_port))]
 pub(super) use super::unported::{
-    Thunk, c_call, current_thread, enter, enter_leavable, host_code, landed, leave, thunk,
+    EntryFunction, Thunk, c_call, current_thread, enter, enter_leavable, entry_function, host_code,
+    landed, leave, thunk,
 };
 #[cfg(vmtrampoline_port)]
 pub(super) use super::{
     callback_thunks::Thunk,
-    entry::{c_call, enter, enter_leavable},
+    entry::{EntryFunction, c_call, enter, enter_leavable, entry_function},
     host::ported::host_code,
     landing::ported::{landed, leave},
     thread::current_thread,

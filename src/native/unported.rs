@@ -20,12 +20,20 @@ use crate::{
 
 const NOTHING: &str = "there is no trampoline on a target without a port";
 
-/// No trampoline can be made on this target, so there is none to enter.
+/// No function makes calls on this target.
+pub(super) enum EntryFunction {}
+
+/// No trampoline can be made on this target, so no descriptor has a function.
+pub(super) const fn entry_function(_: &Header) -> &'static EntryFunction {
+    panic!("{}", NOTHING)
+}
+
+/// There is no trampoline to enter.
 ///
 /// # Safety
 ///
 /// Always safe, as all functions here.
-pub(super) unsafe fn enter(_: &Descriptor, _: ArrayCall) {
+pub(super) unsafe fn enter(_: &Descriptor, _: &EntryFunction, _: ArrayCall) {
     unreachable!("{NOTHING}")
 }
 
@@ -34,7 +42,12 @@ pub(super) unsafe fn enter(_: &Descriptor, _: ArrayCall) {
 /// # Safety
 ///
 /// Always safe.
-pub(super) unsafe fn enter_leavable(_: &Descriptor, _: ArrayCall, _: &Landing) -> Outcome {
+pub(super) unsafe fn enter_leavable(
+    _: &Descriptor,
+    _: &EntryFunction,
+    _: ArrayCall,
+    _: &Landing,
+) -> Outcome {
     unreachable!("{NOTHING}")
 }
 
