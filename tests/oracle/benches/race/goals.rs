@@ -37,7 +37,7 @@ pub fn verdicts(records: &Records) -> String {
         );
     }
 
-    for (set, limit) in [(mixed::IN_REGISTERS, 0.75), (mixed::TYPICAL, 0.90)] {
+    for (set, limit) in [(mixed::IN_REGISTERS, 0.75), (mixed::TYPICAL, 0.90), (mixed::OF_C, 0.90)] {
         let ratio = records.ratio("mixed", set, US, RIVAL).expect("raced");
         let goal = format!("P2 {set}, random order, to Cranelift: ≤ {limit:.2}");
         verdict(&goal, ratio <= limit, format!("{ratio:.2}"));
@@ -190,7 +190,7 @@ pub fn verdicts(records: &Records) -> String {
         .collect();
     let goal = "P9 a call through a pointer, to Cranelift's: geometric mean ≤ 0.90";
     verdict(goal, mean(&ratios) <= 0.90, format!("{:.2}", mean(&ratios)));
-    for set in [mixed::IN_REGISTERS, mixed::TYPICAL] {
+    for set in [mixed::IN_REGISTERS, mixed::TYPICAL, mixed::OF_C] {
         let ratio = records.ratio("mixed", set, POINTER, RIVAL).expect("raced");
         let goal = format!("P9 pointers, {set}, random order, to Cranelift's: ≤ 1.00");
         verdict(&goal, ratio <= 1.0, format!("{ratio:.2}"));

@@ -1,4 +1,4 @@
-//! 64 signatures at one call site, in an order that does not repeat.
+//! 64 functions at one call site, in an order that does not repeat.
 
 use std::collections::HashSet;
 
@@ -12,35 +12,44 @@ use crate::{
     records::record_race,
 };
 
-/// How many signatures share the call site.
-const SIGNATURES: usize = 64;
+/// How many functions share the call site.
+const FUNCTIONS: usize = 64;
 /// Calls per lane and round; every round goes through the whole order.
 const CALLS: usize = 1 << 20;
 const ROUNDS: usize = 9;
 /// The signatures are the same in every run.
 const SEED: u64 = 8;
 
-/// The two sets of signatures.
+/// The sets of functions. In the first two, each has a signature of its own.
 pub const IN_REGISTERS: &str = "64 in registers, <= 1 result";
 pub const TYPICAL: &str = "64 typical";
+pub const OF_C: &str = "64 as C libraries have";
+
+/// What functions of C libraries take and return.
+const PROTOTYPES: &str = include_str!("../../../data/prototypes.txt");
 
 pub fn run(seed: u64) {
     record_race("mixed", IN_REGISTERS, &set(seed, &signatures(in_registers)));
     record_race("mixed", TYPICAL, &set(seed, &signatures(typical)));
+    record_race("mixed", OF_C, &set(seed, &of_c()));
 }
 
+/// Races calls of functions that have these signatures.
 fn set(seed: u64, signatures: &[Signature]) -> Vec<Times> {
     let (store, funcs) = callees::instantiate(signatures);
     let targets: Vec<Target> = funcs.iter().map(|func| Target::of(func, &store)).collect();
-    let compiled = Compiled::new(signatures);
+    // A runtime compiles one for each signature.
+    let distinct: Vec<&Signature> = signatures.iter().collect::<HashSet<_>>().into_iter().collect();
+    let compiled = Compiled::new(distinct.iter().copied());
     let trampolines: Vec<Trampoline> =
         signatures.iter().map(|s| Trampoline::new(s).expect("a supported target")).collect();
     let thunks = trampolines.iter().map(|t| t.pointer().expect("a thunk is left"));
     let thunks: Vec<_> = thunks.zip(&targets).map(|(p, target)| Pointer(p, *target)).collect();
 
     let mut random = Random::new(seed);
-    let order: Vec<u8> = (0..CALLS).map(|_| random.below(SIGNATURES) as u8).collect();
-    let pointers = (0..SIGNATURES).map(|i| compiled.trampoline(i));
+    let order: Vec<u8> = (0..CALLS).map(|_| random.below(FUNCTIONS) as u8).collect();
+    let index = |signature| distinct.iter().position(|other| *other == signature);
+    let pointers = signatures.iter().map(|s| compiled.trampoline(index(s).expect("compiled")));
     let both = |(trampoline, target): (Trampoline, &Target)| Unchecked(trampoline, *target);
     let mut lanes = [
         lane("bare call", &order, targets.iter().map(|target| Bare::new(*target))),
@@ -78,7 +87,7 @@ fn signatures(draw: fn(&mut Random) -> Signature) -> Vec<Signature> {
     let mut seen = HashSet::new();
     std::iter::repeat_with(|| draw(&mut random))
         .filter(|signature| seen.insert(signature.clone()))
-        .take(SIGNATURES)
+        .take(FUNCTIONS)
         .collect()
 }
 
@@ -104,4 +113,38 @@ fn typical(random: &mut Random) -> Signature {
     let results = random.pick(&[0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2]);
     let mut types = |count| (0..count).map(|_| random.pick(&TYPES)).collect::<Vec<_>>();
     Signature::new(types(params), types(results)).unwrap()
+}
+
+/// Drawn by how many functions have the prototype, so that some have the same.
+fn of_c() -> Vec<Signature> {
+    let prototypes = PROTOTYPES.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let (count, types) = line.split_once(' ').expect("two columns");
+        (count.parse::<usize>().expect("a number"), types)
+    });
+    // `Bare` passes ten arguments.
+    let prototypes: Vec<_> = prototypes.filter(|(_, types)| types.find('>') <= Some(10)).collect();
+    let functions = prototypes.iter().map(|(count, _)| count).sum();
+    let mut random = Random::new(SEED);
+    let mut draw = || {
+        let mut left = random.below(functions);
+        let drawn = prototypes.iter().find(|(count, _)| {
+            let found = left < *count;
+            left = left.wrapping_sub(*count);
+            found
+        });
+        let (params, result) = drawn.expect("one of them").1.split_once('>').expect("a result");
+        Signature::new(params.chars().filter_map(scalar), result.chars().find_map(scalar)).unwrap()
+    };
+    (0..FUNCTIONS).map(|_| draw()).collect()
+}
+
+/// The type that a letter of a prototype stands for.
+fn scalar(letter: char) -> Option<ValType> {
+    match letter {
+        'i' => Some(ValType::I32),
+        'l' | 'p' => Some(ValType::I64),
+        'f' => Some(ValType::F32),
+        'd' => Some(ValType::F64),
+        _ => None,
+    }
 }

@@ -75,7 +75,7 @@ pub fn all(records: &Records) -> String {
         0,
     );
     add(
-        "64 signatures at one call site, random order: ns per call",
+        "64 functions at one call site, random order: ns per call",
         "mixed",
         &[
             "bare call",
