@@ -16,7 +16,7 @@
 
 use core::fmt;
 
-use crate::valtype::ValType;
+use crate::valtype::{Scalar, ValType};
 
 /// A calling convention: a row of data that says where values go.
 ///
@@ -45,7 +45,8 @@ pub struct Abi {
     pub(crate) variadic: Variadic,
     pub(crate) stack: Stack,
     pub(crate) results: Results,
-    pub(crate) c: CTypes,
+    /// What each scalar type is, in the order of [`ValType::ALL`].
+    pub(crate) scalars: [Scalar; ValType::ALL.len()],
     pub(crate) short_cut: ShortCut,
 }
 
@@ -133,23 +134,55 @@ pub(crate) enum Variadic {
 }
 
 /// Facts of C's own types.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CTypes {
     /// Size of `long`.
-    pub(crate) long: u32,
+    pub(crate) long: u8,
     pub(crate) char_signed: bool,
     pub(crate) wchar: ValType,
     pub(crate) long_double: LongDouble,
     /// Alignment of scalars of 16 bytes.
-    pub(crate) wide_align: u32,
+    pub(crate) wide_align: u8,
 }
 
 /// What `long double` is.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum LongDouble {
     X87,
     Quad,
     Double,
+}
+
+impl CTypes {
+    const X86_64_SYSV: CTypes = CTypes {
+        long: 8,
+        char_signed: true,
+        wchar: ValType::I32,
+        long_double: LongDouble::X87,
+        wide_align: 16,
+    };
+    const X86_64_WINDOWS: CTypes =
+        CTypes { long: 4, wchar: ValType::U16, ..CTypes::X86_64_SYSV };
+    const X86_64_MSVC: CTypes =
+        CTypes { long_double: LongDouble::Double, ..CTypes::X86_64_WINDOWS };
+    const AARCH64: CTypes = CTypes { wchar: ValType::U32, ..CTypes::RISCV64 };
+    const AARCH64_APPLE: CTypes =
+        CTypes { long_double: LongDouble::Double, ..CTypes::X86_64_SYSV };
+    const AARCH64_WINDOWS: CTypes = CTypes::X86_64_MSVC;
+    const RISCV64: CTypes = CTypes {
+        char_signed: false,
+        long_double: LongDouble::Quad,
+        ..CTypes::X86_64_SYSV
+    };
+    const S390X: CTypes = CTypes { wide_align: 8, ..CTypes::RISCV64 };
+
+    /// All scalar types, in the order of [`ValType::ALL`].
+    const fn scalars(&self) -> [Scalar; ValType::ALL.len()] {
+        let (mut scalars, mut i) = ([Scalar::new(ValType::I32, self); ValType::ALL.len()], 0);
+        while i < scalars.len() {
+            scalars[i] = Scalar::new(ValType::ALL[i], self);
+            i += 1;
+        }
+        scalars
+    }
 }
 
 /// What picks the register of an argument.
@@ -275,13 +308,7 @@ impl Abi {
             max_align: 16,
             area_align: 16,
         },
-        c: CTypes {
-            long: 8,
-            char_signed: true,
-            wchar: ValType::I32,
-            long_double: LongDouble::X87,
-            wide_align: 16,
-        },
+        scalars: CTypes::X86_64_SYSV.scalars(),
         short_cut: ShortCut { integers: 8, floats: 8 }, // all
     };
 
@@ -304,14 +331,14 @@ impl Abi {
         variadic: Variadic::Doubled,
         stack: Stack { start: 32, ..Abi::X86_64_SYSV_C.stack },
         results: Results { integer: &["rax"], float: &["xmm0"], ..Abi::X86_64_SYSV_C.results },
-        c: CTypes { long: 4, wchar: ValType::U16, ..Abi::X86_64_SYSV_C.c },
+        scalars: CTypes::X86_64_WINDOWS.scalars(),
         ..Abi::X86_64_SYSV_C
     };
 
     /// The same with MSVC's types: `long double` is `double`.
     pub const X86_64_MSVC_C: Abi = Abi {
         name: "x86_64-msvc-c",
-        c: CTypes { long_double: LongDouble::Double, ..Abi::X86_64_WINDOWS_C.c },
+        scalars: CTypes::X86_64_MSVC.scalars(),
         ..Abi::X86_64_WINDOWS_C
     };
 
@@ -334,12 +361,7 @@ impl Abi {
             pointer: ReturnPointer::Register("x8"),
             ..Abi::X86_64_SYSV_C.results
         },
-        c: CTypes {
-            char_signed: false,
-            wchar: ValType::U32,
-            long_double: LongDouble::Quad,
-            ..Abi::X86_64_SYSV_C.c
-        },
+        scalars: CTypes::AARCH64.scalars(),
         ..Abi::X86_64_SYSV_C
     };
 
@@ -354,12 +376,7 @@ impl Abi {
         aggregates: Aggregates::Homogeneous { even: false },
         variadic: Variadic::Stack,
         stack: Stack { slot: 4, packed: true, ..Abi::AARCH64_C.stack },
-        c: CTypes {
-            char_signed: true,
-            wchar: ValType::I32,
-            long_double: LongDouble::Double,
-            ..Abi::AARCH64_C.c
-        },
+        scalars: CTypes::AARCH64_APPLE.scalars(),
         ..Abi::AARCH64_C
     };
 
@@ -377,7 +394,7 @@ impl Abi {
     pub const AARCH64_WINDOWS_C: Abi = Abi {
         name: "aarch64-windows-c",
         variadic: Variadic::All(&Abi::AARCH64_WINDOWS_VARIADIC),
-        c: Abi::AARCH64_WINDOWS_VARIADIC.c,
+        scalars: CTypes::AARCH64_WINDOWS.scalars(),
         ..Abi::AARCH64_C
     };
 
@@ -387,13 +404,7 @@ impl Abi {
         vector: Vector::Aggregate,
         float_overflow: FloatOverflow::Integer,
         aggregates: Aggregates::Words,
-        c: CTypes {
-            long: 4,
-            char_signed: true,
-            wchar: ValType::U16,
-            long_double: LongDouble::Double,
-            ..Abi::AARCH64_C.c
-        },
+        scalars: CTypes::AARCH64_WINDOWS.scalars(),
         ..Abi::AARCH64_C
     };
 
@@ -414,7 +425,7 @@ impl Abi {
             float: &["fa0", "fa1"],
             ..Abi::X86_64_SYSV_C.results
         },
-        c: CTypes { char_signed: false, long_double: LongDouble::Quad, ..Abi::X86_64_SYSV_C.c },
+        scalars: CTypes::RISCV64.scalars(),
         short_cut: ShortCut { integers: 4, floats: 2 },
         ..Abi::X86_64_SYSV_C
     };
@@ -456,12 +467,7 @@ impl Abi {
             area_align: 8,
             ..Abi::X86_64_SYSV_C.results
         },
-        c: CTypes {
-            char_signed: false,
-            long_double: LongDouble::Quad,
-            wide_align: 8,
-            ..Abi::X86_64_SYSV_C.c
-        },
+        scalars: CTypes::S390X.scalars(),
         short_cut: ShortCut { integers: 4, floats: 2 },
         ..Abi::X86_64_SYSV_C
     };

@@ -108,8 +108,8 @@ pub(crate) struct Measure {
 
 impl Measure {
     const fn scalar(scalar: Scalar, end: usize) -> Measure {
-        let Scalar { size, align, parts, .. } = scalar;
-        Measure { size: size * parts, align, natural: align, end }
+        let align = scalar.align as u32;
+        Measure { size: scalar.bytes(), align, natural: align, end }
     }
 }
 
@@ -247,6 +247,7 @@ impl<'a> Leaves<'a> {
             match head(self.words, at) {
                 Head::Scalar(ty) => {
                     let Scalar { kind, size, parts, .. } = ty.scalar(self.abi);
+                    let size = size as u32;
                     if parts == 2 {
                         self.imaginary = Some(Leaf { offset: offset + size, kind, size });
                     }

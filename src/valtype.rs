@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::abi::{Abi, LongDouble};
+use crate::abi::{Abi, CTypes, LongDouble};
 
 /// A scalar type: the type of a parameter or result that is no structure or union.
 ///
@@ -97,8 +97,8 @@ pub enum ValType {
 }
 
 /// What kind of scalar a type is in a convention.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u32)] // so that a `Scalar` has no padding, and copies are plain
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Kind {
     Signed,
     Unsigned,
@@ -112,15 +112,15 @@ pub(crate) enum Kind {
     Vector,
 }
 
-/// A scalar type in a convention.
-#[derive(Clone, Copy)]
+/// A scalar type in a convention. It is small and has no padding, so that copies are plain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scalar {
     pub(crate) kind: Kind,
     /// Size and alignment of one part.
-    pub(crate) size: u32,
-    pub(crate) align: u32,
+    pub(crate) size: u8,
+    pub(crate) align: u8,
     /// 2 for complex numbers, 1 for all others.
-    pub(crate) parts: u32,
+    pub(crate) parts: u8,
 }
 
 impl Scalar {
@@ -128,42 +128,46 @@ impl Scalar {
     pub(crate) const fn is_word(self) -> bool {
         self.size <= 8 && self.parts == 1
     }
-}
 
-/// Kind, size and number of parts of each scalar type. The size is 0 if size or kind
-/// differs between conventions.
-const FIXED: [(Kind, u32, u32); ValType::ALL.len()] = {
-    let mut table = [(Kind::Signed, 0, 1); ValType::ALL.len()];
-    let mut i = 0;
-    while i < table.len() {
-        table[i] = match ValType::ALL[i] {
-            ValType::I8 => (Kind::Signed, 1, 1),
-            ValType::I16 => (Kind::Signed, 2, 1),
-            ValType::I32 => (Kind::Signed, 4, 1),
-            ValType::I64 | ValType::SSize => (Kind::Signed, 8, 1),
-            ValType::I128 => (Kind::Signed, 16, 1),
-            ValType::Bool | ValType::U8 => (Kind::Unsigned, 1, 1),
-            ValType::U16 => (Kind::Unsigned, 2, 1),
-            ValType::U32 => (Kind::Unsigned, 4, 1),
-            ValType::U64 | ValType::Size => (Kind::Unsigned, 8, 1),
-            ValType::U128 => (Kind::Unsigned, 16, 1),
-            ValType::Ptr | ValType::FuncRef | ValType::ExternRef => (Kind::Pointer, 8, 1),
-            ValType::F32 => (Kind::Float, 4, 1),
-            ValType::C32 => (Kind::Float, 4, 2),
-            ValType::F64 => (Kind::Float, 8, 1),
-            ValType::C64 => (Kind::Float, 8, 2),
-            ValType::V128 => (Kind::Vector, 16, 1),
-            ValType::LongDouble
-            | ValType::CLongDouble
-            | ValType::Char
-            | ValType::Long
-            | ValType::ULong
-            | ValType::WChar => (Kind::Signed, 0, 1),
-        };
-        i += 1;
+    /// Size of the value.
+    #[inline]
+    pub(crate) const fn bytes(self) -> u32 {
+        self.size as u32 * self.parts as u32
     }
-    table
-};
+
+    /// What this type is where C's own types are these.
+    pub(crate) const fn new(ty: ValType, c: &CTypes) -> Scalar {
+        let (kind, size) = match ty {
+            ValType::I8 => (Kind::Signed, 1),
+            ValType::I16 => (Kind::Signed, 2),
+            ValType::I32 => (Kind::Signed, 4),
+            ValType::I64 | ValType::SSize => (Kind::Signed, 8),
+            ValType::I128 => (Kind::Signed, 16),
+            ValType::Bool | ValType::U8 => (Kind::Unsigned, 1),
+            ValType::U16 => (Kind::Unsigned, 2),
+            ValType::U32 => (Kind::Unsigned, 4),
+            ValType::U64 | ValType::Size => (Kind::Unsigned, 8),
+            ValType::U128 => (Kind::Unsigned, 16),
+            ValType::Ptr | ValType::FuncRef | ValType::ExternRef => (Kind::Pointer, 8),
+            ValType::F32 | ValType::C32 => (Kind::Float, 4),
+            ValType::F64 | ValType::C64 => (Kind::Float, 8),
+            ValType::V128 => (Kind::Vector, 16),
+            ValType::LongDouble | ValType::CLongDouble => match c.long_double {
+                LongDouble::X87 => (Kind::X87, 16),
+                LongDouble::Quad => (Kind::Quad, 16),
+                LongDouble::Double => (Kind::Float, 8),
+            },
+            ValType::Char if c.char_signed => (Kind::Signed, 1),
+            ValType::Char => (Kind::Unsigned, 1),
+            ValType::Long => (Kind::Signed, c.long),
+            ValType::ULong => (Kind::Unsigned, c.long),
+            ValType::WChar => return Scalar::new(c.wchar, c),
+        };
+        let align = if size == 16 { c.wide_align } else { size };
+        let complex = matches!(ty, ValType::C32 | ValType::C64 | ValType::CLongDouble);
+        Scalar { kind, size, align, parts: if complex { 2 } else { 1 } }
+    }
+}
 
 /// C's names for types that are the same everywhere.
 const ALIASES: [(&str, ValType); 13] = [
@@ -296,7 +300,7 @@ impl ValType {
     #[inline]
     pub const fn size(self, abi: &Abi) -> usize {
         let scalar = self.scalar(abi);
-        (scalar.size * scalar.parts) as usize
+        scalar.bytes() as usize
     }
 
     /// Alignment in bytes of a field of this type.
@@ -307,33 +311,7 @@ impl ValType {
     /// What the type is in this convention.
     #[inline]
     pub(crate) const fn scalar(self, abi: &Abi) -> Scalar {
-        let (kind, size, parts) = FIXED[self as usize];
-        match size {
-            0 => self.varying(abi),
-            16 => Scalar { kind, size, align: abi.c.wide_align, parts },
-            _ => Scalar { kind, size, align: size, parts },
-        }
-    }
-
-    /// The same for a type that differs between conventions.
-    const fn varying(self, abi: &Abi) -> Scalar {
-        let c = &abi.c;
-        let (kind, size) = match self {
-            ValType::LongDouble | ValType::CLongDouble => match c.long_double {
-                LongDouble::X87 => (Kind::X87, 16),
-                LongDouble::Quad => (Kind::Quad, 16),
-                LongDouble::Double => (Kind::Float, 8),
-            },
-            ValType::Char if c.char_signed => (Kind::Signed, 1),
-            ValType::Char => (Kind::Unsigned, 1),
-            ValType::Long => (Kind::Signed, c.long),
-            ValType::ULong => (Kind::Unsigned, c.long),
-            ValType::WChar => return c.wchar.scalar(abi),
-            _ => panic!("it is the same in all conventions"),
-        };
-        let align = if size == 16 { c.wide_align } else { size };
-        let parts = if matches!(self, ValType::CLongDouble) { 2 } else { 1 };
-        Scalar { kind, size, align, parts }
+        abi.scalars[self as usize]
     }
 
     /// The type to which C promotes this one in the variable part of a call; `None` if C

@@ -399,7 +399,7 @@ impl Writer<'_, '_> {
         self.end = end;
         loop {
             if let Some((scalar, slot, place)) = self.walk.param_word() {
-                self.word(scalar.size, slot as usize, place);
+                self.word(scalar.size as u32, slot as usize, place);
             } else if let Some(param) = self.walk.param()? {
                 self.argument(param.operand, param.slot as usize, *self.walk.pieces());
             } else {

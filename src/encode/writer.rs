@@ -429,12 +429,12 @@ impl<'a, 'l> Writer<'a, 'l> {
     const fn word_argument(&mut self, scalar: Scalar, slot: u32, place: Place) {
         match place {
             Place::Stack(offset) if self.abi.stack.packed && scalar.size < 4 => {
-                self.share(offset, slot, scalar.size);
+                self.share(offset, slot, scalar.size as u32);
             }
             _ => {
                 let (from, mark) = self.scalar(scalar, slot);
                 self.reads(from, 8);
-                self.place(place, from, scalar.size, mark);
+                self.place(place, from, scalar.size as u32, mark);
             }
         }
     }
@@ -454,7 +454,7 @@ impl<'a, 'l> Writer<'a, 'l> {
             _ => plan::ZERO_EXTEND,
         };
         let word = self.word();
-        self.step(op, slot, word, size);
+        self.step(op, slot, word, size as u32);
         (word, 0)
     }
 

@@ -147,7 +147,8 @@ impl<'a> Assigner<'a> {
     }
 
     /// A scalar of up to eight bytes.
-    const fn word(&mut self, Scalar { kind, size, .. }: Scalar, named: bool) {
+    const fn word(&mut self, scalar: Scalar, named: bool) {
+        let (kind, size) = (scalar.kind, scalar.size as u32);
         if named {
             let place = self.named_word(kind, size);
             return self.one(size, place);

@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
             return None;
         }
         self.params = Cursor { index: index + 1, at: at + 1, slot: slot + self.stride as usize };
-        Some((scalar, slot as u32, self.assigner.named_word(scalar.kind, scalar.size)))
+        Some((scalar, slot as u32, self.assigner.named_word(scalar.kind, scalar.size as u32)))
     }
 
     /// The next parameter.

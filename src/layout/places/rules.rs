@@ -432,6 +432,7 @@ const fn classify(
 const fn scalar_classes(scalar: Scalar, offset: u32) -> Option<[Eightbyte; 2]> {
     use Eightbyte::*;
     let Scalar { kind, size, align, parts } = scalar;
+    let (size, align) = (size as u32, align as u32);
     let (first, second) = match kind {
         Kind::Signed | Kind::Unsigned | Kind::Pointer => (Integer, Integer),
         Kind::X87 => (X87, X87Up),
