@@ -103,13 +103,13 @@ pub(crate) struct Measure {
     /// The alignment that follows from the members alone.
     pub(crate) natural: u32,
     /// The index of the word after the type.
-    pub(crate) end: usize,
+    pub(crate) end: u32,
 }
 
 impl Measure {
     const fn scalar(scalar: Scalar, end: usize) -> Measure {
         let align = scalar.align as u32;
-        Measure { size: scalar.bytes(), align, natural: align, end }
+        Measure { size: scalar.bytes(), align, natural: align, end: end as u32 }
     }
 }
 
@@ -133,10 +133,10 @@ pub(crate) const fn measure(words: &[u16], at: usize, abi: &Abi) -> Measure {
                 } else {
                     round_up(size, this_align).saturating_add(this.size)
                 };
-                field = this.end;
+                field = this.end as usize;
             }
             let align = max(natural, align);
-            Measure { size: round_up(size, align), align, natural, end }
+            Measure { size: round_up(size, align), align, natural, end: end as u32 }
         }
     }
 }
@@ -145,23 +145,27 @@ pub(crate) const fn measure(words: &[u16], at: usize, abi: &Abi) -> Measure {
 #[derive(Clone, Copy)]
 pub(crate) struct Operand {
     /// The index of its type's first word.
-    pub(crate) at: usize,
+    pub(crate) at: u32,
     /// The scalar that it is; `None` for a structure or union.
     pub(crate) scalar: Option<Scalar>,
     pub(crate) measure: Measure,
 }
 
 impl Operand {
+    pub(crate) const NONE: Operand =
+        Operand { at: 0, scalar: None, measure: Measure { size: 0, align: 1, natural: 1, end: 0 } };
+
     /// The operand whose type is at `at`. Most are scalars, which take no call.
     #[inline(always)]
     pub(crate) const fn new(words: &[u16], at: usize, abi: &Abi) -> Operand {
-        match head(words, at) {
+        let (scalar, measure) = match head(words, at) {
             Head::Scalar(ty) => {
                 let scalar = ty.scalar(abi);
-                Operand { at, scalar: Some(scalar), measure: Measure::scalar(scalar, at + 1) }
+                (Some(scalar), Measure::scalar(scalar, at + 1))
             }
-            _ => Operand { at, scalar: None, measure: measure(words, at, abi) },
-        }
+            _ => (None, measure(words, at, abi)),
+        };
+        Operand { at: at as u32, scalar, measure }
     }
 }
 

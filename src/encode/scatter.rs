@@ -24,10 +24,9 @@ use crate::{
         Piece,
         misfit::{Misfit, check},
         places::{Pieces, Place},
-        walk::{First, Returned, Walk},
+        walk::{Returned, Walk},
     },
     signature::{Signature, SignatureRef},
-    types::Operand,
     valtype::{Kind, Scalar},
 };
 
@@ -313,7 +312,7 @@ struct Over {
 impl Writer<'_, '_> {
     fn write(&mut self, shape: Shape) -> Result<Entry, Misfit> {
         let (word, first) = self.result_0()?;
-        let pieces = first.map(|_| *self.walk.pieces());
+        let (pieces, size) = (*self.walk.pieces(), self.walk.operand().measure.size);
         let results_end = self.results_end()?;
         self.arguments(results_end)?;
         let slots = results_end.max(self.walk.slots() as usize);
@@ -330,12 +329,10 @@ impl Writer<'_, '_> {
         self.plan.widen &= word.is_none() && first.is_none();
         if let Some(scalar) = word {
             self.word_result(scalar);
-        } else if let (Some(first), Some(pieces)) = (first, pieces) {
-            match first.returned {
+        } else if let Some(returned) = first {
+            match returned {
                 Returned::Registers => self.result(pieces.as_slice()),
-                Returned::Memory(place) => {
-                    (pointer, memory) = (place, Some(first.operand.measure.size));
-                }
+                Returned::Memory(place) => (pointer, memory) = (place, Some(size)),
             }
         }
 
@@ -358,8 +355,8 @@ impl Writer<'_, '_> {
         self.fill(scratch as u16);
         self.scatter.slots = (slots / SLOT) as u16;
         self.scatter.frame = frame as u16;
-        while let Some((operand, offset)) = self.walk.more()? {
-            self.lists.push(lists::spill(offset, operand));
+        while let Some(offset) = self.walk.more()? {
+            self.lists.push(lists::spill(offset, self.walk.operand()));
             self.scatter.spills += 1;
         }
         Ok(if small { Entry::Small } else { Entry::Any })
@@ -387,7 +384,7 @@ impl Writer<'_, '_> {
     }
 
     /// Result 0, as a word or as something else.
-    fn result_0(&mut self) -> Result<(Option<Scalar>, Option<First>), Misfit> {
+    fn result_0(&mut self) -> Result<(Option<Scalar>, Option<Returned>), Misfit> {
         let word = self.walk.first_word();
         let first = if word.is_some() { None } else { self.walk.first()? };
         Ok((word, first))
@@ -400,8 +397,8 @@ impl Writer<'_, '_> {
         loop {
             if let Some((scalar, slot, place)) = self.walk.param_word() {
                 self.word(scalar.size as u32, slot as usize, place);
-            } else if let Some(param) = self.walk.param()? {
-                self.argument(param.operand, param.slot as usize, *self.walk.pieces());
+            } else if let Some(slot) = self.walk.param()? {
+                self.argument(slot as usize, *self.walk.pieces());
             } else {
                 break;
             }
@@ -464,7 +461,8 @@ impl Writer<'_, '_> {
     }
 
     /// Any other argument, whose value is at `to`.
-    fn argument(&mut self, operand: Operand, to: usize, pieces: Pieces) {
+    fn argument(&mut self, to: usize, pieces: Pieces) {
+        let operand = self.walk.operand();
         let size = operand.measure.size as usize;
         let pieces = match pieces.as_slice() {
             [Piece { location, .. }] if pieces.by_reference() => {

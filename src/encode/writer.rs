@@ -16,7 +16,7 @@ use crate::{
         Piece,
         misfit::{Misfit, check},
         places::{Pieces, Place},
-        walk::{First, Param, Returned, Walk},
+        walk::{Returned, Walk},
     },
     signature::{Counts, SignatureRef},
     text,
@@ -142,17 +142,17 @@ impl<'a, 'l> Writer<'a, 'l> {
     const fn write(&mut self) -> Result<usize, Misfit> {
         if let Some(scalar) = self.walk.first_word() {
             self.word_result(scalar);
-        } else if let Some(First { operand, returned }) = attempt!(self.walk.first()) {
+        } else if let Some(returned) = attempt!(self.walk.first()) {
             match returned {
-                Returned::Memory(pointer) => self.memory(operand.measure, pointer),
+                Returned::Memory(pointer) => self.memory(pointer),
                 Returned::Registers => self.in_registers(),
             }
         }
         loop {
             if let Some((scalar, slot, place)) = self.walk.param_word() {
                 self.word_argument(scalar, slot, place);
-            } else if let Some(param) = attempt!(self.walk.param()) {
-                self.argument(param);
+            } else if let Some(slot) = attempt!(self.walk.param()) {
+                self.argument(slot);
             } else {
                 break;
             }
@@ -177,8 +177,8 @@ impl<'a, 'l> Writer<'a, 'l> {
         let words = self.vector_words + words;
         self.header.stack_words = words as u16;
         let mut spill = words;
-        while let Some((operand, offset)) = attempt!(self.walk.more()) {
-            self.put(spill, lists::spill(offset, operand));
+        while let Some(offset) = attempt!(self.walk.more()) {
+            self.put(spill, lists::spill(offset, self.walk.operand()));
             spill += 1;
         }
         self.header.return_area = self.walk.return_area() as u16;
@@ -357,7 +357,8 @@ impl<'a, 'l> Writer<'a, 'l> {
     }
 
     /// A result in memory, whose address is an argument.
-    const fn memory(&mut self, Measure { size, align, .. }: Measure, pointer: Option<Place>) {
+    const fn memory(&mut self, pointer: Option<Place>) {
+        let Measure { size, align, .. } = self.walk.operand().measure;
         self.header.returns = Returns::Memory;
         self.pieces = Some(Pieces::one(size, Place::Integer(0)));
         let word = self.word();
@@ -395,9 +396,9 @@ impl<'a, 'l> Writer<'a, 'l> {
         }
     }
 
-    /// An argument in these pieces.
-    const fn argument(&mut self, Param { operand: Operand { scalar, measure, .. }, slot }: Param) {
-        let Measure { size, align, .. } = measure;
+    /// Any other argument, whose value is at `slot`.
+    const fn argument(&mut self, slot: u32) {
+        let Operand { scalar, measure: Measure { size, align, .. }, .. } = self.walk.operand();
         if self.walk.pieces().by_reference() {
             let word = self.word();
             let op = self.copy(plan::REFERENCE, size, align);

@@ -3,7 +3,7 @@
 use super::places::Unfit;
 use crate::{
     abi::{Abi, Aggregates, Variadic, Vector},
-    error::{Error, MAX_PARAMS, MAX_RESULTS, ValueIndex},
+    error::{Error, ValueIndex},
     signature::SignatureRef,
     types::{Head, Type, after, head},
     valtype::ValType,
@@ -13,16 +13,30 @@ use crate::{
 /// so that `const` code can drop it.
 #[derive(Clone, Copy)]
 pub(crate) enum Misfit {
-    Unfit(Unfit, ValueIndex),
-    Slot(ValueIndex),
-    Unpromoted(usize),
+    Unfit(Unfit, Index),
+    Slot(Index),
+    Unpromoted(u16),
     Variadic,
     VariadicCallback,
     Results,
-    Params,
-    ResultsLimit,
     /// All arguments together are too large.
     Area,
+}
+
+/// [`ValueIndex`], small: a `Misfit` goes in a register.
+#[derive(Clone, Copy)]
+pub(crate) enum Index {
+    Param(u16),
+    Result(u16),
+}
+
+impl From<Index> for ValueIndex {
+    fn from(index: Index) -> ValueIndex {
+        match index {
+            Index::Param(i) => ValueIndex::Param(i.into()),
+            Index::Result(i) => ValueIndex::Result(i.into()),
+        }
+    }
 }
 
 impl Misfit {
@@ -30,8 +44,8 @@ impl Misfit {
         let abi_name = abi.name;
         let ty = |value| {
             let (words, mut i) = match value {
-                ValueIndex::Param(i) => (signature.params, i),
-                ValueIndex::Result(i) => (signature.results, i),
+                Index::Param(i) => (signature.params, i),
+                Index::Result(i) => (signature.results, i),
             };
             let mut at = 0;
             while i > 0 {
@@ -42,18 +56,18 @@ impl Misfit {
         };
         match self {
             Misfit::Unfit(Unfit::Type, value) => {
-                Error::TypeNotInAbi { abi: abi_name, ty: ty(value), value }
+                Error::TypeNotInAbi { abi: abi_name, ty: ty(value), value: value.into() }
             }
             Misfit::Unfit(Unfit::Alignment, value) => {
                 let align = ty(value).align(abi);
-                Error::AlignmentNotInAbi { abi: abi_name, align, value }
+                Error::AlignmentNotInAbi { abi: abi_name, align, value: value.into() }
             }
-            Misfit::Unfit(Unfit::Size, value) => Error::TooLarge { value: Some(value) },
-            Misfit::Slot(value) => Error::TypeNotInSlot { value },
+            Misfit::Unfit(Unfit::Size, value) => Error::TooLarge { value: Some(value.into()) },
+            Misfit::Slot(value) => Error::TypeNotInSlot { value: value.into() },
             Misfit::Unpromoted(i) => {
-                let ty = ty(ValueIndex::Param(i)).scalar().expect("a scalar");
+                let ty = ty(Index::Param(i)).scalar().expect("a scalar");
                 let promoted = ty.promoted(abi).expect("what is promoted");
-                Error::Unpromoted { param: i, ty, promoted }
+                Error::Unpromoted { param: i.into(), ty, promoted }
             }
             Misfit::Variadic => Error::VariadicNotInAbi { abi: abi_name },
             Misfit::VariadicCallback => Error::VariadicCallback,
@@ -62,8 +76,6 @@ impl Misfit {
                 results: signature.counts.results,
                 limit: abi.results.limit,
             },
-            Misfit::Params => Error::TooManyParams,
-            Misfit::ResultsLimit => Error::TooManyResults,
             Misfit::Area => Error::TooLarge { value: None },
         }
     }
@@ -86,8 +98,6 @@ impl Misfit {
                 "the calling convention has no variadic functions"
             }
             Misfit::Results => "the calling convention has at most one result",
-            Misfit::Params => "a signature has at most 1024 parameters",
-            Misfit::ResultsLimit => "a signature has at most 1000 results",
         }
     }
 }
@@ -117,12 +127,6 @@ const fn passes(abi: &Abi, types: &[u16], at: usize) -> bool {
 /// Whether a signature fits a convention, as far as its types alone say.
 pub(crate) const fn check(signature: &SignatureRef<'_>, abi: &Abi) -> Result<(), Misfit> {
     let SignatureRef { params, results, counts } = *signature;
-    if counts.params > MAX_PARAMS {
-        return Err(Misfit::Params);
-    }
-    if counts.results > MAX_RESULTS {
-        return Err(Misfit::ResultsLimit);
-    }
     if counts.named.is_some() && matches!(abi.variadic, Variadic::None) {
         return Err(Misfit::Variadic);
     }
@@ -136,10 +140,10 @@ pub(crate) const fn check(signature: &SignatureRef<'_>, abi: &Abi) -> Result<(),
     let (mut i, mut at) = (0, 0);
     while at < params.len() {
         if !passes(abi, params, at) {
-            return Err(Misfit::Unfit(Unfit::Type, ValueIndex::Param(i)));
+            return Err(Misfit::Unfit(Unfit::Type, Index::Param(i)));
         }
         if let (Some(named), Head::Scalar(ty)) = (counts.named, head(params, at)) {
-            if i >= named && ty.promoted(abi).is_some() {
+            if i as usize >= named && ty.promoted(abi).is_some() {
                 return Err(Misfit::Unpromoted(i));
             }
         }
@@ -149,7 +153,7 @@ pub(crate) const fn check(signature: &SignatureRef<'_>, abi: &Abi) -> Result<(),
     (i, at) = (0, 0);
     while at < results.len() {
         if !passes(abi, results, at) {
-            return Err(Misfit::Unfit(Unfit::Type, ValueIndex::Result(i)));
+            return Err(Misfit::Unfit(Unfit::Type, Index::Result(i)));
         }
         at = after(results, at);
         i += 1;

@@ -16,7 +16,7 @@ use core::fmt;
 use self::{
     misfit::{Misfit, check},
     places::{Pieces, Place},
-    walk::{First, Param, Returned, Walk},
+    walk::{Returned, Walk},
 };
 use crate::{
     abi::{Abi, ReturnPointer, Vector},
@@ -216,7 +216,7 @@ impl Layout {
         };
 
         let (mut params, mut results, mut return_pointer) = (Vec::new(), Vec::new(), None);
-        if let Some(First { operand, returned }) = walk.first()? {
+        if let Some(returned) = walk.first()? {
             return_pointer = match (returned, &abi.results.pointer) {
                 (Returned::Memory(_), ReturnPointer::Register(name)) => {
                     Some(Location::Register(name))
@@ -224,13 +224,14 @@ impl Layout {
                 (Returned::Memory(place), _) => place.map(argument),
                 (Returned::Registers, _) => None,
             };
-            results.push(Placement::new(operand, walk.pieces(), result_register));
+            results.push(Placement::new(walk.operand(), walk.pieces(), result_register));
         }
-        while let Some(Param { operand, .. }) = walk.param()? {
-            params.push(Placement::new(operand, walk.pieces(), argument));
+        while walk.param()?.is_some() {
+            params.push(Placement::new(walk.operand(), walk.pieces(), argument));
         }
         return_pointer = return_pointer.or(walk.pointer().map(argument));
-        while let Some((operand, offset)) = walk.more()? {
+        while let Some(offset) = walk.more()? {
+            let operand = walk.operand();
             let whole = Pieces::one(operand.measure.size, Place::Stack(offset));
             results.push(Placement::new(operand, &whole, |_| Location::ReturnArea(offset)));
         }

@@ -9,14 +9,13 @@
 //! one piece. The encoders ask for those first, which is faster.
 
 use super::{
-    misfit::Misfit,
+    misfit::{Index, Misfit},
     places::{Assigner, Pieces, Place},
 };
 use crate::{
     abi::{Abi, ReturnPointer, Variadic},
-    error::ValueIndex,
     signature::SignatureRef,
-    types::{Head, Operand, head, min, round_up},
+    types::{Head, Operand, head, max, min, round_up},
     valtype::Scalar,
 };
 
@@ -32,35 +31,22 @@ pub(crate) struct Walk<'a> {
     assigner: Assigner<'a>,
     params: Cursor,
     results: Cursor,
+    /// The last value that was not asked for as a word.
+    operand: Operand,
 }
 
 /// Where the walk is among parameters or results.
 #[derive(Clone, Copy)]
 struct Cursor {
-    index: usize,
+    index: u16,
     /// The index of the first word of the type.
-    at: usize,
+    at: u32,
     /// Byte offset of the first slot.
-    slot: usize,
+    slot: u32,
 }
 
 impl Cursor {
     const START: Cursor = Cursor { index: 0, at: 0, slot: 0 };
-}
-
-/// A parameter in its turn, whose pieces the walk has.
-#[derive(Clone, Copy)]
-pub(crate) struct Param {
-    pub(crate) operand: Operand,
-    /// Byte offset of its first slot.
-    pub(crate) slot: u32,
-}
-
-/// Result 0.
-#[derive(Clone, Copy)]
-pub(crate) struct First {
-    pub(crate) operand: Operand,
-    pub(crate) returned: Returned,
 }
 
 /// Where result 0 comes back.
@@ -89,6 +75,7 @@ impl<'a> Walk<'a> {
             area: 0,
             params: Cursor::START,
             results: Cursor::START,
+            operand: Operand::NONE,
         }
     }
 
@@ -97,20 +84,21 @@ impl<'a> Walk<'a> {
     pub(crate) const fn first_word(&mut self) -> Option<Scalar> {
         let scalar = word(self.signature.results, 0, self.abi);
         if scalar.is_some() {
-            self.results = Cursor { index: 1, at: 1, slot: self.stride as usize };
+            self.results = Cursor { index: 1, at: 1, slot: self.stride };
         }
         scalar
     }
 
-    /// Result 0, if there is one.
+    /// Where result 0 comes back, if there is one.
     #[inline(always)]
-    pub(crate) const fn first(&mut self) -> Result<Option<First>, Misfit> {
+    pub(crate) const fn first(&mut self) -> Result<Option<Returned>, Misfit> {
         if self.signature.results.is_empty() { Ok(None) } else { self.next_first() }
     }
 
-    const fn next_first(&mut self) -> Result<Option<First>, Misfit> {
+    const fn next_first(&mut self) -> Result<Option<Returned>, Misfit> {
         let operand = Operand::new(self.signature.results, 0, self.abi);
-        let value = ValueIndex::Result(0);
+        self.operand = operand;
+        let value = Index::Result(0);
         let mut fresh = Assigner::new(self.abi);
         let in_registers = match fresh.result(self.signature.results, operand) {
             Ok(in_registers) => in_registers,
@@ -120,13 +108,12 @@ impl<'a> Walk<'a> {
         let Some(end) = slots_end(self.abi, self.stride, 0, operand) else {
             return Err(Misfit::Slot(value));
         };
-        self.results = Cursor { index: 1, at: operand.measure.end, slot: end as usize };
-        let returned = match self.abi.results.pointer {
+        self.results = Cursor { index: 1, at: operand.measure.end, slot: end };
+        Ok(Some(match self.abi.results.pointer {
             _ if in_registers => Returned::Registers,
             ReturnPointer::Register(_) => Returned::Memory(None),
             _ => Returned::Memory(Some(self.assigner.return_pointer())),
-        };
-        Ok(Some(First { operand, returned }))
+        }))
     }
 
     /// The next parameter if it is a word of the named part of the call; the byte offset of its
@@ -134,25 +121,27 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     pub(crate) const fn param_word(&mut self) -> Option<(Scalar, u32, Place)> {
         let Cursor { index, at, slot } = self.params;
-        let Some(scalar) = word(self.signature.params, at, self.abi) else { return None };
+        let Some(scalar) = word(self.signature.params, at as usize, self.abi) else { return None };
         if !self.is_named(index) {
             return None;
         }
-        self.params = Cursor { index: index + 1, at: at + 1, slot: slot + self.stride as usize };
-        Some((scalar, slot as u32, self.assigner.named_word(scalar.kind, scalar.size as u32)))
+        self.params = Cursor { index: index + 1, at: at + 1, slot: slot + self.stride };
+        Some((scalar, slot, self.assigner.named_word(scalar.kind, scalar.size as u32)))
     }
 
-    /// The next parameter.
+    /// The byte offset of the next parameter's first slot.
     #[inline(always)]
-    pub(crate) const fn param(&mut self) -> Result<Option<Param>, Misfit> {
-        if self.params.at >= self.signature.params.len() { Ok(None) } else { self.next_param() }
+    pub(crate) const fn param(&mut self) -> Result<Option<u32>, Misfit> {
+        let more = (self.params.at as usize) < self.signature.params.len();
+        if more { self.next_param() } else { Ok(None) }
     }
 
-    const fn next_param(&mut self) -> Result<Option<Param>, Misfit> {
+    const fn next_param(&mut self) -> Result<Option<u32>, Misfit> {
         let Cursor { index, at, slot } = self.params;
-        let (types, slot) = (self.signature.params, slot as u32);
-        let operand = Operand::new(types, at, self.abi);
-        let value = ValueIndex::Param(index);
+        let types = self.signature.params;
+        let operand = Operand::new(types, at as usize, self.abi);
+        self.operand = operand;
+        let value = Index::Param(index);
         let named = self.is_named(index);
         if let Err(unfit) = self.assigner.operand(types, operand, named) {
             return Err(Misfit::Unfit(unfit, value));
@@ -160,20 +149,25 @@ impl<'a> Walk<'a> {
         let Some(end) = slots_end(self.abi, self.stride, slot, operand) else {
             return Err(Misfit::Slot(value));
         };
-        self.params = Cursor { index: index + 1, at: operand.measure.end, slot: end as usize };
-        Ok(Some(Param { operand, slot }))
+        self.params = Cursor { index: index + 1, at: operand.measure.end, slot: end };
+        Ok(Some(slot))
     }
 
-    /// The pieces of the last value that was not asked for as a word.
+    /// The last value that was not asked for as a word.
+    pub(crate) const fn operand(&self) -> Operand {
+        self.operand
+    }
+
+    /// Its pieces.
     pub(crate) const fn pieces(&self) -> &Pieces {
         &self.assigner.pieces
     }
 
     /// Whether this parameter precedes the variable part of the call.
     #[inline(always)]
-    const fn is_named(&self, index: usize) -> bool {
+    const fn is_named(&self, index: u16) -> bool {
         match self.signature.counts.named {
-            Some(named) => index < named,
+            Some(named) => (index as usize) < named,
             None => true,
         }
     }
@@ -183,30 +177,32 @@ impl<'a> Walk<'a> {
         if self.signature.counts.results > 1 { Some(self.assigner.return_pointer()) } else { None }
     }
 
-    /// The next result after result 0, and its offset in the return area.
+    /// The offset in the return area of the next result after result 0.
     #[inline(always)]
-    pub(crate) const fn more(&mut self) -> Result<Option<(Operand, u32)>, Misfit> {
-        if self.results.at >= self.signature.results.len() { Ok(None) } else { self.next_more() }
+    pub(crate) const fn more(&mut self) -> Result<Option<u32>, Misfit> {
+        let more = (self.results.at as usize) < self.signature.results.len();
+        if more { self.next_more() } else { Ok(None) }
     }
 
-    const fn next_more(&mut self) -> Result<Option<(Operand, u32)>, Misfit> {
+    const fn next_more(&mut self) -> Result<Option<u32>, Misfit> {
         let Cursor { index, at, slot } = self.results;
-        let operand = Operand::new(self.signature.results, at, self.abi);
-        let Some(end) = slots_end(self.abi, self.stride, slot as u32, operand) else {
-            return Err(Misfit::Slot(ValueIndex::Result(index)));
+        let operand = Operand::new(self.signature.results, at as usize, self.abi);
+        self.operand = operand;
+        let Some(end) = slots_end(self.abi, self.stride, slot, operand) else {
+            return Err(Misfit::Slot(Index::Result(index)));
         };
-        self.results = Cursor { index: index + 1, at: operand.measure.end, slot: end as usize };
+        self.results = Cursor { index: index + 1, at: operand.measure.end, slot: end };
         // In order, each aligned to its size, up to a limit.
         let size = operand.measure.size;
         let offset = round_up(self.area, min(size, self.abi.results.max_align));
         self.area = offset + size;
-        Ok(Some((operand, offset)))
+        Ok(Some(offset))
     }
 
     /// Byte offset behind the slots of all values so far.
     pub(crate) const fn slots(&self) -> u32 {
         let (params, results) = (self.params.slot, self.results.slot);
-        (if params > results { params } else { results }) as u32
+        max(params, results)
     }
 
     /// Size of the argument area so far, including what the convention reserves below the first
@@ -274,7 +270,7 @@ pub(crate) fn first_slot(
     for _ in 0..index {
         let operand = Operand::new(signature.params, at, abi);
         slot = slots_end(abi, stride, slot, operand).expect("all parameters fit their slots");
-        at = operand.measure.end;
+        at = operand.measure.end as usize;
     }
     (slot / stride) as usize
 }

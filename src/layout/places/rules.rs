@@ -18,6 +18,7 @@ impl Assigner<'_> {
         Operand { at, measure: measured, .. }: Operand,
         named: bool,
     ) -> Result<(), Unfit> {
+        let at = at as usize;
         if measured.size > MAX_SIZE {
             return Err(Unfit::Size);
         }
@@ -270,7 +271,7 @@ impl Assigner<'_> {
         types: &[u16],
         Operand { at, scalar, measure: measured }: Operand,
     ) -> Result<bool, Unfit> {
-        let (abi, size) = (self.abi, measured.size);
+        let (abi, at, size) = (self.abi, at as usize, measured.size);
         if size > MAX_SIZE {
             return Err(Unfit::Size);
         }
@@ -414,7 +415,7 @@ const fn classify(
                 if !union {
                     next += this.size;
                 }
-                field = this.end;
+                field = this.end as usize;
             }
         }
     }
