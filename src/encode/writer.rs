@@ -44,9 +44,9 @@ impl<'a> Source<'a> {
         Source { abi, signature, stride: 16, shape: Shape::Bare }
     }
 
-    /// Writes the descriptor: its header, and its lists to `lists`, which hold zeros, as far as
-    /// they reach. Returns how many entries the lists have. That is a multiple of four, so that no
-    /// byte is unused.
+    /// Writes the descriptor: its header to one that is [empty](Header::EMPTY), and its lists to
+    /// `lists`, which hold zeros, as far as they reach. Returns how many entries the lists have.
+    /// That is a multiple of four, so that no byte is unused.
     pub(crate) const fn encode(
         &self,
         header: &mut Header,
@@ -64,6 +64,7 @@ impl<'a> Source<'a> {
             // they prepare, behind the values.
             let (words, values) = (writer.header.stack_words, writer.walk.slots());
             known = Some(Known { words, values });
+            *header = Header::EMPTY;
         }
     }
 }
@@ -97,8 +98,6 @@ struct Writer<'a, 'l> {
     copies: u32,
     /// Byte offset in the slots behind all bytes that the assembly reads.
     reach: u32,
-    /// Whether there are more registers to load than `short_cut` does.
-    many: bool,
     /// The stack word that several values share, and the offset of the word in which Rust
     /// prepares it.
     shared: Option<(usize, u32)>,
@@ -113,14 +112,11 @@ impl<'a, 'l> Writer<'a, 'l> {
         lists: &'l mut [u16],
     ) -> Self {
         let vector_words = vector_words(source);
-        *header = Header {
-            spills: source.signature.counts.results.saturating_sub(1) as u16,
-            floats: if vector_words > 0 { FLOATS_VECTORS } else { 0 },
-            shape: source.shape,
-            stride: source.stride as u8,
-            contexts: source.abi.contexts as u8,
-            ..Header::EMPTY
-        };
+        header.spills = source.signature.counts.results.saturating_sub(1) as u16;
+        header.floats = if vector_words > 0 { FLOATS_VECTORS } else { 0 };
+        header.shape = source.shape;
+        header.stride = source.stride as u8;
+        header.contexts = source.abi.contexts as u8;
         Writer {
             abi: source.abi,
             walk: Walk::new(source.abi, &source.signature, source.stride),
@@ -133,7 +129,6 @@ impl<'a, 'l> Writer<'a, 'l> {
             prepared: 0,
             copies: 0,
             reach: 0,
-            many: false,
             shared: None,
         }
     }
@@ -157,6 +152,7 @@ impl<'a, 'l> Writer<'a, 'l> {
                 break;
             }
         }
+        let many = self.walk.exceeds(&self.abi.short_cut);
         let mut return_word = None;
         match self.walk.pointer() {
             Some(Place::Stack(offset)) => return_word = Some(offset),
@@ -211,7 +207,7 @@ impl<'a, 'l> Writer<'a, 'l> {
         self.header.slots = slots as u16;
 
         let planned = self.steps > 0 || self.header.hidden != 0;
-        let shortest = self.header.shortest(planned, self.many);
+        let shortest = self.header.shortest(planned, many);
         if shortest.at_least(self.header.shape) {
             self.header.shape = shortest;
         } else if slots == 0 {
@@ -283,12 +279,16 @@ impl<'a, 'l> Writer<'a, 'l> {
         at + 1 - start
     }
 
-    /// Writes entries of the lists, as far as there is room.
+    /// Writes entries of the lists, if there is room.
     const fn copy_in(&mut self, at: usize, entries: &[u16]) {
-        let mut i = 0;
-        while i < entries.len() && at + i < self.lists.len() {
-            self.lists[at + i] = entries[i];
-            i += 1;
+        if let Some((_, room)) = self.lists.split_at_mut_checked(at) {
+            if let Some((room, _)) = room.split_at_mut_checked(entries.len()) {
+                let mut i = 0;
+                while i < room.len() {
+                    room[i] = entries[i];
+                    i += 1;
+                }
+            }
         }
     }
 
@@ -323,7 +323,8 @@ impl<'a, 'l> Writer<'a, 'l> {
         op | (align.trailing_zeros() as u16) << plan::ALIGN_SHIFT
     }
 
-    /// Notes that the assembly reads so many bytes from this offset in the slots.
+    /// Notes that the assembly reads so many bytes from this offset in the slots. Whole slots of
+    /// values and prepared words need no note.
     const fn reads(&mut self, from: u32, size: u32) {
         if from + size > self.reach {
             self.reach = from + size;
@@ -364,7 +365,6 @@ impl<'a, 'l> Writer<'a, 'l> {
         let word = self.word();
         let op = self.copy(plan::MEMORY, size, align);
         self.step(op, 0, word, size);
-        self.reads(word, 8);
         match pointer {
             Some(place) => self.place(place, word, 8, 0),
             None => self.header.hidden = word as u16,
@@ -403,7 +403,6 @@ impl<'a, 'l> Writer<'a, 'l> {
             let word = self.word();
             let op = self.copy(plan::REFERENCE, size, align);
             self.step(op, slot, word, size);
-            self.reads(word, 8);
             let place = self.walk.pieces().as_slice()[0].location;
             self.place(place, word, 8, 0);
             return;
@@ -434,7 +433,6 @@ impl<'a, 'l> Writer<'a, 'l> {
             }
             _ => {
                 let (from, mark) = self.scalar(scalar, slot);
-                self.reads(from, 8);
                 self.place(place, from, scalar.size as u32, mark);
             }
         }
@@ -509,12 +507,10 @@ impl<'a, 'l> Writer<'a, 'l> {
         match place {
             Place::Integer(register) => {
                 self.header.integer[register as usize] = entry;
-                self.many |= register >= self.abi.short_cut.integers;
             }
             Place::Float(register) => {
                 self.header.float[register as usize] = entry;
                 self.header.floats = floats(self.abi, self.header.floats, register, size);
-                self.many |= register >= self.abi.short_cut.floats;
             }
             Place::Vector(register) => self.words(2 * register as usize, entry, size),
             Place::Stack(offset) => {

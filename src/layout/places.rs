@@ -4,7 +4,7 @@ mod rules;
 
 use super::Piece;
 use crate::{
-    abi::{Abi, Counting, FloatOverflow, Variadic, Vector},
+    abi::{Abi, Counting, FloatOverflow, ShortCut, Variadic, Vector},
     error::MAX_BYTES,
     types::{Operand, max, min, round_up},
     valtype::{Kind, Scalar},
@@ -222,6 +222,11 @@ impl<'a> Assigner<'a> {
     /// stack slot.
     pub(crate) const fn area(&self) -> u32 {
         round_up(self.stack, self.abi.stack.area_align)
+    }
+
+    /// Whether arguments take other registers than these.
+    pub(crate) const fn exceeds(&self, short_cut: &ShortCut) -> bool {
+        self.integers > short_cut.integers || self.floats > short_cut.floats
     }
 
     /// How many float registers carry arguments.

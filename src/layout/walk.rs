@@ -13,7 +13,7 @@ use super::{
     places::{Assigner, Pieces, Place},
 };
 use crate::{
-    abi::{Abi, ReturnPointer, Variadic},
+    abi::{Abi, ReturnPointer, ShortCut, Variadic},
     signature::SignatureRef,
     types::{Head, Operand, head, max, min, round_up},
     valtype::Scalar,
@@ -170,6 +170,11 @@ impl<'a> Walk<'a> {
             Some(named) => (index as usize) < named,
             None => true,
         }
+    }
+
+    /// Whether the parameters take other registers than these.
+    pub(crate) const fn exceeds(&self, short_cut: &ShortCut) -> bool {
+        self.assigner.exceeds(short_cut)
     }
 
     /// The place of the return pointer, if there are several results.

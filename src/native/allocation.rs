@@ -27,8 +27,9 @@ impl Source<'_> {
         if let Some(lists) = room.get(..len) {
             return Ok(allocate(&header, lists, len));
         }
-        let mut descriptor = allocate(&header, &[], len);
-        self.encode(&mut header, &mut descriptor.lists)?;
+        let mut descriptor = allocate(&Header::EMPTY, &[], len);
+        let Descriptor { header, lists } = &mut *descriptor;
+        self.encode(header, lists)?;
         Ok(descriptor)
     }
 }
@@ -43,7 +44,7 @@ impl Descriptor {
 /// A descriptor whose lists have `len` entries: these, which are no more, and zeros.
 #[inline]
 fn allocate(header: &Header, lists: &[u16], len: usize) -> Box<Descriptor> {
-    let descriptor = with_lists(*header, lists, len) as *mut Descriptor;
+    let descriptor = with_lists(header, lists, len) as *mut Descriptor;
     // SAFETY: a descriptor is that: a header and its lists, `repr(C)`.
     unsafe { Box::from_raw(descriptor) }
 }
@@ -52,7 +53,7 @@ fn allocate(header: &Header, lists: &[u16], len: usize) -> Box<Descriptor> {
 /// and zeros. The pointer is to the head, and has the length of the lists. A `repr(C)`
 /// structure of the head and a `[u16]` has the layout of the allocation, so a box may own it.
 #[inline]
-pub(super) fn with_lists<T: Copy>(head: T, lists: &[u16], len: usize) -> *mut [u16] {
+pub(super) fn with_lists<T: Copy>(head: &T, lists: &[u16], len: usize) -> *mut [u16] {
     const { assert!(size_of::<T>() > 0 && align_of::<T>() >= align_of::<u16>()) };
     let layout = Layout::array::<u16>(len).expect("a signature bounds its lists");
     let (layout, _) = Layout::new::<T>().extend(layout).expect("and so the whole");
@@ -65,7 +66,7 @@ pub(super) fn with_lists<T: Copy>(head: T, lists: &[u16], len: usize) -> *mut [u
     }
     let entries = memory.wrapping_add(1).cast::<u16>();
     // SAFETY: the memory is fresh, and begins with room for a head.
-    unsafe { memory.write(head) };
+    unsafe { memory.write(*head) };
     // SAFETY: room for `len` entries follows, without padding, as a head is aligned to no less
     // than an entry.
     unsafe { entries.copy_from_nonoverlapping(lists.as_ptr(), lists.len()) };

@@ -127,7 +127,7 @@ impl Draft {
     fn new((header, lists): (&Header, &[u16])) -> Draft {
         let body = ENTRIES[header.shape as usize];
         let head = Head { body, call: storing_call(header), header: *header };
-        Draft(with_lists(head, lists, lists.len()) as *mut Interned)
+        Draft(with_lists(&head, lists, lists.len()) as *mut Interned)
     }
 }
 
