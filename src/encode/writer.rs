@@ -90,8 +90,10 @@ struct Writer<'a, 'l> {
     vector_words: usize,
     /// Entries of steps so far.
     steps: usize,
-    /// The pieces of a result that Rust stores, unless it is a pair.
-    pieces: Option<Pieces>,
+    /// The entries of the pieces of a result that Rust stores, unless it is a pair, and how many
+    /// pieces there are.
+    pieces: [u16; plan::PIECE * Pieces::MOST],
+    pieces_len: usize,
     /// Bytes of the prepared words so far, behind the values.
     prepared: u32,
     /// Bytes for copies so far.
@@ -125,7 +127,8 @@ impl<'a, 'l> Writer<'a, 'l> {
             known,
             vector_words,
             steps: 0,
-            pieces: None,
+            pieces: [0; plan::PIECE * Pieces::MOST],
+            pieces_len: 0,
             prepared: 0,
             copies: 0,
             reach: 0,
@@ -260,23 +263,10 @@ impl<'a, 'l> Writer<'a, 'l> {
     /// Writes the pieces of the result and their number, and returns how many entries these
     /// are.
     const fn write_pieces(&mut self, start: usize) -> usize {
-        let (mut at, mut count) = (start, 0);
-        if let Some(pieces) = self.pieces {
-            let both = matches!(self.header.returns, Returns::Both);
-            while count < pieces.as_slice().len() {
-                let Piece { offset, size, location } = pieces.as_slice()[count];
-                let register = match location {
-                    Place::Float(_) if both => 1,
-                    Place::Integer(register) | Place::Float(register) => register as u16,
-                    _ => panic!("no result is elsewhere"),
-                };
-                self.copy_in(at, &[register, offset as u16, size as u16]);
-                at += plan::PIECE;
-                count += 1;
-            }
-        }
-        self.put(at, count as u16);
-        at + 1 - start
+        let (pieces, len) = (self.pieces, plan::PIECE * self.pieces_len);
+        self.copy_in(start, pieces.split_at(len).0);
+        self.put(start + len, self.pieces_len as u16);
+        len + 1
     }
 
     /// Writes entries of the lists, if there is room.
@@ -361,7 +351,7 @@ impl<'a, 'l> Writer<'a, 'l> {
     const fn memory(&mut self, pointer: Option<Place>) {
         let Measure { size, align, .. } = self.walk.operand().measure;
         self.header.returns = Returns::Memory;
-        self.pieces = Some(Pieces::one(size, Place::Integer(0)));
+        self.keep(0, 0, size);
         let word = self.word();
         let op = self.copy(plan::MEMORY, size, align);
         self.step(op, 0, word, size);
@@ -392,8 +382,28 @@ impl<'a, 'l> Writer<'a, 'l> {
             _ => Returns::Floats,
         };
         if matches!(self.header.returns.entry(), Entry::Finished) {
-            self.pieces = Some(*self.walk.pieces());
+            let both = matches!(self.header.returns, Returns::Both);
+            let mut i = 0;
+            while i < self.walk.pieces().as_slice().len() {
+                let Piece { offset, size, location } = self.walk.pieces().as_slice()[i];
+                let register = match location {
+                    Place::Float(_) if both => 1,
+                    Place::Integer(register) | Place::Float(register) => register,
+                    _ => panic!("no result is elsewhere"),
+                };
+                self.keep(register, offset, size);
+                i += 1;
+            }
         }
+    }
+
+    /// Keeps a piece of the result for the plan.
+    const fn keep(&mut self, register: u32, offset: u32, size: u32) {
+        let at = plan::PIECE * self.pieces_len;
+        self.pieces[at] = register as u16;
+        self.pieces[at + 1] = offset as u16;
+        self.pieces[at + 2] = size as u16;
+        self.pieces_len += 1;
     }
 
     /// Any other argument, whose value is at `slot`.

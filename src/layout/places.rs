@@ -38,7 +38,7 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    const MOST: usize = 4;
+    pub(crate) const MOST: usize = 4;
 
     pub(crate) const NONE: Pieces = Pieces {
         list: [Piece { offset: 0, size: 0, location: Place::Integer(0) }; Pieces::MOST],
@@ -99,14 +99,27 @@ pub(crate) const MAX_SIZE: u32 = MAX_BYTES as u32;
 
 impl<'a> Assigner<'a> {
     /// For a function of this convention, its contexts already placed.
+    #[inline(always)]
     pub(crate) const fn new(abi: &'a Abi) -> Self {
         let (pieces, stack) = (Pieces::NONE, abi.stack.start);
+        let mut assigner = Assigner { abi, pieces, integers: 0, floats: 0, vectors: 0, stack };
+        assigner.begin(abi);
+        assigner
+    }
+
+    /// Begins with the arguments, by this row. The pieces stay.
+    #[inline(always)]
+    pub(crate) const fn begin(&mut self, abi: &'a Abi) {
         let contexts = abi.contexts as u32;
         let floats = match abi.counting {
             Counting::Positional => contexts,
             Counting::PerClass => 0,
         };
-        Assigner { abi, pieces, integers: contexts, floats, vectors: 0, stack }
+        (self.abi, self.integers, self.floats) = (abi, contexts, floats);
+    }
+
+    pub(crate) const fn row(&self) -> &'a Abi {
+        self.abi
     }
 
     /// Finds the pieces of the next argument. One of the variable part of the call is not `named`.

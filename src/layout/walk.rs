@@ -99,12 +99,13 @@ impl<'a> Walk<'a> {
         let operand = Operand::new(self.signature.results, 0, self.abi);
         self.operand = operand;
         let value = Index::Result(0);
-        let mut fresh = Assigner::new(self.abi);
-        let in_registers = match fresh.result(self.signature.results, operand) {
+        let arguments = self.assigner.row();
+        self.assigner.begin(self.abi);
+        let in_registers = match self.assigner.result(self.signature.results, operand) {
             Ok(in_registers) => in_registers,
             Err(unfit) => return Err(Misfit::Unfit(unfit, value)),
         };
-        self.assigner.pieces = fresh.pieces;
+        self.assigner.begin(arguments);
         let Some(end) = slots_end(self.abi, self.stride, 0, operand) else {
             return Err(Misfit::Slot(value));
         };
