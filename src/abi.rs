@@ -159,19 +159,14 @@ impl CTypes {
         long_double: LongDouble::X87,
         wide_align: 16,
     };
-    const X86_64_WINDOWS: CTypes =
-        CTypes { long: 4, wchar: ValType::U16, ..CTypes::X86_64_SYSV };
+    const X86_64_WINDOWS: CTypes = CTypes { long: 4, wchar: ValType::U16, ..CTypes::X86_64_SYSV };
     const X86_64_MSVC: CTypes =
         CTypes { long_double: LongDouble::Double, ..CTypes::X86_64_WINDOWS };
     const AARCH64: CTypes = CTypes { wchar: ValType::U32, ..CTypes::RISCV64 };
-    const AARCH64_APPLE: CTypes =
-        CTypes { long_double: LongDouble::Double, ..CTypes::X86_64_SYSV };
+    const AARCH64_APPLE: CTypes = CTypes { long_double: LongDouble::Double, ..CTypes::X86_64_SYSV };
     const AARCH64_WINDOWS: CTypes = CTypes::X86_64_MSVC;
-    const RISCV64: CTypes = CTypes {
-        char_signed: false,
-        long_double: LongDouble::Quad,
-        ..CTypes::X86_64_SYSV
-    };
+    const RISCV64: CTypes =
+        CTypes { char_signed: false, long_double: LongDouble::Quad, ..CTypes::X86_64_SYSV };
     const S390X: CTypes = CTypes { wide_align: 8, ..CTypes::RISCV64 };
 
     /// All scalar types, in the order of [`ValType::ALL`].

@@ -100,52 +100,53 @@ pub(crate) const fn round_up(n: u32, align: u32) -> u32 {
 pub(crate) struct Measure {
     pub(crate) size: u32,
     pub(crate) align: u32,
-    /// The alignment that follows from the members alone.
-    pub(crate) natural: u32,
-    /// The index of the word after the type.
-    pub(crate) end: u32,
-}
-
-impl Measure {
-    const fn scalar(scalar: Scalar, end: usize) -> Measure {
-        let align = scalar.align as u32;
-        Measure { size: scalar.bytes(), align, natural: align, end: end as u32 }
-    }
 }
 
 /// How large the type at `at` is.
 pub(crate) const fn measure(words: &[u16], at: usize, abi: &Abi) -> Measure {
     match head(words, at) {
-        Head::Scalar(ty) => Measure::scalar(ty.scalar(abi), at + 1),
+        Head::Scalar(ty) => ty.scalar(abi).measure(),
         Head::Array { count } => {
-            let Measure { size, align, end, .. } = measure(words, at + 2, abi);
-            Measure { size: size.saturating_mul(count), align, natural: align, end }
+            let Measure { size, align } = measure(words, at + 2, abi);
+            Measure { size: size.saturating_mul(count), align }
         }
-        Head::Fields { union, packed, align, end } => {
-            let (mut natural, mut size) = (1, 0u32);
-            let mut field = at + 2;
+        Head::Fields { union, packed, mut align, end } => {
+            let (mut size, mut field) = (0u32, at + 2);
             while field < end {
-                let this = Operand::new(words, field, abi).measure;
-                let this_align = if packed { 1 } else { this.align };
-                natural = max(natural, this_align);
+                let this = Operand::new(words, field, abi);
+                let this_align = if packed { 1 } else { this.measure.align };
+                align = max(align, this_align);
                 size = if union {
-                    max(size, this.size)
+                    max(size, this.measure.size)
                 } else {
-                    round_up(size, this_align).saturating_add(this.size)
+                    round_up(size, this_align).saturating_add(this.measure.size)
                 };
                 field = this.end as usize;
             }
-            let align = max(natural, align);
-            Measure { size: round_up(size, align), align, natural, end: end as u32 }
+            Measure { size: round_up(size, align), align }
         }
     }
+}
+
+/// The alignment of the type at `at` that follows from its members alone.
+pub(crate) const fn natural_align(words: &[u16], at: usize, abi: &Abi) -> u32 {
+    let Head::Fields { packed, end, .. } = head(words, at) else {
+        return measure(words, at, abi).align;
+    };
+    let (mut align, mut field) = (1, at + 2);
+    while field < end && !packed {
+        align = max(align, measure(words, field, abi).align);
+        field = after(words, field);
+    }
+    align
 }
 
 /// A parameter or result in a convention.
 #[derive(Clone, Copy)]
 pub(crate) struct Operand {
-    /// The index of its type's first word.
+    /// The index of its type's first word, and of the word after the type.
     pub(crate) at: u32,
+    pub(crate) end: u32,
     /// The scalar that it is; `None` for a structure or union.
     pub(crate) scalar: Option<Scalar>,
     pub(crate) measure: Measure,
@@ -153,19 +154,19 @@ pub(crate) struct Operand {
 
 impl Operand {
     pub(crate) const NONE: Operand =
-        Operand { at: 0, scalar: None, measure: Measure { size: 0, align: 1, natural: 1, end: 0 } };
+        Operand { at: 0, end: 0, scalar: None, measure: Measure { size: 0, align: 1 } };
 
     /// The operand whose type is at `at`. Most are scalars, which take no call.
     #[inline(always)]
     pub(crate) const fn new(words: &[u16], at: usize, abi: &Abi) -> Operand {
-        let (scalar, measure) = match head(words, at) {
+        let (scalar, measure, end) = match head(words, at) {
             Head::Scalar(ty) => {
                 let scalar = ty.scalar(abi);
-                (Some(scalar), Measure::scalar(scalar, at + 1))
+                (Some(scalar), scalar.measure(), at + 1)
             }
-            _ => (None, measure(words, at, abi)),
+            _ => (None, measure(words, at, abi), after(words, at)),
         };
-        Operand { at: at as u32, scalar, measure }
+        Operand { at: at as u32, end: end as u32, scalar, measure }
     }
 }
 

@@ -2,7 +2,10 @@
 
 use core::fmt;
 
-use crate::abi::{Abi, CTypes, LongDouble};
+use crate::{
+    abi::{Abi, CTypes, LongDouble},
+    types::Measure,
+};
 
 /// A scalar type: the type of a parameter or result that is no structure or union.
 ///
@@ -129,10 +132,10 @@ impl Scalar {
         self.size <= 8 && self.parts == 1
     }
 
-    /// Size of the value.
+    /// How large the value is.
     #[inline]
-    pub(crate) const fn bytes(self) -> u32 {
-        self.size as u32 * self.parts as u32
+    pub(crate) const fn measure(self) -> Measure {
+        Measure { size: self.size as u32 * self.parts as u32, align: self.align as u32 }
     }
 
     /// What this type is where C's own types are these.
@@ -300,7 +303,7 @@ impl ValType {
     #[inline]
     pub const fn size(self, abi: &Abi) -> usize {
         let scalar = self.scalar(abi);
-        scalar.bytes() as usize
+        scalar.measure().size as usize
     }
 
     /// Alignment in bytes of a field of this type.

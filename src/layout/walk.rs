@@ -109,7 +109,7 @@ impl<'a> Walk<'a> {
         let Some(end) = slots_end(self.abi, self.stride, 0, operand) else {
             return Err(Misfit::Slot(value));
         };
-        self.results = Cursor { index: 1, at: operand.measure.end, slot: end };
+        self.results = Cursor { index: 1, at: operand.end, slot: end };
         Ok(Some(match self.abi.results.pointer {
             _ if in_registers => Returned::Registers,
             ReturnPointer::Register(_) => Returned::Memory(None),
@@ -150,7 +150,7 @@ impl<'a> Walk<'a> {
         let Some(end) = slots_end(self.abi, self.stride, slot, operand) else {
             return Err(Misfit::Slot(value));
         };
-        self.params = Cursor { index: index + 1, at: operand.measure.end, slot: end };
+        self.params = Cursor { index: index + 1, at: operand.end, slot: end };
         Ok(Some(slot))
     }
 
@@ -197,7 +197,7 @@ impl<'a> Walk<'a> {
         let Some(end) = slots_end(self.abi, self.stride, slot, operand) else {
             return Err(Misfit::Slot(Index::Result(index)));
         };
-        self.results = Cursor { index: index + 1, at: operand.measure.end, slot: end };
+        self.results = Cursor { index: index + 1, at: operand.end, slot: end };
         // In order, each aligned to its size, up to a limit.
         let size = operand.measure.size;
         let offset = round_up(self.area, min(size, self.abi.results.max_align));
@@ -276,7 +276,7 @@ pub(crate) fn first_slot(
     for _ in 0..index {
         let operand = Operand::new(signature.params, at, abi);
         slot = slots_end(abi, stride, slot, operand).expect("all parameters fit their slots");
-        at = operand.measure.end as usize;
+        at = operand.end as usize;
     }
     (slot / stride) as usize
 }

@@ -5,7 +5,7 @@ use crate::{
     abi::{Abi, Aggregates, Vector},
     types::{
         Head, Leaf, Leaves, Measure, Operand, has_union, head, is_lone, max, measure, min,
-        round_up, unwrapped,
+        natural_align, round_up, unwrapped,
     },
     valtype::{Kind, Scalar},
 };
@@ -29,7 +29,7 @@ impl Assigner<'_> {
             Aggregates::Homogeneous { even } => {
                 self.homogeneous(types, at, measured, named, even);
             }
-            Aggregates::Words => self.words(measured),
+            Aggregates::Words => self.words(types, at, measured),
             Aggregates::Flattened => self.flattened(types, at, measured, named),
             Aggregates::Wrapped => self.wrapped(types, at, measured.size, named),
         }
@@ -41,7 +41,7 @@ impl Assigner<'_> {
         &mut self,
         types: &[u16],
         at: usize,
-        Measure { size, align, .. }: Measure,
+        Measure { size, align }: Measure,
     ) -> Result<(), Unfit> {
         if let Some(classes) = classify(types, at, size, 0, self.abi) {
             if self.classified(classes, size) {
@@ -107,12 +107,13 @@ impl Assigner<'_> {
         &mut self,
         types: &[u16],
         at: usize,
-        Measure { size, align, natural, .. }: Measure,
+        Measure { size, align }: Measure,
         named: bool,
         even: bool,
     ) {
         let words = round_up(size, 8);
         let packed = self.abi.stack.packed && named;
+        let wide = align >= 16 && natural_align(types, at, self.abi) >= 16;
         if size == 0 {
             return;
         }
@@ -130,7 +131,7 @@ impl Assigner<'_> {
             self.close_floats();
             let (taken, align) = match packed {
                 true => (size, element),
-                false if natural >= 16 => (words, 16),
+                false if wide => (words, 16),
                 false => (words, 8),
             };
             let place = self.stack_bytes(taken, align);
@@ -139,7 +140,7 @@ impl Assigner<'_> {
         if size > 16 {
             return self.reference();
         }
-        let wide = if even { natural >= 16 } else { align >= 16 };
+        let wide = if even { wide } else { align >= 16 };
         if wide && even && self.integers % 2 == 1 {
             self.integers += 1;
         }
@@ -158,14 +159,15 @@ impl Assigner<'_> {
     }
 
     /// [`Aggregates::Words`]: Overview of ARM64 ABI conventions, "Addendum: Variadic functions".
-    const fn words(&mut self, Measure { size, natural, .. }: Measure) {
+    const fn words(&mut self, types: &[u16], at: usize, Measure { size, align }: Measure) {
         if size == 0 {
             return;
         }
         if size > 16 {
             return self.reference();
         }
-        let (words, align) = (round_up(size, 8), if natural >= 16 { 16 } else { 8 });
+        let wide = align >= 16 && natural_align(types, at, self.abi) >= 16;
+        let (words, align) = (round_up(size, 8), if wide { 16 } else { 8 });
         if align == 16 && self.integers % 2 == 1 {
             self.integers += 1;
         }
@@ -192,7 +194,7 @@ impl Assigner<'_> {
         &mut self,
         types: &[u16],
         at: usize,
-        Measure { size, align, .. }: Measure,
+        Measure { size, align }: Measure,
         named: bool,
     ) {
         if let (true, Some(leaves)) = (named, flat(types, at, self.abi)) {
@@ -269,7 +271,7 @@ impl Assigner<'_> {
     pub(crate) const fn result(
         &mut self,
         types: &[u16],
-        Operand { at, scalar, measure: measured }: Operand,
+        Operand { at, scalar, measure: measured, .. }: Operand,
     ) -> Result<bool, Unfit> {
         let (abi, at, size) = (self.abi, at as usize, measured.size);
         if size > MAX_SIZE {
@@ -400,20 +402,26 @@ const fn classify(
         Head::Fields { union, packed, end, .. } => {
             let (mut field, mut next) = (at + 2, 0);
             while field < end {
-                let Operand { scalar, measure: this, .. } = Operand::new(types, field, abi);
+                let this = Operand::new(types, field, abi);
                 if !union && !packed {
-                    next = round_up(next, this.align);
+                    next = round_up(next, this.measure.align);
                 }
-                let more = match scalar {
+                let found = match this.scalar {
                     Some(scalar) => scalar_classes(scalar, offset + next),
-                    None => classify(types, field, this.size, offset + next, abi),
+                    None => classify(types, field, this.measure.size, offset + next, abi),
                 };
-                let Some(more) = more else { return None };
-                if !merge(&mut classes, more, ((offset + next) / 8 - offset / 8) as usize) {
+                let Some([first, second]) = found else { return None };
+                // One that begins in our second eightbyte ends there.
+                let (first, second) =
+                    if offset % 8 + next < 8 { (first, second) } else { (Nothing, first) };
+                let (Some(first), Some(second)) =
+                    (classes[0].merge(first), classes[1].merge(second))
+                else {
                     return None;
-                }
+                };
+                classes = [first, second];
                 if !union {
-                    next += this.size;
+                    next += this.measure.size;
                 }
                 field = this.end as usize;
             }
@@ -453,23 +461,6 @@ const fn scalar_classes(scalar: Scalar, offset: u32) -> Option<[Eightbyte; 2]> {
             Nothing
         },
     ])
-}
-
-/// Merges the classes of a field whose first eightbyte is this one. Returns false if the
-/// whole becomes MEMORY.
-#[inline]
-const fn merge(classes: &mut [Eightbyte; 2], field: [Eightbyte; 2], first: usize) -> bool {
-    let mut i = 0;
-    while i < 2 {
-        if !matches!(field[i], Eightbyte::Nothing) {
-            match classes[first + i].merge(field[i]) {
-                Some(class) => classes[first + i] = class,
-                None => return false,
-            }
-        }
-        i += 1;
-    }
-    true
 }
 
 /// The size of one element, if the value is one to four floats or vectors of one type
