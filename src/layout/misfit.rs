@@ -125,17 +125,23 @@ const fn passes(abi: &Abi, types: &[u16], at: usize) -> bool {
 }
 
 /// Whether a signature fits a convention, as far as its types alone say.
+#[inline(always)]
 pub(crate) const fn check(signature: &SignatureRef<'_>, abi: &Abi) -> Result<(), Misfit> {
-    let SignatureRef { params, results, counts } = *signature;
-    if counts.named.is_some() && matches!(abi.variadic, Variadic::None) {
-        return Err(Misfit::Variadic);
-    }
-    if counts.results > abi.results.limit && !matches!(abi.aggregates, Aggregates::None) {
+    let counts = &signature.counts;
+    if counts.results > abi.results.limit {
         return Err(Misfit::Results);
     }
     // C passes all types, and promotes some where there is a variable part.
     if !matches!(abi.aggregates, Aggregates::None) && counts.named.is_none() {
         return Ok(());
+    }
+    check_types(signature, abi)
+}
+
+const fn check_types(signature: &SignatureRef<'_>, abi: &Abi) -> Result<(), Misfit> {
+    let SignatureRef { params, results, counts } = *signature;
+    if counts.named.is_some() && matches!(abi.variadic, Variadic::None) {
+        return Err(Misfit::Variadic);
     }
     let (mut i, mut at) = (0, 0);
     while at < params.len() {

@@ -342,31 +342,28 @@ impl Assigner<'_> {
     }
 }
 
-/// Class of eight bytes of a value on System V.
+/// Class of eight bytes of a value on System V. Of two that merge, the last one wins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Eightbyte {
     Nothing,
-    Integer,
-    Sse,
     SseUp,
-    X87,
+    Sse,
     X87Up,
+    X87,
+    Integer,
 }
 
 impl Eightbyte {
     /// The class of both, or `None` for MEMORY.
-    #[inline]
+    #[inline(always)]
     const fn merge(self, other: Eightbyte) -> Option<Eightbyte> {
         use Eightbyte::*;
-        Some(match (self, other) {
-            (Nothing, class) | (class, Nothing) => class,
-            (Integer, _) | (_, Integer) => Integer,
-            (X87, X87) => X87,
-            (X87Up, X87Up) => X87Up,
-            (X87 | X87Up, _) | (_, X87 | X87Up) => return None,
-            (SseUp, SseUp) => SseUp,
-            _ => Sse,
-        })
+        let (first, last) = if self as u8 <= other as u8 { (self, other) } else { (other, self) };
+        match (first, last) {
+            (Nothing, _) | (X87Up, X87Up) | (X87, X87) => Some(last),
+            (_, X87 | X87Up) => None,
+            _ => Some(last),
+        }
     }
 }
 
@@ -447,7 +444,8 @@ const fn scalar_classes(scalar: Scalar, offset: u32) -> Option<[Eightbyte; 2]> {
         Kind::X87 => (X87, X87Up),
         Kind::Float | Kind::Quad | Kind::Vector => (Sse, SseUp),
     };
-    if offset != round_up(offset, align) {
+    // A power of two.
+    if offset & (align - 1) != 0 {
         return None;
     }
     let two_parts = parts == 2 && offset % 8 + 2 * size > 8;
