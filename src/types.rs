@@ -57,6 +57,13 @@ pub(crate) const fn head(words: &[u16], at: usize) -> Head {
     }
 }
 
+/// The scalar at `at`, if there is one.
+#[inline(always)]
+pub(crate) const fn scalar(words: &[u16], at: usize, abi: &Abi) -> Option<Scalar> {
+    let word = words[at];
+    if word & TAG == 0 { Some(abi.scalars[word as usize]) } else { None }
+}
+
 /// The first word of a structure or union; the second is the length of its fields.
 pub(crate) const fn fields_word(union: bool, packed: bool, align: u32) -> u16 {
     let tag = if union { UNION } else { STRUCT };
@@ -159,12 +166,10 @@ impl Operand {
     /// The operand whose type is at `at`. Most are scalars, which take no call.
     #[inline(always)]
     pub(crate) const fn new(words: &[u16], at: usize, abi: &Abi) -> Operand {
-        let (scalar, measure, end) = match head(words, at) {
-            Head::Scalar(ty) => {
-                let scalar = ty.scalar(abi);
-                (Some(scalar), scalar.measure(), at + 1)
-            }
-            _ => (None, measure(words, at, abi), after(words, at)),
+        let scalar = scalar(words, at, abi);
+        let (measure, end) = match scalar {
+            Some(scalar) => (scalar.measure(), at + 1),
+            None => (measure(words, at, abi), after(words, at)),
         };
         Operand { at: at as u32, end: end as u32, scalar, measure }
     }

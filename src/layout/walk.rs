@@ -15,7 +15,7 @@ use super::{
 use crate::{
     abi::{Abi, ReturnPointer, ShortCut, Variadic},
     signature::SignatureRef,
-    types::{Head, Operand, head, max, min, round_up},
+    types::{Operand, max, min, round_up, scalar},
     valtype::Scalar,
 };
 
@@ -239,11 +239,8 @@ const fn word(types: &[u16], at: usize, abi: &Abi) -> Option<Scalar> {
     if at >= types.len() {
         return None;
     }
-    match head(types, at) {
-        Head::Scalar(ty) => {
-            let scalar = ty.scalar(abi);
-            if scalar.is_word() { Some(scalar) } else { None }
-        }
+    match scalar(types, at, abi) {
+        Some(scalar) if scalar.is_word() => Some(scalar),
         _ => None,
     }
 }
