@@ -43,10 +43,8 @@ impl Assigner<'_> {
         at: usize,
         Measure { size, align }: Measure,
     ) -> Result<(), Unfit> {
-        if let Some(classes) = classify(types, at, size, 0, self.abi) {
-            if self.classified(classes, size) {
-                return Ok(());
-            }
+        if self.classified(classify(types, at, size, 0, self.abi), size) {
+            return Ok(());
         }
         if align > self.abi.stack.max_align {
             return Err(Unfit::Alignment);
@@ -64,7 +62,7 @@ impl Assigner<'_> {
             match classes[i] {
                 Eightbyte::Integer => integers += 1,
                 Eightbyte::Sse => floats += 1,
-                Eightbyte::X87 => return false,
+                Eightbyte::X87 | Eightbyte::Memory => return false,
                 _ => {}
             }
             i += 1;
@@ -304,12 +302,11 @@ impl Assigner<'_> {
                 true
             }
             Aggregates::Eightbytes => match classify(types, at, size, 0, abi) {
-                None => false,
-                Some([Eightbyte::X87, _]) => {
+                [Eightbyte::X87, _] => {
                     self.one(10, Place::X87(0));
                     true
                 }
-                Some(classes) => self.classified(classes, size),
+                classes => self.classified(classes, size),
             },
             Aggregates::BySize => match (scalar, size) {
                 (Some(Scalar { parts: 1, kind, .. }), _) if !matches!(kind, Kind::X87) => {
@@ -342,7 +339,7 @@ impl Assigner<'_> {
     }
 }
 
-/// Class of eight bytes of a value on System V. Of two that merge, the last one wins.
+/// Class of eight bytes of a value on System V.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Eightbyte {
     Nothing,
@@ -351,35 +348,31 @@ enum Eightbyte {
     X87Up,
     X87,
     Integer,
+    Memory,
 }
 
 impl Eightbyte {
-    /// The class of both, or `None` for MEMORY.
+    /// The class of both: the one that is declared last, but the x87's merge with themselves
+    /// alone.
     #[inline(always)]
-    const fn merge(self, other: Eightbyte) -> Option<Eightbyte> {
+    const fn merge(self, other: Eightbyte) -> Eightbyte {
         use Eightbyte::*;
         let (first, last) = if self as u8 <= other as u8 { (self, other) } else { (other, self) };
         match (first, last) {
-            (Nothing, _) | (X87Up, X87Up) | (X87, X87) => Some(last),
-            (_, X87 | X87Up) => None,
-            _ => Some(last),
+            (Nothing, _) | (X87Up, X87Up) | (X87, X87) => last,
+            (_, X87Up | X87) => Memory,
+            _ => last,
         }
     }
 }
 
 /// The classes of the eightbytes of a value of this size, which begins at this offset of a
-/// larger value. The first class is that of the eightbyte with this offset. `None` stands
-/// for MEMORY. Each structure or union in the value is classified by itself.
-const fn classify(
-    types: &[u16],
-    at: usize,
-    size: u32,
-    offset: u32,
-    abi: &Abi,
-) -> Option<[Eightbyte; 2]> {
+/// larger value. The first class is that of the eightbyte with this offset. It is MEMORY if all
+/// of the value is. Each structure or union in the value is classified by itself.
+const fn classify(types: &[u16], at: usize, size: u32, offset: u32, abi: &Abi) -> [Eightbyte; 2] {
     use Eightbyte::*;
     if size > 16 {
-        return None;
+        return [Memory; 2];
     }
     let mut classes = [Nothing; 2];
     match head(types, at) {
@@ -387,7 +380,7 @@ const fn classify(
         // The first element decides for all, as gcc has it.
         Head::Array { .. } => {
             let of = measure(types, at + 2, abi).size;
-            let Some(element) = classify(types, at + 2, of, offset, abi) else { return None };
+            let element = classify(types, at + 2, of, offset, abi);
             let each = offset % 8 + of;
             let words = (offset % 8 + size).div_ceil(8);
             let mut i = 0;
@@ -403,20 +396,14 @@ const fn classify(
                 if !union && !packed {
                     next = round_up(next, this.measure.align);
                 }
-                let found = match this.scalar {
+                let [first, second] = match this.scalar {
                     Some(scalar) => scalar_classes(scalar, offset + next),
                     None => classify(types, field, this.measure.size, offset + next, abi),
                 };
-                let Some([first, second]) = found else { return None };
-                // One that begins in our second eightbyte ends there.
-                let (first, second) =
-                    if offset % 8 + next < 8 { (first, second) } else { (Nothing, first) };
-                let (Some(first), Some(second)) =
-                    (classes[0].merge(first), classes[1].merge(second))
-                else {
-                    return None;
-                };
-                classes = [first, second];
+                // What begins in the second eightbyte ends there.
+                let [first, second] =
+                    if offset % 8 + next < 8 { [first, second] } else { [Nothing, first] };
+                classes = [classes[0].merge(first), classes[1].merge(second)];
                 if !union {
                     next += this.measure.size;
                 }
@@ -425,40 +412,34 @@ const fn classify(
         }
     }
     match classes {
-        [X87Up, _] => None,
-        [first, X87Up] if !matches!(first, X87) => None,
-        [SseUp, second] => Some([Sse, second]),
-        [first, SseUp] if !matches!(first, Sse) => Some([first, Sse]),
-        classes => Some(classes),
+        [Memory | X87Up, _] | [_, Memory] => [Memory; 2],
+        [first, X87Up] if !matches!(first, X87) => [Memory; 2],
+        [SseUp, second] => [Sse, second],
+        [first, SseUp] if !matches!(first, Sse) => [first, Sse],
+        classes => classes,
     }
 }
 
 /// The same of a scalar, which has at most 16 bytes.
 #[inline(always)]
-const fn scalar_classes(scalar: Scalar, offset: u32) -> Option<[Eightbyte; 2]> {
+const fn scalar_classes(scalar: Scalar, offset: u32) -> [Eightbyte; 2] {
     use Eightbyte::*;
-    let Scalar { kind, size, align, parts } = scalar;
-    let (size, align) = (size as u32, align as u32);
-    let (first, second) = match kind {
+    let (first, second) = match scalar.kind {
         Kind::Signed | Kind::Unsigned | Kind::Pointer => (Integer, Integer),
         Kind::X87 => (X87, X87Up),
         Kind::Float | Kind::Quad | Kind::Vector => (Sse, SseUp),
     };
-    // A power of two.
+    let Measure { size, align } = scalar.measure();
     if offset & (align - 1) != 0 {
-        return None;
+        [Memory; 2]
+    } else if scalar.size > 8 {
+        [first, second]
+    } else if offset % 8 + size > 8 {
+        // Two parts.
+        [first; 2]
+    } else {
+        [first, Nothing]
     }
-    let two_parts = parts == 2 && offset % 8 + 2 * size > 8;
-    Some([
-        first,
-        if size > 8 {
-            second
-        } else if two_parts {
-            first
-        } else {
-            Nothing
-        },
-    ])
 }
 
 /// The size of one element, if the value is one to four floats or vectors of one type
