@@ -53,47 +53,38 @@ impl<'a> Source<'a> {
         lists: &mut [u16],
     ) -> Result<usize, Misfit> {
         attempt!(check(&self.signature, self.abi));
-        let mut known = None;
-        loop {
-            let mut writer = Writer::new(self, known, header, lists);
-            let len = attempt!(writer.write());
-            if writer.steps == 0 || known.is_some() {
-                return Ok(len);
-            }
-            // Only now is it known where the steps lie, behind the stack words, and what
-            // they prepare, behind the values.
-            let (words, values) = (writer.header.stack_words, writer.walk.slots());
-            known = Some(Known { words, values });
-            *header = Header::EMPTY;
+        let mut writer = Writer::new(self, None, header, lists);
+        let len = attempt!(writer.write());
+        if writer.steps <= writer.kept.len() {
+            return Ok(len);
         }
+        // Only now is it known where the steps lie, behind the stack words.
+        let words = writer.header.stack_words as usize;
+        *header = Header::EMPTY;
+        Writer::new(self, Some(words), header, lists).write()
     }
 }
 
-/// What the first walk over a signature counts for the second.
-#[derive(Clone, Copy)]
-struct Known {
-    /// Entries in the list of stack words.
-    words: u16,
-    /// Byte offset in the slots behind the values.
-    values: u32,
-}
-
-/// Writes a descriptor in one walk over a signature, or in two if there are steps.
+/// Writes a descriptor in one walk over a signature, or in two if there are many steps.
 struct Writer<'a, 'l> {
     abi: &'a Abi,
     walk: Walk<'a>,
     header: &'l mut Header,
     lists: &'l mut [u16],
-    /// `None` in the first walk, which writes no steps.
-    known: Option<Known>,
+    /// Entries in the list of stack words, which the first walk counts for the second.
+    stack_words: Option<usize>,
     /// How many entries of the list of stack words are for vector registers. They come first.
     vector_words: usize,
+    /// The first steps, whose place in the lists is known at the end.
+    kept: [u16; plan::STEP * 8],
     /// Entries of steps so far.
     steps: usize,
     /// The entries of the pieces of a result that Rust stores, unless it is a pair, and how many
     /// pieces there are.
     pieces: [u16; plan::PIECE * Pieces::MOST],
     pieces_len: usize,
+    /// Byte offset in the slots behind the values, if there are prepared words.
+    values: Option<u32>,
     /// Bytes of the prepared words so far, behind the values.
     prepared: u32,
     /// Bytes for copies so far.
@@ -109,7 +100,7 @@ impl<'a, 'l> Writer<'a, 'l> {
     #[inline(always)]
     const fn new(
         source: &'a Source<'a>,
-        known: Option<Known>,
+        stack_words: Option<usize>,
         header: &'l mut Header,
         lists: &'l mut [u16],
     ) -> Self {
@@ -124,11 +115,13 @@ impl<'a, 'l> Writer<'a, 'l> {
             walk: Walk::new(source.abi, &source.signature, source.stride),
             header,
             lists,
-            known,
+            stack_words,
             vector_words,
+            kept: [0; plan::STEP * 8],
             steps: 0,
             pieces: [0; plan::PIECE * Pieces::MOST],
             pieces_len: 0,
+            values: None,
             prepared: 0,
             copies: 0,
             reach: 0,
@@ -218,7 +211,7 @@ impl<'a, 'l> Writer<'a, 'l> {
             self.header.shape = Shape::Variable;
         }
 
-        // The plan, whose steps are written already.
+        // The plan.
         self.header.entry = self.entry();
         if self.header.returns.is_word() && self.header.stores_word() {
             self.header.returns = Returns::Nothing;
@@ -226,6 +219,9 @@ impl<'a, 'l> Writer<'a, 'l> {
         let mut start = spill;
         if self.header.entry.is_planned() {
             self.header.copies = fixed as u16;
+            if let Some((steps, _)) = self.kept.split_at_checked(self.steps) {
+                copy_in(self.lists, start, steps);
+            }
             start += self.steps;
             start += self.write_pieces(start);
         }
@@ -236,9 +232,9 @@ impl<'a, 'l> Writer<'a, 'l> {
             None => NOT_VARIADIC,
         };
         let numbers = [counts.params as u16, counts.results as u16, named, params.len() as u16];
-        self.copy_in(start, &numbers);
-        self.copy_in(start + SIGNATURE_HEAD, params);
-        self.copy_in(start + SIGNATURE_HEAD + params.len(), results);
+        copy_in(self.lists, start, &numbers);
+        copy_in(self.lists, start + SIGNATURE_HEAD, params);
+        copy_in(self.lists, start + SIGNATURE_HEAD + params.len(), results);
         let end = start + SIGNATURE_HEAD + params.len() + results.len();
         let len = end.next_multiple_of(4);
         if len > u16::MAX as usize { Err(Misfit::Area) } else { Ok(len) }
@@ -263,23 +259,10 @@ impl<'a, 'l> Writer<'a, 'l> {
     /// Writes the pieces of the result and their number, and returns how many entries these
     /// are.
     const fn write_pieces(&mut self, start: usize) -> usize {
-        let (pieces, len) = (self.pieces, plan::PIECE * self.pieces_len);
-        self.copy_in(start, pieces.split_at(len).0);
+        let len = plan::PIECE * self.pieces_len;
+        copy_in(self.lists, start, self.pieces.split_at(len).0);
         self.put(start + len, self.pieces_len as u16);
         len + 1
-    }
-
-    /// Writes entries of the lists, if there is room.
-    const fn copy_in(&mut self, at: usize, entries: &[u16]) {
-        if let Some((_, room)) = self.lists.split_at_mut_checked(at) {
-            if let Some((room, _)) = room.split_at_mut_checked(entries.len()) {
-                let mut i = 0;
-                while i < room.len() {
-                    room[i] = entries[i];
-                    i += 1;
-                }
-            }
-        }
     }
 
     /// Writes an entry of the lists, if there is room.
@@ -291,17 +274,22 @@ impl<'a, 'l> Writer<'a, 'l> {
 
     /// Writes a step of the plan. Only C has plans, and C has no spills before them.
     const fn step(&mut self, op: u16, from: u32, to: u32, size: u32) {
-        if let Some(Known { words, .. }) = self.known {
-            let step = [op, from as u16, to as u16, size as u16];
-            self.copy_in(words as usize + self.steps, &step);
+        let step = [op, from as u16, to as u16, size as u16];
+        copy_in(&mut self.kept, self.steps, &step);
+        if let Some(words) = self.stack_words {
+            copy_in(self.lists, words + self.steps, &step);
         }
         self.steps += plan::STEP;
     }
 
     /// Takes a word to prepare something in.
     const fn word(&mut self) -> u32 {
+        let values = match self.values {
+            Some(values) => values,
+            None => self.walk.all_slots(),
+        };
+        self.values = Some(values);
         self.prepared += 8;
-        let values = if let Some(Known { values, .. }) = self.known { values } else { 0 };
         values + self.prepared - 8
     }
 
@@ -542,6 +530,19 @@ impl<'a, 'l> Writer<'a, 'l> {
             i += 1;
         }
         self.reads((entry & !NARROW) as u32, words * stack.slot);
+    }
+}
+
+/// Writes entries to a list from `at` on, if there is room.
+const fn copy_in(list: &mut [u16], at: usize, entries: &[u16]) {
+    if let Some((_, room)) = list.split_at_mut_checked(at) {
+        if let Some((room, _)) = room.split_at_mut_checked(entries.len()) {
+            let mut i = 0;
+            while i < room.len() {
+                room[i] = entries[i];
+                i += 1;
+            }
+        }
     }
 }
 

@@ -211,6 +211,12 @@ impl<'a> Walk<'a> {
         max(params, results)
     }
 
+    /// Byte offset behind the slots of all parameters and of all results so far.
+    pub(crate) const fn all_slots(&self) -> u32 {
+        let SignatureRef { params, counts, .. } = self.signature;
+        max(params_end(self.abi, params, self.stride, counts.params), self.results.slot)
+    }
+
     /// Size of the argument area so far, including what the convention reserves below the first
     /// stack slot.
     pub(crate) const fn argument_area(&self) -> u32 {
@@ -260,6 +266,18 @@ const fn slots_end(abi: &Abi, stride: u32, slot: u32, operand: Operand) -> Optio
     }
 }
 
+/// Byte offset behind the slots of the first so many parameters.
+const fn params_end(abi: &Abi, types: &[u16], stride: u32, count: usize) -> u32 {
+    let (mut i, mut at, mut slot) = (0, 0, 0);
+    while i < count {
+        let operand = Operand::new(types, at, abi);
+        slot = slots_end(abi, stride, slot, operand).expect("all parameters fit their slots");
+        at = operand.end as usize;
+        i += 1;
+    }
+    slot
+}
+
 /// The index of the first slot of parameter `index`. For the number of parameters, it is the first
 /// slot behind all of them.
 pub(crate) fn first_slot(
@@ -269,11 +287,5 @@ pub(crate) fn first_slot(
     index: usize,
 ) -> usize {
     assert!(index <= signature.counts.params, "there is no parameter {index}");
-    let (mut at, mut slot) = (0, 0);
-    for _ in 0..index {
-        let operand = Operand::new(signature.params, at, abi);
-        slot = slots_end(abi, stride, slot, operand).expect("all parameters fit their slots");
-        at = operand.end as usize;
-    }
-    (slot / stride) as usize
+    (params_end(abi, signature.params, stride, index) / stride) as usize
 }
