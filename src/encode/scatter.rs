@@ -312,7 +312,7 @@ struct Over {
 impl Writer<'_, '_> {
     fn write(&mut self, shape: Shape) -> Result<Entry, Misfit> {
         let (word, first) = self.result_0()?;
-        let (pieces, size) = (*self.walk.pieces(), self.walk.operand().measure.size);
+        let (pieces, size) = (first.map(|_| *self.walk.pieces()), self.walk.operand().measure.size);
         let results_end = self.results_end()?;
         self.arguments(results_end)?;
         let slots = results_end.max(self.walk.slots() as usize);
@@ -329,7 +329,7 @@ impl Writer<'_, '_> {
         self.plan.widen &= word.is_none() && first.is_none();
         if let Some(scalar) = word {
             self.word_result(scalar);
-        } else if let Some(returned) = first {
+        } else if let (Some(returned), Some(pieces)) = (first, pieces) {
             match returned {
                 Returned::Registers => self.result(pieces.as_slice()),
                 Returned::Memory(place) => (pointer, memory) = (place, Some(size)),
