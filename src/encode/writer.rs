@@ -457,20 +457,30 @@ impl<'a, 'l> Writer<'a, 'l> {
 
     /// Where a piece of a larger value is loaded from: its place in the value, or a word in
     /// which Rust prepares it.
-    const fn piece(&mut self, Piece { size, location, .. }: Piece<Place>, from: u32) -> (u32, u16) {
-        let abi = self.abi;
-        let full = matches!(abi.extension, Extension::Full | Extension::FullSigned);
-        let mark =
-            if full && size == 4 && matches!(location, Place::Float(_)) { NARROW } else { 0 };
-        if abi.stack.big_endian && size == 16 {
+    #[inline(always)]
+    const fn piece(&mut self, piece: Piece<Place>, from: u32) -> (u32, u16) {
+        match self.abi.extension {
+            Extension::None | Extension::Word => (from, 0),
+            Extension::Full | Extension::FullSigned => self.extended_piece(piece, from),
+        }
+    }
+
+    /// The same for machines that want values extended. They may not load from everywhere.
+    const fn extended_piece(
+        &mut self,
+        Piece { size, location, .. }: Piece<Place>,
+        from: u32,
+    ) -> (u32, u16) {
+        let big_endian = self.abi.stack.big_endian;
+        let mark = if size == 4 && matches!(location, Place::Float(_)) { NARROW } else { 0 };
+        if big_endian && size == 16 {
             // As a v128 lies in its slot, the upper half last.
             let (low, high) = (self.word(), self.word());
             self.step(plan::WORD, from, high, 8);
             self.step(plan::WORD, from + 8, low, 8);
             return (low, 0);
         }
-        // Machines that want values extended may not load from everywhere.
-        if abi.stack.big_endian || full && from % 8 != 0 {
+        if big_endian || from % 8 != 0 {
             let word = self.word();
             self.step(plan::WORD, from, word, size);
             return (word, mark);

@@ -151,7 +151,7 @@ impl<'a> Assigner<'a> {
                 }
             }
         }
-        self.aggregate(types, operand, named)
+        self.aggregate(types, operand.at as usize, operand.measure, named)
     }
 
     /// A value in one piece.

@@ -15,10 +15,10 @@ impl Assigner<'_> {
     pub(super) const fn aggregate(
         &mut self,
         types: &[u16],
-        Operand { at, measure: measured, .. }: Operand,
+        at: usize,
+        measured: Measure,
         named: bool,
     ) -> Result<(), Unfit> {
-        let at = at as usize;
         if measured.size > MAX_SIZE {
             return Err(Unfit::Size);
         }
