@@ -56,7 +56,8 @@ impl Assigner<'_> {
     }
 
     /// Registers for eightbytes of these classes. Returns false if there are too few.
-    const fn classified(&mut self, classes: [Eightbyte; 2], size: u32) -> bool {
+    const fn classified(&mut self, (first, second): Eightbytes, size: u32) -> bool {
+        let classes = [first, second];
         let (mut integers, mut floats, mut i) = (0, 0, 0);
         while i < classes.len() {
             match classes[i] {
@@ -79,7 +80,7 @@ impl Assigner<'_> {
             };
             if let Some(place) = place {
                 let offset = 8 * i as u32;
-                let wide = i == 0 && matches!(classes[1], Eightbyte::SseUp);
+                let wide = i == 0 && matches!(second, Eightbyte::SseUp);
                 let most = if wide { 16 } else { 8 };
                 self.pieces.push(offset, min(size - offset, most), place);
             }
@@ -302,7 +303,7 @@ impl Assigner<'_> {
                 true
             }
             Aggregates::Eightbytes => match classify(types, at, size, 0, abi) {
-                [Eightbyte::X87, _] => {
+                (Eightbyte::X87, _) => {
                     self.one(10, Place::X87(0));
                     true
                 }
@@ -366,63 +367,64 @@ impl Eightbyte {
     }
 }
 
+/// The classes of a value's eightbytes. Both are MEMORY if all of the value is.
+type Eightbytes = (Eightbyte, Eightbyte);
+
 /// The classes of the eightbytes of a value of this size, which begins at this offset of a
-/// larger value. The first class is that of the eightbyte with this offset. It is MEMORY if all
-/// of the value is. Each structure or union in the value is classified by itself.
-const fn classify(types: &[u16], at: usize, size: u32, offset: u32, abi: &Abi) -> [Eightbyte; 2] {
+/// larger value. The first class is that of the eightbyte with this offset. Each structure or
+/// union in the value is classified by itself.
+const fn classify(types: &[u16], at: usize, size: u32, offset: u32, abi: &Abi) -> Eightbytes {
     use Eightbyte::*;
     if size > 16 {
-        return [Memory; 2];
+        return (Memory, Memory);
     }
-    let mut classes = [Nothing; 2];
-    match head(types, at) {
-        Head::Scalar(ty) => return scalar_classes(ty.scalar(abi), offset),
+    let classes = match head(types, at) {
+        Head::Scalar(ty) => scalar_classes(ty.scalar(abi), offset),
         // The first element decides for all, as gcc has it.
         Head::Array { .. } => {
             let of = measure(types, at + 2, abi).size;
-            let element = classify(types, at + 2, of, offset, abi);
-            let each = offset % 8 + of;
-            let words = (offset % 8 + size).div_ceil(8);
-            let mut i = 0;
-            while i < words && each > 0 {
-                classes[i as usize] = element[(i % each.div_ceil(8)) as usize];
-                i += 1;
+            let (first, second) = classify(types, at + 2, of, offset, abi);
+            match (offset % 8 + size > 8, offset % 8 + of > 8) {
+                (true, true) => (first, second),
+                (true, false) => (first, first),
+                (false, _) => (first, Nothing),
             }
         }
         Head::Fields { union, packed, end, .. } => {
-            let (mut field, mut next) = (at + 2, 0);
+            let (mut classes, mut field, mut next) = ((Nothing, Nothing), at + 2, 0);
             while field < end {
                 let this = Operand::new(types, field, abi);
                 if !union && !packed {
                     next = round_up(next, this.measure.align);
                 }
-                let [first, second] = match this.scalar {
+                let (first, second) = match this.scalar {
                     Some(scalar) => scalar_classes(scalar, offset + next),
                     None => classify(types, field, this.measure.size, offset + next, abi),
                 };
                 // What begins in the second eightbyte ends there.
-                let [first, second] =
-                    if offset % 8 + next < 8 { [first, second] } else { [Nothing, first] };
-                classes = [classes[0].merge(first), classes[1].merge(second)];
+                let (first, second) =
+                    if offset % 8 + next < 8 { (first, second) } else { (Nothing, first) };
+                classes = (classes.0.merge(first), classes.1.merge(second));
                 if !union {
                     next += this.measure.size;
                 }
                 field = this.end as usize;
             }
+            classes
         }
-    }
+    };
     match classes {
-        [Memory | X87Up, _] | [_, Memory] => [Memory; 2],
-        [first, X87Up] if !matches!(first, X87) => [Memory; 2],
-        [SseUp, second] => [Sse, second],
-        [first, SseUp] if !matches!(first, Sse) => [first, Sse],
+        (Memory | X87Up, _) | (_, Memory) => (Memory, Memory),
+        (first, X87Up) if !matches!(first, X87) => (Memory, Memory),
+        (SseUp, second) => (Sse, second),
+        (first, SseUp) if !matches!(first, Sse) => (first, Sse),
         classes => classes,
     }
 }
 
 /// The same of a scalar, which has at most 16 bytes.
 #[inline(always)]
-const fn scalar_classes(scalar: Scalar, offset: u32) -> [Eightbyte; 2] {
+const fn scalar_classes(scalar: Scalar, offset: u32) -> Eightbytes {
     use Eightbyte::*;
     let (first, second) = match scalar.kind {
         Kind::Signed | Kind::Unsigned | Kind::Pointer => (Integer, Integer),
@@ -431,14 +433,14 @@ const fn scalar_classes(scalar: Scalar, offset: u32) -> [Eightbyte; 2] {
     };
     let Measure { size, align } = scalar.measure();
     if offset & (align - 1) != 0 {
-        [Memory; 2]
+        (Memory, Memory)
     } else if scalar.size > 8 {
-        [first, second]
+        (first, second)
     } else if offset % 8 + size > 8 {
         // Two parts.
-        [first; 2]
+        (first, first)
     } else {
-        [first, Nothing]
+        (first, Nothing)
     }
 }
 
