@@ -8,7 +8,7 @@ const SPILL_8: u16 = constant("SPILL_8") as u16;
 const SPILL_16: u16 = constant("SPILL_16") as u16;
 
 /// The spill of a result at this offset in the return area.
-pub(super) const fn spill(offset: u32, Operand { measure, .. }: Operand) -> u16 {
+pub(super) const fn spill(offset: u32, Operand { measure, .. }: &Operand) -> u16 {
     let width = match measure.size {
         4 => SPILL_4,
         8 => SPILL_8,

@@ -462,7 +462,7 @@ impl Writer<'_, '_> {
 
     /// Any other argument, whose value is at `to`.
     fn argument(&mut self, to: usize, pieces: Pieces) {
-        let operand = self.walk.operand();
+        let operand = *self.walk.operand();
         let size = operand.measure.size as usize;
         let pieces = match pieces.as_slice() {
             [Piece { location, .. }] if pieces.by_reference() => {

@@ -337,7 +337,7 @@ impl<'a, 'l> Writer<'a, 'l> {
 
     /// A result in memory, whose address is an argument.
     const fn memory(&mut self, pointer: Option<Place>) {
-        let Measure { size, align, .. } = self.walk.operand().measure;
+        let Measure { size, align } = self.walk.operand().measure;
         self.header.returns = Returns::Memory;
         self.keep(0, 0, size);
         let word = self.word();
@@ -396,7 +396,7 @@ impl<'a, 'l> Writer<'a, 'l> {
 
     /// Any other argument, whose value is at `slot`.
     const fn argument(&mut self, slot: u32) {
-        let Operand { scalar, measure: Measure { size, align, .. }, .. } = self.walk.operand();
+        let &Operand { scalar, measure: Measure { size, align }, .. } = self.walk.operand();
         if self.walk.pieces().by_reference() {
             let word = self.word();
             let op = self.copy(plan::REFERENCE, size, align);

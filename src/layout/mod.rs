@@ -71,7 +71,7 @@ pub struct Placement {
 }
 
 impl Placement {
-    fn new(value: Operand, pieces: &Pieces, locate: impl Fn(Place) -> Location) -> Placement {
+    fn new(value: &Operand, pieces: &Pieces, locate: impl Fn(Place) -> Location) -> Placement {
         let located = pieces.as_slice().iter().map(|&Piece { offset, size, location }| {
             let location = locate(location);
             Piece { offset, size, location }

@@ -126,7 +126,7 @@ impl<'a> Assigner<'a> {
     pub(crate) const fn operand(
         &mut self,
         types: &[u16],
-        operand: Operand,
+        operand: &Operand,
         named: bool,
     ) -> Result<(), Unfit> {
         self.pieces.clear();

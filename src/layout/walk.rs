@@ -96,20 +96,19 @@ impl<'a> Walk<'a> {
     }
 
     const fn next_first(&mut self) -> Result<Option<Returned>, Misfit> {
-        let operand = Operand::new(self.signature.results, 0, self.abi);
-        self.operand = operand;
+        self.operand = Operand::new(self.signature.results, 0, self.abi);
         let value = Index::Result(0);
         let arguments = self.assigner.row();
         self.assigner.begin(self.abi);
-        let in_registers = match self.assigner.result(self.signature.results, operand) {
+        let in_registers = match self.assigner.result(self.signature.results, &self.operand) {
             Ok(in_registers) => in_registers,
             Err(unfit) => return Err(Misfit::Unfit(unfit, value)),
         };
         self.assigner.begin(arguments);
-        let Some(end) = slots_end(self.abi, self.stride, 0, operand) else {
+        let Some(end) = slots_end(self.abi, self.stride, 0, &self.operand) else {
             return Err(Misfit::Slot(value));
         };
-        self.results = Cursor { index: 1, at: operand.end, slot: end };
+        self.results = Cursor { index: 1, at: self.operand.end, slot: end };
         Ok(Some(match self.abi.results.pointer {
             _ if in_registers => Returned::Registers,
             ReturnPointer::Register(_) => Returned::Memory(None),
@@ -140,23 +139,22 @@ impl<'a> Walk<'a> {
     const fn next_param(&mut self) -> Result<Option<u32>, Misfit> {
         let Cursor { index, at, slot } = self.params;
         let types = self.signature.params;
-        let operand = Operand::new(types, at as usize, self.abi);
-        self.operand = operand;
+        self.operand = Operand::new(types, at as usize, self.abi);
         let value = Index::Param(index);
         let named = self.is_named(index);
-        if let Err(unfit) = self.assigner.operand(types, operand, named) {
+        if let Err(unfit) = self.assigner.operand(types, &self.operand, named) {
             return Err(Misfit::Unfit(unfit, value));
         }
-        let Some(end) = slots_end(self.abi, self.stride, slot, operand) else {
+        let Some(end) = slots_end(self.abi, self.stride, slot, &self.operand) else {
             return Err(Misfit::Slot(value));
         };
-        self.params = Cursor { index: index + 1, at: operand.end, slot: end };
+        self.params = Cursor { index: index + 1, at: self.operand.end, slot: end };
         Ok(Some(slot))
     }
 
     /// The last value that was not asked for as a word.
-    pub(crate) const fn operand(&self) -> Operand {
-        self.operand
+    pub(crate) const fn operand(&self) -> &Operand {
+        &self.operand
     }
 
     /// Its pieces.
@@ -192,14 +190,13 @@ impl<'a> Walk<'a> {
 
     const fn next_more(&mut self) -> Result<Option<u32>, Misfit> {
         let Cursor { index, at, slot } = self.results;
-        let operand = Operand::new(self.signature.results, at as usize, self.abi);
-        self.operand = operand;
-        let Some(end) = slots_end(self.abi, self.stride, slot, operand) else {
+        self.operand = Operand::new(self.signature.results, at as usize, self.abi);
+        let Some(end) = slots_end(self.abi, self.stride, slot, &self.operand) else {
             return Err(Misfit::Slot(Index::Result(index)));
         };
-        self.results = Cursor { index: index + 1, at: operand.end, slot: end };
+        self.results = Cursor { index: index + 1, at: self.operand.end, slot: end };
         // In order, each aligned to its size, up to a limit.
-        let size = operand.measure.size;
+        let size = self.operand.measure.size;
         let offset = round_up(self.area, min(size, self.abi.results.max_align));
         self.area = offset + size;
         Ok(Some(offset))
@@ -252,7 +249,7 @@ const fn word(types: &[u16], at: usize, abi: &Abi) -> Option<Scalar> {
 }
 
 /// Where the slots of a value that begins here end; `None` if it does not fit its slot.
-const fn slots_end(abi: &Abi, stride: u32, slot: u32, operand: Operand) -> Option<u32> {
+const fn slots_end(abi: &Abi, stride: u32, slot: u32, operand: &Operand) -> Option<u32> {
     let size = operand.measure.size;
     if size <= 8 {
         Some(slot + if size == 0 { 0 } else { stride })
@@ -271,7 +268,7 @@ const fn params_end(abi: &Abi, types: &[u16], stride: u32, count: usize) -> u32 
     let (mut i, mut at, mut slot) = (0, 0, 0);
     while i < count {
         let operand = Operand::new(types, at, abi);
-        slot = slots_end(abi, stride, slot, operand).expect("all parameters fit their slots");
+        slot = slots_end(abi, stride, slot, &operand).expect("all parameters fit their slots");
         at = operand.end as usize;
         i += 1;
     }

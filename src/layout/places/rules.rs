@@ -57,21 +57,15 @@ impl Assigner<'_> {
 
     /// Registers for eightbytes of these classes. Returns false if there are too few.
     const fn classified(&mut self, (first, second): Eightbytes, size: u32) -> bool {
-        let classes = [first, second];
-        let (mut integers, mut floats, mut i) = (0, 0, 0);
-        while i < classes.len() {
-            match classes[i] {
-                Eightbyte::Integer => integers += 1,
-                Eightbyte::Sse => floats += 1,
-                Eightbyte::X87 | Eightbyte::Memory => return false,
-                _ => {}
-            }
-            i += 1;
+        if matches!(first, Eightbyte::X87 | Eightbyte::Memory) {
+            return false;
         }
+        let integers = first.is(Eightbyte::Integer) + second.is(Eightbyte::Integer);
+        let floats = first.is(Eightbyte::Sse) + second.is(Eightbyte::Sse);
         if integers > self.integers_left() || floats > self.floats_left() {
             return false;
         }
-        i = 0;
+        let (classes, mut i) = ([first, second], 0);
         while i < classes.len() {
             let place = match classes[i] {
                 Eightbyte::Integer => self.integer(),
@@ -270,7 +264,7 @@ impl Assigner<'_> {
     pub(crate) const fn result(
         &mut self,
         types: &[u16],
-        Operand { at, scalar, measure: measured, .. }: Operand,
+        &Operand { at, scalar, measure: measured, .. }: &Operand,
     ) -> Result<bool, Unfit> {
         let (abi, at, size) = (self.abi, at as usize, measured.size);
         if size > MAX_SIZE {
@@ -353,6 +347,11 @@ enum Eightbyte {
 }
 
 impl Eightbyte {
+    /// 1 if this is the class, 0 if not.
+    const fn is(self, class: Eightbyte) -> u32 {
+        (self as u8 == class as u8) as u32
+    }
+
     /// The class of both: the one that is declared last, but the x87's merge with themselves
     /// alone.
     #[inline(always)]
