@@ -47,6 +47,7 @@ impl<'a> Source<'a> {
     /// Writes the descriptor: its header to one that is [empty](Header::EMPTY), and its lists to
     /// `lists`, which hold zeros, as far as they reach. Returns how many entries the lists have.
     /// That is a multiple of four, so that no byte is unused.
+    #[inline(always)]
     pub(crate) const fn encode(
         &self,
         header: &mut Header,
@@ -58,8 +59,17 @@ impl<'a> Source<'a> {
         if writer.steps <= writer.kept.len() {
             return Ok(len);
         }
-        // Only now is it known where the steps lie, behind the stack words.
         let words = writer.header.stack_words as usize;
+        self.encode_again(words, header, lists)
+    }
+
+    /// Only now is it known where the steps lie, behind the stack words.
+    const fn encode_again(
+        &self,
+        words: usize,
+        header: &mut Header,
+        lists: &mut [u16],
+    ) -> Result<usize, Misfit> {
         *header = Header::EMPTY;
         Writer::new(self, Some(words), header, lists).write()
     }
