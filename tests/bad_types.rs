@@ -236,15 +236,17 @@ fn sizes_that_overflow() {
             (format!("({ty})"), ValueIndex::Param(0)),
             (format!("(i32, ...i32, {ty})"), ValueIndex::Param(2)),
             (format!("(i32) -> {ty}"), ValueIndex::Result(0)),
+            // Rust prepares the first.
+            (format!("(u8, {ty}, u8)"), ValueIndex::Param(1)),
         ] {
+            let signature: Signature = text.parse().unwrap();
             for convention in CONVENTIONS {
                 let abi = Abi::from_name(convention).unwrap();
+                let large = Error::TooLarge { value: Some(value) };
                 let found = soon(|| layout(&text, abi));
-                assert_eq!(
-                    found.unwrap_err(),
-                    Error::TooLarge { value: Some(value) },
-                    "{convention} {text}"
-                );
+                assert_eq!(found.unwrap_err(), large, "{convention} {text}");
+                let made = soon(|| describe(abi, &signature, 16, Shape::Bare, |_| ()));
+                assert_eq!(made.unwrap_err(), large, "{convention} {text}");
             }
         }
     }

@@ -24,6 +24,9 @@ use crate::{
     valtype::{Kind, Scalar, ValType},
 };
 
+/// Entries of the steps that a writer keeps until it knows where they lie: eight steps.
+const KEPT: usize = 8 * plan::STEP;
+
 /// What a descriptor is made from.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
@@ -56,14 +59,14 @@ impl<'a> Source<'a> {
         attempt!(check(&self.signature, self.abi));
         let mut writer = Writer::new(self, None, header, lists);
         let len = attempt!(writer.write());
-        if writer.steps <= writer.kept.len() {
+        if writer.steps <= KEPT {
             return Ok(len);
         }
         let words = writer.header.stack_words as usize;
         self.encode_again(words, header, lists)
     }
 
-    /// Only now is it known where the steps lie, behind the stack words.
+    /// The second walk, for more steps than a writer keeps: they lie behind so many stack words.
     const fn encode_again(
         &self,
         words: usize,
@@ -75,18 +78,18 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Writes a descriptor in one walk over a signature, or in two if there are many steps.
+/// Writes a descriptor in a walk over its signature.
 struct Writer<'a, 'l> {
     abi: &'a Abi,
     walk: Walk<'a>,
     header: &'l mut Header,
     lists: &'l mut [u16],
-    /// Entries in the list of stack words, which the first walk counts for the second.
+    /// Entries in the list of stack words, in the second walk.
     stack_words: Option<usize>,
     /// How many entries of the list of stack words are for vector registers. They come first.
     vector_words: usize,
-    /// The first steps, whose place in the lists is known at the end.
-    kept: [u16; plan::STEP * 8],
+    /// The first steps.
+    kept: [u16; KEPT],
     /// Entries of steps so far.
     steps: usize,
     /// The entries of the pieces of a result that Rust stores, unless it is a pair, and how many
@@ -127,7 +130,7 @@ impl<'a, 'l> Writer<'a, 'l> {
             lists,
             stack_words,
             vector_words,
-            kept: [0; plan::STEP * 8],
+            kept: [0; KEPT],
             steps: 0,
             pieces: [0; plan::PIECE * Pieces::MOST],
             pieces_len: 0,

@@ -263,12 +263,14 @@ const fn slots_end(abi: &Abi, stride: u32, slot: u32, operand: &Operand) -> Opti
     }
 }
 
-/// Byte offset behind the slots of the first so many parameters.
+/// Byte offset behind the slots of the first so many parameters, or some offset that is too large
+/// for a call.
 const fn params_end(abi: &Abi, types: &[u16], stride: u32, count: usize) -> u32 {
     let (mut i, mut at, mut slot) = (0, 0, 0);
     while i < count {
         let operand = Operand::new(types, at, abi);
-        slot = slots_end(abi, stride, slot, &operand).expect("all parameters fit their slots");
+        let end = slots_end(abi, stride, slot, &operand).expect("all parameters fit their slots");
+        slot = min(end, u32::MAX / 2);
         at = operand.end as usize;
         i += 1;
     }
