@@ -433,13 +433,12 @@ const fn scalar_classes(scalar: Scalar, offset: u32) -> Eightbytes {
     let Measure { size, align } = scalar.measure();
     if offset & (align - 1) != 0 {
         (Memory, Memory)
-    } else if scalar.size > 8 {
-        (first, second)
-    } else if offset % 8 + size > 8 {
-        // Two parts.
+    } else if offset % 8 + size <= 8 {
+        (first, Nothing)
+    } else if scalar.parts == 2 {
         (first, first)
     } else {
-        (first, Nothing)
+        (first, second)
     }
 }
 
