@@ -133,7 +133,7 @@ pub(crate) enum Variadic {
     VectorsOnStack,
 }
 
-/// Facts of C's own types.
+/// Facts of C's own types, from which the [scalars](Abi::scalars) follow.
 pub(crate) struct CTypes {
     /// Size of `long`.
     pub(crate) long: u8,
@@ -162,11 +162,15 @@ impl CTypes {
     const X86_64_WINDOWS: CTypes = CTypes { long: 4, wchar: ValType::U16, ..CTypes::X86_64_SYSV };
     const X86_64_MSVC: CTypes =
         CTypes { long_double: LongDouble::Double, ..CTypes::X86_64_WINDOWS };
-    const AARCH64: CTypes = CTypes { wchar: ValType::U32, ..CTypes::RISCV64 };
+    const AARCH64: CTypes = CTypes {
+        char_signed: false,
+        wchar: ValType::U32,
+        long_double: LongDouble::Quad,
+        ..CTypes::X86_64_SYSV
+    };
     const AARCH64_APPLE: CTypes = CTypes { long_double: LongDouble::Double, ..CTypes::X86_64_SYSV };
     const AARCH64_WINDOWS: CTypes = CTypes::X86_64_MSVC;
-    const RISCV64: CTypes =
-        CTypes { char_signed: false, long_double: LongDouble::Quad, ..CTypes::X86_64_SYSV };
+    const RISCV64: CTypes = CTypes { wchar: ValType::I32, ..CTypes::AARCH64 };
     const S390X: CTypes = CTypes { wide_align: 8, ..CTypes::RISCV64 };
 
     /// All scalar types, in the order of [`ValType::ALL`].

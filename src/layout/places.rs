@@ -107,7 +107,7 @@ impl<'a> Assigner<'a> {
         assigner
     }
 
-    /// Begins with the arguments, by this row. The pieces stay.
+    /// Begins anew, by this row. The pieces stay.
     #[inline(always)]
     pub(crate) const fn begin(&mut self, abi: &'a Abi) {
         let contexts = abi.contexts as u32;
@@ -116,10 +116,6 @@ impl<'a> Assigner<'a> {
             Counting::PerClass => 0,
         };
         (self.abi, self.integers, self.floats) = (abi, contexts, floats);
-    }
-
-    pub(crate) const fn row(&self) -> &'a Abi {
-        self.abi
     }
 
     /// Finds the pieces of the next argument. One of the variable part of the call is not `named`.
@@ -237,7 +233,7 @@ impl<'a> Assigner<'a> {
         round_up(self.stack, self.abi.stack.area_align)
     }
 
-    /// Whether arguments take other registers than these.
+    /// Whether arguments take registers beyond these.
     pub(crate) const fn exceeds(&self, short_cut: &ShortCut) -> bool {
         self.integers > short_cut.integers || self.floats > short_cut.floats
     }

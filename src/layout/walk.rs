@@ -98,13 +98,13 @@ impl<'a> Walk<'a> {
     const fn next_first(&mut self) -> Result<Option<Returned>, Misfit> {
         self.operand = Operand::new(self.signature.results, 0, self.abi);
         let value = Index::Result(0);
-        let arguments = self.assigner.row();
+        // The assigner has begun with the arguments, which may have another row.
         self.assigner.begin(self.abi);
         let in_registers = match self.assigner.result(self.signature.results, &self.operand) {
             Ok(in_registers) => in_registers,
             Err(unfit) => return Err(Misfit::Unfit(unfit, value)),
         };
-        self.assigner.begin(arguments);
+        self.assigner.begin(self.abi.arguments(self.signature.counts.named.is_some()));
         let Some(end) = slots_end(self.abi, self.stride, 0, &self.operand) else {
             return Err(Misfit::Slot(value));
         };
@@ -171,7 +171,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether the parameters take other registers than these.
+    /// Whether the parameters take registers beyond these.
     pub(crate) const fn exceeds(&self, short_cut: &ShortCut) -> bool {
         self.assigner.exceeds(short_cut)
     }
