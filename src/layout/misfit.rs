@@ -2,7 +2,7 @@
 
 use super::places::Unfit;
 use crate::{
-    abi::{Abi, Aggregates, Variadic, Vector},
+    abi::{Abi, Aggregates, Vector},
     error::{Error, ValueIndex},
     signature::SignatureRef,
     types::{Head, Type, after, head},
@@ -102,28 +102,6 @@ impl Misfit {
     }
 }
 
-/// Whether functions of this convention can have a value of this type.
-#[inline(always)]
-const fn passes(abi: &Abi, types: &[u16], at: usize) -> bool {
-    if !matches!(abi.aggregates, Aggregates::None) {
-        return true;
-    }
-    match head(types, at) {
-        Head::Scalar(ValType::V128) => !matches!(abi.vector, Vector::Unsupported),
-        Head::Scalar(
-            ValType::I32
-            | ValType::I64
-            | ValType::U64
-            | ValType::F32
-            | ValType::F64
-            | ValType::FuncRef
-            | ValType::ExternRef
-            | ValType::Ptr,
-        ) => true,
-        _ => false,
-    }
-}
-
 /// Whether a signature fits a convention, as far as its types alone say.
 #[inline(always)]
 pub(crate) const fn check(signature: &SignatureRef<'_>, abi: &Abi) -> Result<(), Misfit> {
@@ -132,36 +110,58 @@ pub(crate) const fn check(signature: &SignatureRef<'_>, abi: &Abi) -> Result<(),
         return Err(Misfit::Results);
     }
     // C passes all types, and promotes some where there is a variable part.
-    if !matches!(abi.aggregates, Aggregates::None) && counts.named.is_none() {
-        return Ok(());
+    match (&abi.aggregates, counts.named) {
+        (Aggregates::None, Some(_)) => Err(Misfit::Variadic),
+        (Aggregates::None, None) => check_types(signature, abi),
+        (_, Some(named)) => check_variable(signature.params, named, abi),
+        (_, None) => Ok(()),
     }
-    check_types(signature, abi)
 }
 
+/// Whether Wasmtime's convention has all types.
 const fn check_types(signature: &SignatureRef<'_>, abi: &Abi) -> Result<(), Misfit> {
-    let SignatureRef { params, results, counts } = *signature;
-    if counts.named.is_some() && matches!(abi.variadic, Variadic::None) {
-        return Err(Misfit::Variadic);
+    if let Some(i) = refused(signature.params, abi) {
+        return Err(Misfit::Unfit(Unfit::Type, Index::Param(i)));
     }
+    match refused(signature.results, abi) {
+        Some(i) => Err(Misfit::Unfit(Unfit::Type, Index::Result(i))),
+        None => Ok(()),
+    }
+}
+
+/// The index of the first type that it does not have. All before are scalars, of a word each.
+const fn refused(types: &[u16], abi: &Abi) -> Option<u16> {
+    let mut i = 0;
+    while i < types.len() {
+        match head(types, i) {
+            Head::Scalar(
+                ValType::I32
+                | ValType::I64
+                | ValType::U64
+                | ValType::F32
+                | ValType::F64
+                | ValType::FuncRef
+                | ValType::ExternRef
+                | ValType::Ptr,
+            ) => {}
+            Head::Scalar(ValType::V128) if !matches!(abi.vector, Vector::Unsupported) => {}
+            _ => return Some(i as u16),
+        }
+        i += 1;
+    }
+    None
+}
+
+/// Whether no type of the variable part is one that C promotes.
+const fn check_variable(params: &[u16], named: usize, abi: &Abi) -> Result<(), Misfit> {
     let (mut i, mut at) = (0, 0);
     while at < params.len() {
-        if !passes(abi, params, at) {
-            return Err(Misfit::Unfit(Unfit::Type, Index::Param(i)));
-        }
-        if let (Some(named), Head::Scalar(ty)) = (counts.named, head(params, at)) {
+        if let Head::Scalar(ty) = head(params, at) {
             if i as usize >= named && ty.promoted(abi).is_some() {
                 return Err(Misfit::Unpromoted(i));
             }
         }
         at = after(params, at);
-        i += 1;
-    }
-    (i, at) = (0, 0);
-    while at < results.len() {
-        if !passes(abi, results, at) {
-            return Err(Misfit::Unfit(Unfit::Type, Index::Result(i)));
-        }
-        at = after(results, at);
         i += 1;
     }
     Ok(())
