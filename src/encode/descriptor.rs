@@ -127,7 +127,11 @@ impl<const N: usize> Descriptor<[u16; N]> {
     const fn encoded(source: &Source<'_>) -> Self {
         let (mut header, mut lists) = (Header::EMPTY, [0; N]);
         match source.encode(&mut header, &mut lists) {
-            Ok(_) => Descriptor { header, lists },
+            Ok(len) => {
+                // The assembly reads as many entries as the header says.
+                assert!(len <= N, "the lists have more entries than this");
+                Descriptor { header, lists }
+            }
             Err(misfit) => panic!("{}", misfit.message()),
         }
     }
@@ -265,6 +269,35 @@ mod tests {
         let signature: Signature = text.parse().expect(text);
         let signature = signature.lend();
         Source { abi, signature, stride: 16, shape: Shape::Bare }.boxed().expect(text)
+    }
+
+    /// A descriptor for whose lists this many entries are enough or not.
+    fn of_length<const N: usize>() -> Descriptor<[u16; N]> {
+        let scalars = Scalars::NONE.and(&[ValType::I64; 10]);
+        let (abi, signature) = (&Abi::X86_64_SYSV_C, scalars.lend(10));
+        Descriptor::encoded(&Source { abi, signature, stride: 16, shape: Shape::Bare })
+    }
+
+    #[test]
+    fn lists_may_be_longer_than_necessary() {
+        let (exact, longer) = (of_length::<20>(), of_length::<21>());
+        assert_eq!(exact.header, longer.header);
+        assert_eq!(exact.lists, longer.lists[..20]);
+    }
+
+    #[test]
+    #[should_panic(expected = "the lists have more entries than this")]
+    fn lists_are_not_cut_off() {
+        of_length::<19>();
+    }
+
+    #[test]
+    #[should_panic(expected = "the types have another number of words")]
+    fn types_are_not_cut_off() {
+        let text = "(i64) -> {i64, i64, i64}";
+        let mut words = [0; 5];
+        let Ok(parsed) = text::signature(text, &mut words) else { unreachable!("it is one") };
+        Source::constant(&Abi::X86_64_SYSV_C, parsed, &words);
     }
 
     #[test]

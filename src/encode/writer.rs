@@ -40,7 +40,8 @@ pub(crate) struct Source<'a> {
 
 impl<'a> Source<'a> {
     pub(super) const fn constant(abi: &'a Abi, parsed: text::Parsed, words: &'a [u16]) -> Self {
-        let text::Parsed { params_len, params, results, named, .. } = parsed;
+        let text::Parsed { len, params_len, params, results, named } = parsed;
+        assert!(words.len() == len, "the types have another number of words");
         let counts = Counts { params, results, named };
         let (params, results) = words.split_at(params_len);
         let signature = SignatureRef { params, results, counts };
