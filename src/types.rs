@@ -538,7 +538,7 @@ impl<'a> Type<'a> {
         matches!(head(self.words(), 0), Head::Array { .. })
     }
 
-    /// Size in bytes under this convention.
+    /// Size in bytes under this convention. Any size beyond [`u32::MAX`] counts as that.
     pub fn size(&self, abi: &Abi) -> usize {
         measure(self.words(), 0, abi).size as usize
     }
@@ -549,7 +549,7 @@ impl<'a> Type<'a> {
     }
 
     /// The fields of a structure or union, or the elements of an array, each with its offset
-    /// under this convention. A scalar has none.
+    /// under this convention. A scalar has none. Offsets in sizes beyond [`u32::MAX`] mean nothing.
     pub fn fields_in(&self, abi: &Abi) -> Vec<(usize, Type<'_>)> {
         let words = self.words();
         let of = |at| Type::lent(&words[at..after(words, at)]);
@@ -557,7 +557,7 @@ impl<'a> Type<'a> {
             Head::Scalar(_) => Vec::new(),
             Head::Array { count } => {
                 let size = measure(words, 2, abi).size as usize;
-                (0..count as usize).map(|i| (i * size, of(2))).collect()
+                (0..count as usize).map(|i| (i.saturating_mul(size), of(2))).collect()
             }
             Head::Fields { union, packed, end, .. } => {
                 let (mut at, mut offset, mut fields) = (2, 0, Vec::new());

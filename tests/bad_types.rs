@@ -12,7 +12,7 @@ use common::{
 };
 use proptest::prelude::*;
 use vmtrampoline::{
-    Abi, Error, Layout, Signature, Type, ValType, ValueIndex,
+    Abi, CTrampoline, Callback, Error, Layout, Signature, Type, ValRaw, ValType, ValueIndex,
     private::{Shape, describe},
 };
 
@@ -248,6 +248,19 @@ fn sizes_that_overflow() {
                 let made = soon(|| describe(abi, &signature, 16, Shape::Bare, |_| ()));
                 assert_eq!(made.unwrap_err(), large, "{convention} {text}");
             }
+        }
+        // Slots and offsets are counted all the same. Where they are too many to count, they are as
+        // many as can be counted.
+        let signature: Signature = format!("({ty}, {ty}, i32)").parse().unwrap();
+        if let Ok(slot) = Callback::argument(&signature, 3) {
+            assert!(slot > CTrampoline::<ValRaw>::MAX_BYTES / 16, "{ty}");
+        }
+        let large = signature.params().get(0).unwrap();
+        for (offset, field) in large.fields_in(&Abi::X86_64_SYSV_C) {
+            let size = large.size(&Abi::X86_64_SYSV_C);
+            assert!(offset <= size, "{ty}");
+            let elements = field.fields_in(&Abi::X86_64_SYSV_C);
+            assert!(elements.is_sorted_by_key(|(offset, _)| *offset), "{ty}");
         }
     }
     // So many of what has no size have none.

@@ -252,7 +252,7 @@ const fn word(types: &[u16], at: usize, abi: &Abi) -> Option<Scalar> {
 const fn slots_end(abi: &Abi, stride: u32, slot: u32, operand: &Operand) -> Option<u32> {
     let size = operand.measure.size;
     if size <= 8 {
-        Some(slot + if size == 0 { 0 } else { stride })
+        Some(slot.saturating_add(if size == 0 { 0 } else { stride }))
     } else if abi.contexts == 0 {
         Some(slot.saturating_add(round_up(size, stride)))
     } else if size <= stride {
