@@ -1,6 +1,6 @@
 //! The bodies of the assembly, and the functions that call them.
 
-use core::{ffi::c_void, mem::transmute, ptr::without_provenance_mut};
+use core::{arch::asm, ffi::c_void, mem::transmute, ptr::without_provenance_mut};
 
 use super::{
     VMFunctionBody,
@@ -311,16 +311,30 @@ pub(crate) unsafe fn c_call(
             let bits = unsafe { slot.cast::<i32>().read() };
             Word::new(without_provenance_mut(i32::from_le(bits) as usize))
         } else if cfg!(target_endian = "big") {
-            // Every byte has some value, but Rust need not know which.
             // SAFETY: eight bytes of the slots or of the header.
-            let bits = unsafe { slot.cast::<*mut c_void>().read_volatile() };
-            Word::new(bits.map_addr(usize::from_le))
+            let word = unsafe { slot.cast::<Word>().read() };
+            Word::new(frozen(word).map_addr(usize::from_le))
         } else {
             // SAFETY: eight bytes of the slots or of the header.
             unsafe { slot.cast::<Word>().read() }
         }
     });
     ArrayCall { callee, caller, target, slots }
+}
+
+/// A word of which some bytes may be uninitialised: each of them has some value now.
+#[inline(always)]
+pub(super) fn frozen(word: Word) -> *mut c_void {
+    let frozen;
+    // SAFETY: no instruction; a pointer may have any value.
+    unsafe {
+        asm!(
+            "/* {} */",
+            inlateout(reg) word => frozen,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    frozen
 }
 
 #[cfg(test)]

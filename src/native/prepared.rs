@@ -17,7 +17,7 @@ use core::{ffi::c_void, mem::transmute, slice};
 use super::{
     VMFunctionBody,
     copy::copy,
-    entry::{Body, ENTRIES, Left, Returned, c_call},
+    entry::{Body, ENTRIES, Left, Returned, c_call, frozen},
     port::{ArrayCall, Word, in_convention},
 };
 use crate::{
@@ -415,8 +415,10 @@ unsafe fn extend([op, from, to, size]: [u16; STEP], slots: *mut u8) -> bool {
     if op != ZERO_EXTEND && op != SIGN_EXTEND {
         return false;
     }
-    // SAFETY: by R1 `from` is the slot of a scalar, all of whose eight bytes are initialised.
-    let bits = u64::from_le(unsafe { slots.wrapping_add(from.into()).cast::<u64>().read() });
+    // SAFETY: by R1 `from` is the slot of a scalar, which has eight bytes.
+    let word = unsafe { slots.wrapping_add(from.into()).cast::<Word>().read() };
+    // Those above the scalar may be uninitialised, and are shifted out.
+    let bits = u64::from_le(frozen(word).addr() as u64);
     let unused = 64 - 8 * u32::from(size);
     let (zero, sign) = (bits << unused >> unused, ((bits << unused) as i64 >> unused) as u64);
     let bits = if op == ZERO_EXTEND { zero } else { sign };
