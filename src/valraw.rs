@@ -9,8 +9,8 @@ use crate::error::Error;
 /// One value slot: 16 bytes that hold a value of any type, untagged.
 ///
 /// A value begins at byte 0 and is little-endian on every architecture, as in Wasmtime's
-/// type of this name. A slot is aligned to 8 everywhere, so it can be a field of a C
-/// structure, or a place on an interpreter's stack. A getter reads only the bytes of its
+/// type of this name. A slot is aligned to 8 wherever there are trampolines, so it can be a field
+/// of a C structure, or a place on an interpreter's stack. A getter reads only the bytes of its
 /// type. The constructors zero-extend smaller values to eight bytes, so that a call can
 /// read all eight cheaply.
 ///
