@@ -138,8 +138,8 @@ pub enum Error {
         /// How many slots the call needs.
         needed: usize,
     },
-    /// Another call uses this [`Landing`](crate::Landing), or a panic has gone through a
-    /// call that used it.
+    /// Another call uses this [`Landing`](crate::Landing), or a call that used it was abandoned:
+    /// see [`is_live`](crate::Landing::is_live).
     LandingInUse,
 }
 

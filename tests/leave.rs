@@ -19,8 +19,8 @@ use common::{
     panics::{throw, thrown},
 };
 use vmtrampoline::{
-    CTrampoline, Callback, Error, HostFunc, Landing, Outcome, Signature, Trampoline, VMContext,
-    VMOpaqueContext, ValRaw, c_trampoline, trampoline,
+    CTrampoline, Callback, Error, HostFunc, Landing, LocalCallback, Outcome, Signature, Trampoline,
+    VMContext, VMOpaqueContext, ValRaw, c_trampoline, trampoline,
 };
 
 /// By every body, whether the call returns or is left: results, and what must be kept.
@@ -349,6 +349,25 @@ fn a_landing_serves_one_call_at_a_time() {
         };
         assert_eq!(outcome, Ok(Outcome::Returned));
     }
+}
+
+/// Leaving an outer call abandons an inner one, whose landing then serves no more.
+#[test]
+fn an_abandoned_landing_stays_live() {
+    let (outer, inner) = (Landing::new(), Landing::new());
+    let call_inner = |of: &Landing| {
+        let callee = (&raw const *of).cast_mut().cast();
+        // SAFETY: the callee leaves the call of this landing. No frame between has anything to drop.
+        unsafe {
+            trampoline!(()).call_leavable(callee, null_mut(), leaves as *const _, &mut [], &inner)
+        }
+    };
+    let between = LocalCallback::new(&"()".parse().unwrap(), |_| _ = call_inner(&outer)).unwrap();
+    // SAFETY: the callback has this signature.
+    let outcome = unsafe { c_trampoline!(()).call_leavable(between.code(), &mut [], &outer) };
+    assert!(matches!(outcome, Ok(Outcome::Left(_))));
+    assert!(!outer.is_live() && inner.is_live());
+    assert_eq!(call_inner(&inner), Err(Error::LandingInUse));
 }
 
 /// A panic goes through a call that can be left as through any other.

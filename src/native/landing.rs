@@ -127,8 +127,8 @@ impl Landing {
 
     /// Whether a call is running that this landing can leave.
     ///
-    /// It stays true after a panic has gone through the call. The landing then serves no
-    /// further call.
+    /// It stays true if the call was abandoned: if a panic or a `longjmp` has gone through it, or
+    /// an outer call was left. The landing then serves no further call.
     #[inline]
     pub fn is_live(&self) -> bool {
         !self.sp.get().is_null()
@@ -140,7 +140,8 @@ impl Landing {
     ///
     /// # Safety
     ///
-    /// - The call is running in this thread, and no panic has gone through it.
+    /// - The call is running in this thread. It has not been abandoned: no panic or `longjmp` has
+    ///   gone through it, and no outer call has been left.
     /// - All frames between may be [abandoned](Self#which-frames-may-be-abandoned).
     /// - The stack of the call is where it was.
     /// - Where the machine keeps a shadow stack, the call and the code that leaves it are on
