@@ -378,6 +378,10 @@ fn depth(words: &[u16]) -> usize {
 /// | `align(16) {i32}` | with `__attribute__((aligned(16)))` |
 /// | `{}` | `struct {}`, of no size, as gcc and clang have it |
 ///
+/// The last three are extensions of GNU's, and are laid out as in its toolchains under every convention.
+/// MSVC has no structures without fields. There, a field that is itself aligned stays aligned in a
+/// packed structure.
+///
 /// Functions build types, too. A type borrows its words if a
 /// [`Signature`](crate::Signature) lends it, and [`into_owned`](Self::into_owned) copies them.
 ///
