@@ -170,6 +170,36 @@ static void closures(void) {
     ffi_closure_free(closure);
 }
 
+/* Frees its own closure, and writes all over the memory that is free then. */
+static void final(ffi_cif *cif, void *result, void **values, void *data) {
+    int x = *(int *)values[0];
+    ffi_closure_free(*(void **)data);
+    for (size_t size = 16; size < 512; size += 16) {
+        void *blocks[8];
+        for (int i = 0; i < 8; i++)
+            memset(blocks[i] = malloc(size), 0xff, size);
+        for (int i = 0; i < 8; i++)
+            free(blocks[i]);
+    }
+    *(ffi_arg *)result = x + 1;
+    (void)cif;
+}
+
+/* A closure whose function frees it while it runs. */
+static void last_calls(void) {
+    ffi_type *types[] = { &ffi_type_sint };
+    volatile long double one = 1;
+    void *closure, *code;
+    ffi_cif cif;
+    CHECK(ffi_prep_cif(&cif, FFI_DEFAULT_ABI, 1, &ffi_type_sint, types) == FFI_OK);
+    for (int i = 0; i < 200; i++) {
+        closure = ffi_closure_alloc(sizeof(ffi_closure), &code);
+        CHECK(ffi_prep_closure_loc(closure, &cif, final, &closure, code) == FFI_OK);
+        CHECK(((int (*)(int))code)(i) == i + 1);
+        CHECK(one + one == 2);
+    }
+}
+
 static double mixed(int a, double b, signed char c) { return a + b + c; }
 
 static void raw_mixed(ffi_cif *cif, void *result, ffi_raw *raw, void *data) {
@@ -277,6 +307,7 @@ int main(void) {
     structures();
     alike();
     closures();
+    last_calls();
     raw();
     return 0;
 }

@@ -7,7 +7,7 @@
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc},
     array,
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     ffi::c_void,
     mem::MaybeUninit,
     process::abort,
@@ -55,6 +55,21 @@ fn closures<R>(with: impl FnOnce(&mut BTreeMap<usize, Allocation>) -> R) -> R {
     with(&mut CLOSURES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// The callbacks of closures that were freed last. A closure's own function may free it, and what the
+/// callback has is read once more when the function returns.
+static FREED: Mutex<VecDeque<Callback<'static>>> = Mutex::new(VecDeque::new());
+
+/// How many these are, so that one stays even if others are freed before the function returns.
+const KEPT: usize = 64;
+
+/// Frees callbacks of freed closures, the oldest first, until there are so many.
+fn release(more: Option<Callback<'static>>, left: usize) {
+    let mut freed = FREED.lock().unwrap_or_else(PoisonError::into_inner);
+    freed.extend(more);
+    let count = freed.len().saturating_sub(left);
+    freed.drain(..count);
+}
+
 /// The function of a closure that is not prepared.
 unsafe extern "C-unwind" fn unprepared(
     _: *mut VMOpaqueContext,
@@ -77,7 +92,11 @@ pub unsafe extern "C" fn ffi_closure_alloc(size: usize, code: *mut *const c_void
     let none = Signature::new([] as [vmtrampoline::ValType; 0], [] as [vmtrampoline::ValType; 0]);
     let Ok(none) = none else { return null_mut() };
     // SAFETY: `unprepared` may be called with anything.
-    let Ok(callback) = (unsafe { Callback::from_raw(&none, unprepared, null_mut()) }) else {
+    let callback = || unsafe { Callback::from_raw(&none, unprepared, null_mut()) };
+    let Ok(callback) = callback().or_else(|_| {
+        release(None, 0);
+        callback()
+    }) else {
         return null_mut();
     };
     // SAFETY: the layout has a size.
@@ -97,9 +116,10 @@ pub unsafe extern "C" fn ffi_closure_alloc(size: usize, code: *mut *const c_void
 /// As libffi's manual has it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ffi_closure_free(closure: *mut c_void) {
-    if let Some(Allocation { layout, .. }) = closures(|all| all.remove(&closure.addr())) {
+    if let Some(Allocation { layout, callback }) = closures(|all| all.remove(&closure.addr())) {
         // SAFETY: it was allocated so, and is freed once, as it was in the map.
         unsafe { dealloc(closure.cast(), layout) };
+        release(Some(callback), KEPT);
     }
 }
 
