@@ -18,12 +18,14 @@ struct Counting;
 
 thread_local! {
     static ALLOCATED: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
 // SAFETY: the system's allocator does it all.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.set(ALLOCATED.get() + 1);
+        BYTES.set(BYTES.get() + layout.size());
         // SAFETY: our own conditions.
         unsafe { System.alloc(layout) }
     }
@@ -72,6 +74,17 @@ fn a_trampoline_is_one_allocation_and_a_call_none() {
         });
         assert_eq!(called, 0, "{text:.40}");
     }
+}
+
+/// What no call takes is refused without lists of all its stack words.
+#[test]
+fn large_signatures_take_little_memory() {
+    let signature = parse(&format!("({})", ["{[i64; 8000]}"; 1000].join(", ")));
+    let before = BYTES.get();
+    CTrampoline::new(&signature).unwrap_err();
+    Callback::new(&signature, |_| ()).unwrap_err();
+    let bytes = BYTES.get() - before;
+    assert!(bytes < 1 << 18, "{bytes} bytes");
 }
 
 /// Those among them of which Rust does a part.

@@ -339,7 +339,7 @@ impl Writer<'_, '_> {
         let small = shape != Shape::Variable && self.end <= SLOT * SMALL_SLOTS;
         let scratch = if small { SLOT * SMALL_SLOTS } else { in_slots(self.end) };
         let frame = scratch + SCRATCH_SIZE;
-        if frame > MAX_BYTES {
+        if frame > MAX_BYTES || self.walk.argument_area() > MAX_BYTES as u32 {
             return Err(Misfit::Area);
         }
         // The return pointer's place is behind the scratch bytes.
@@ -559,6 +559,8 @@ impl Writer<'_, '_> {
                 put_words(&self.abi.stack, &mut self.vectors[2 * register as usize..], to, size);
             }
             Place::X87(_) => unreachable!("no argument is in an x87 register"),
+            // All is refused in the end.
+            Place::Stack(offset) if offset as usize > MAX_BYTES => {}
             Place::Stack(offset) => {
                 let first = stack.words(offset - stack.start) as usize;
                 let end = first + size.div_ceil(stack.slot as usize);

@@ -535,6 +535,8 @@ impl<'a, 'l> Writer<'a, 'l> {
                 self.header.floats = floats(self.abi, self.header.floats, register, size);
             }
             Place::Vector(register) => self.words(2 * register as usize, entry, size),
+            // All is refused in the end.
+            Place::Stack(offset) if offset > MAX_BYTES as u32 => {}
             Place::Stack(offset) => {
                 let word = stack.words(offset - stack.start) as usize;
                 self.words(self.vector_words + word, entry, size);
