@@ -130,8 +130,9 @@ impl<'f> Callback<'f> {
     /// [`Error::CallbacksExhausted`] if there are too many already,
     /// [`Error::UnsupportedTarget`] where this crate has no assembly,
     /// [`Error::ResultsNotInAbi`] for more than one result, [`Error::VariadicCallback`],
-    /// [`Error::AlignmentNotInAbi`] and [`Error::TooLarge`] for what no function of the crate
-    /// takes.
+    /// [`Error::AlignmentNotInAbi`] as for [`CTrampoline::new`](crate::CTrampoline::new), and
+    /// [`Error::TooLarge`] if the slots, with what the crate has behind them, take more than
+    /// [`CTrampoline::MAX_BYTES`](crate::CTrampoline::MAX_BYTES).
     pub fn new<F>(signature: &Signature, function: F) -> Result<Callback<'f>, Error>
     where
         F: Fn(&mut [ValRaw]) + Send + Sync + 'f,

@@ -405,7 +405,8 @@ impl<'f> HostFunc<'f> {
     /// # Errors
     ///
     /// [`Error::UnsupportedTarget`] where this crate has no assembly,
-    /// [`Error::TypeNotInAbi`] for a `v128` on riscv64.
+    /// [`Error::TypeNotInAbi`] for a type that the VM convention does not pass, such as a structure,
+    /// and for a `v128` on riscv64, [`Error::VariadicNotInAbi`] for a variadic signature.
     pub fn new<F>(signature: &Signature, function: F) -> Result<HostFunc<'f>, Error>
     where
         F: Fn(*mut VMContext, &mut [ValRaw]) + Send + Sync + 'f,

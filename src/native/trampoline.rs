@@ -220,7 +220,8 @@ impl Trampoline {
     /// # Errors
     ///
     /// [`Error::UnsupportedTarget`] where this crate has no assembly,
-    /// [`Error::TypeNotInAbi`] for a `v128` on riscv64.
+    /// [`Error::TypeNotInAbi`] for a type that the VM convention does not pass, such as a structure,
+    /// and for a `v128` on riscv64, [`Error::VariadicNotInAbi`] for a variadic signature.
     pub fn new(signature: &Signature) -> Result<Trampoline, Error> {
         Self::for_slots(signature)
     }
