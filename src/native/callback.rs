@@ -82,8 +82,8 @@ use crate::{
 /// [`Error::CallbacksExhausted`] says why.
 ///
 /// Making and dropping a callback takes no lock, and only the mapping makes system calls.
-/// Mapped code stays mapped. Debuggers and unwinders do not know it, but a thunk has only
-/// four instructions, which call nothing.
+/// Mapped code stays mapped. Debuggers and unwinders do not know it, but a thunk has at
+/// most five instructions, which call nothing.
 ///
 /// # Safety
 ///
