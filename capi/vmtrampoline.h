@@ -19,8 +19,8 @@
  * of results. It has the types of WebAssembly, and ptr. All other names are for plain C.
  *
  * A function that fails returns NULL, 0 or VMT_NONE, and vmt_error says why. A function
- * that is given NULL for an object fails, too, but leaves vmt_error as it is. So in a chain
- * of calls, vmt_error tells the first failure. */
+ * that is given NULL for an object, alone or in an array, fails, too, but leaves vmt_error as
+ * it is. So in a chain of calls, vmt_error tells the first failure. */
 #ifndef VMTRAMPOLINE_H
 #define VMTRAMPOLINE_H
 

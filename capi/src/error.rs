@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     Crate(Error),
     /// What only C can do wrong.
     Here(Code, String),
+    /// An object is missing, which another failure explains.
+    Missing,
 }
 
 /// Bytes of an error's text, with the last 0.
@@ -115,6 +117,10 @@ pub(crate) fn fail<T>(error: impl Into<Failure>, returned: T) -> T {
             (code, position, Text::of(error))
         }
         Failure::Here(code, text) => (code, NONE, Text::of(text)),
+        Failure::Missing => {
+            missing();
+            return returned;
+        }
     };
     CODE.set(code);
     POSITION.set(position);

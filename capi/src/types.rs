@@ -149,7 +149,7 @@ unsafe fn types<'a>(
             // SAFETY: an array of so many, which our own conditions say.
             let ty = unsafe { *types.add(i) };
             // SAFETY: each is a type or null.
-            unsafe { ty.as_ref() }.map(|ty| &ty.ty).ok_or(Failure::null("a type"))
+            unsafe { ty.as_ref() }.map(|ty| &ty.ty).ok_or(Failure::Missing)
         })
         .collect()
 }

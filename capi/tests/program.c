@@ -1069,6 +1069,8 @@ static void wrong_types(void)
     say("no array", vmt_type_union(NULL, 1) != NULL);
     say("null in an array", vmt_signature_new(types, 1, VMT_NONE, NULL, 0) != NULL);
     say("no array", vmt_signature_new(NULL, 0, VMT_NONE, NULL, 1) != NULL);
+    types[0] = vmt_type_parse("{int");
+    say("a failure in an array", vmt_type_structure(types, 1) != NULL);
     types[0] = array;
     say("array", vmt_signature_new(types, 1, VMT_NONE, NULL, 0) != NULL);
     say("named", vmt_signature_new(types, 1, 2, NULL, 0) != NULL);
