@@ -255,6 +255,16 @@ static long last(long a, long b, long c, long d, long e, long f, long g, long h,
     return a + b + c + d + e + f + g + h + i + j == 10 ? k : 0;
 }
 
+#ifdef __x86_64__
+/* Where a function is told to put its result. */
+static size_t place;
+
+static void *noted(void *to) {
+    place = (size_t)to;
+    return to;
+}
+#endif
+
 static void alike(void) {
     ffi_type *doubles[] = { &ffi_type_double, &ffi_type_double, NULL };
     ffi_type *slongs[] = { &ffi_type_slong, &ffi_type_slong, NULL };
@@ -282,6 +292,13 @@ static void alike(void) {
     CHECK(calls == 1);
     ffi_call(&cif[0], FFI_FN(same), &copy, (void *[]){ &message });
     CHECK(calls == 2 && !strcmp(copy.text, message.text));
+#ifdef __x86_64__
+    ffi_type *extended[] = { &ffi_type_longdouble, &ffi_type_longdouble, NULL };
+    ffi_type type_extended = { 0, 0, FFI_TYPE_STRUCT, extended };
+    CHECK(ffi_prep_cif(&cif[0], FFI_DEFAULT_ABI, 0, &type_extended, NULL) == FFI_OK);
+    ffi_call(&cif[0], FFI_FN(noted), NULL, NULL);
+    CHECK(place % 16 == 0);
+#endif
 
     long one = 1;
     int k[2] = { 7, 8 };

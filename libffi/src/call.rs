@@ -255,10 +255,14 @@ unsafe fn copy_rest(from: *const u8, to: *mut u8, size: usize) {
 #[cold]
 #[inline(never)]
 unsafe fn ignored(interface: &Interface, target: *const c_void, values: *const *const c_void) {
-    let mut result = [Slot::uninit(); MOST];
-    // SAFETY: our own conditions; no result is larger.
-    unsafe { (interface.call)(interface, target, result.as_mut_ptr().cast(), values) };
+    let mut result = Ignored([Slot::uninit(); MOST]);
+    // SAFETY: our own conditions; no result is larger, and no instruction wants it aligned to more.
+    unsafe { (interface.call)(interface, target, (&raw mut result).cast(), values) };
 }
+
+/// Where a target writes a result that is not wanted: aligned to as much as compilers make use of.
+#[repr(align(64))]
+struct Ignored(#[allow(dead_code)] [Slot; MOST]);
 
 /// In place of a number.
 const ALL: usize = usize::MAX;
