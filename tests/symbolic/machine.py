@@ -13,7 +13,7 @@ import re
 import z3
 
 import branches
-from memory import Refuted, Unproved, bits, root
+from memory import Refuted, Unproved, bits, by_cases, reads, root
 from unwind import Unwinding
 from vex import Step
 
@@ -23,6 +23,7 @@ MAX_STEPS = 1000    # of one path
 # What the solver may spend on a question: some 20 seconds. It answers most questions for a part of
 # that, and of the others most for another part, if it begins anew with what it is told.
 LIMIT, SOON, ANEW = 100_000_000, 200_000, 10_000_000
+MODELS = 8      # of the last exceptions, where the next one is looked for first
 # Where the shadow stack pointer is, which VEX does not have, and what archinfo does not know.
 OTHERS = {'ssp': 1 << 16, 'fcsr': 536, 'fpc': 712}
 
@@ -158,6 +159,7 @@ class Machine:
         self.claims, self.paths, self.known, self.told = collections.Counter(), 0, {}, []
         self.assumed = []   # on every path
         self.enough = {}    # of a condition, sets of facts that it follows from
+        self.models = collections.deque(maxlen=MODELS)
         self.big_endian = self.arch.register_endness == 'Iend_BE'
         self.solver = z3.Solver()
         self.unwinding = Unwinding(self)
@@ -187,22 +189,50 @@ class Machine:
         """Whether there is one, and what was used of the path to show that there is none, if that is known: where this holds,
         there is none, either.
         """
-        anew = z3.SolverFor('QF_UFBV')
+        if any(all(z3.is_true(model.eval(fact, True)) for fact in (exception, *path)) for model in reversed(self.models)):
+            return z3.sat, set()
+        found, used = self.ask(self.solver, SOON, path, exception)
+        if found == z3.unknown:
+            exception = by_cases(self.unified(path, exception))
+            if z3.is_false(exception):
+                return z3.unsat, set()
+        if found == z3.unknown:
+            anew = z3.SolverFor('QF_UFBV')
+            anew.add(*self.assumed)
+            for i in range(len(self.told)):
+                self.tell(anew, i)
+            found, used = self.ask(anew, ANEW, path, exception)
+        if found == z3.unknown:
+            found, used = self.ask(self.solver, LIMIT, path, exception)
+        return found, used
+
+    def ask(self, solver, limit, path, exception):
+        """The same of a solver that may spend so much."""
         self.assume(path)
-        self.solver.push()
-        self.solver.add(exception)
-        for solver, limit in (self.solver, SOON), (anew, ANEW), (self.solver, LIMIT):
-            if solver is anew:
-                anew.add(*self.assumed, exception)
-                for i in range(len(self.told)):
-                    self.tell(anew, i)
-            solver.set('rlimit', limit)
-            found = solver.check()
-            if found != z3.unknown:
-                break
+        solver.push()
+        solver.add(exception)
+        solver.set('rlimit', limit)
+        found = solver.check()
+        if found == z3.sat:
+            self.models.append(solver.model())
         core = solver.unsat_core() if found == z3.unsat else []
-        self.solver.pop()
+        solver.pop()
         return found, {self.told[int(str(name))].get_id() for name in core}
+
+    def unified(self, path, term):
+        """With one term for all that is read at one offset, as far as offsets are known to be equal. For the solver, that is the
+        hardest part of such a claim.
+        """
+        told_apart, same = [], []
+        for read in reads(term):
+            there = z3.substitute(read, *same)
+            one = next((one for one in told_apart if one.decl().eq(there.decl())
+                        and self.exception(path, one.arg(0) == there.arg(0)) == z3.unsat), None)
+            if one is None:
+                told_apart.append(there)
+            else:
+                same.append((read, one))
+        return z3.simplify(z3.substitute(term, *same))
 
     def assume(self, path):
         """Tells the solver what is known on a path. It keeps what two paths begin with, or, where it is faster so, none."""

@@ -75,6 +75,37 @@ def inside(offset, width, first, end):
     return z3.And(first <= offset, offset <= end - width)
 
 
+def subterms(term):
+    """All, each once and before what it is in."""
+    found, done = [], set()
+
+    def visit(one):
+        if one.get_id() not in done:
+            done.add(one.get_id())
+            for part in one.children():
+                visit(part)
+            found.append(one)
+
+    visit(term)
+    return found
+
+
+def reads(term):
+    """All that is read of unknown memory there."""
+    return [one for one in subterms(term) if one.num_args() == 1 and one.decl().kind() == z3.Z3_OP_UNINTERPRETED]
+
+
+def by_cases(term, most=4):
+    """The same, for each value of the conditions that it asks for, if they are not more: then much of it cancels out."""
+    term = z3.simplify(term)
+    condition = next((one.arg(0) for one in subterms(term) if z3.is_app_of(one, z3.Z3_OP_ITE)), None)
+    if condition is None or not most:
+        return term
+    cases = [z3.And(case, by_cases(z3.substitute(term, (condition, z3.BoolVal(value))), most - 1))
+             for case, value in ((condition, True), (z3.Not(condition), False))]
+    return z3.simplify(z3.Or(*cases))
+
+
 class Bytes:
     """Memory that is not written to: something for every offset and width. That loads of
     different widths agree is not known, which can only leave a claim unproved. What is wider
