@@ -234,9 +234,10 @@ class Enter(Contract):
         for index in self.claimed_words():
             for i, name in enumerate(port.own_vectors):
                 halves = z3.Extract(127, 64, state[name]), low(state[name])     # the upper one comes first
-                for at, half in enumerate(halves):
-                    claim(z3.Implies(z3.And(self.vector_words != 0, index == 2 * i + at), self.native(half) == self.stack_word(index)),
-                          f'E1: {name}')
+                for word, half in enumerate(halves, 2 * i):
+                    here = z3.And(self.vector_words != 0, index == word)
+                    state.claim_if(here, lambda case: case.claim_where(
+                        z3.simplify(index - word), self.native(half) == self.stack_word(index), f'E1: {name}'))
             at = port.space + port.word * (index - self.vector_words)
             pointer = z3.And(self.return_word < at + port.word, at < self.return_word + 8)
             carries = z3.And(inside(index, 1, self.vector_words, self.words), z3.Not(pointer))
