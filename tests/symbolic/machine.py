@@ -191,32 +191,34 @@ class Machine:
         """
         if any(all(z3.is_true(model.eval(fact, True)) for fact in (exception, *path)) for model in reversed(self.models)):
             return z3.sat, set()
-        found, used = self.ask(self.solver, SOON, path, exception)
+        found, used = self.ask_again(SOON, path, exception)
         if found == z3.unknown:
             exception = by_cases(self.unified(path, exception))
             if z3.is_false(exception):
                 return z3.unsat, set()
-        if found == z3.unknown:
             anew = z3.SolverFor('QF_UFBV')
-            anew.add(*self.assumed)
-            for i in range(len(self.told)):
-                self.tell(anew, i)
-            found, used = self.ask(anew, ANEW, path, exception)
+            anew.add(*self.assumed, *path, exception)
+            found, used = self.ask(anew, ANEW)
         if found == z3.unknown:
-            found, used = self.ask(self.solver, LIMIT, path, exception)
+            found, used = self.ask_again(LIMIT, path, exception)
         return found, used
 
-    def ask(self, solver, limit, path, exception):
-        """The same of a solver that may spend so much."""
+    def ask_again(self, limit, path, exception):
+        """The solver that keeps what it has been told."""
         self.assume(path)
-        solver.push()
-        solver.add(exception)
+        self.solver.push()
+        self.solver.add(exception)
+        answer = self.ask(self.solver, limit)
+        self.solver.pop()
+        return answer
+
+    def ask(self, solver, limit):
+        """A solver that may spend so much."""
         solver.set('rlimit', limit)
         found = solver.check()
         if found == z3.sat:
             self.models.append(solver.model())
         core = solver.unsat_core() if found == z3.unsat else []
-        solver.pop()
         return found, {self.told[int(str(name))].get_id() for name in core}
 
     def unified(self, path, term):
@@ -245,14 +247,11 @@ class Machine:
         self.told = list(path)
         for i in range(same, len(path)):
             self.solver.push()
-            self.tell(self.solver, i)
-
-    def tell(self, solver, i):
-        """One fact, of which the solver can say that it used it, unless it is faster without."""
-        if self.contract.keeps:
-            solver.assert_and_track(self.told[i], str(i))
-        else:
-            solver.add(self.told[i])
+            # The solver can say that it used it, unless it is faster without.
+            if self.contract.keeps:
+                self.solver.assert_and_track(path[i], str(i))
+            else:
+                self.solver.add(path[i])
 
     def always(self, *facts):
         """Assumes this on every path."""
