@@ -197,7 +197,9 @@ class Machine:
             if z3.is_false(exception):
                 return z3.unsat, set()
             anew = z3.SolverFor('QF_UFBV')
-            anew.add(*self.assumed, *path, exception)
+            anew.add(*self.assumed, exception)
+            for i in range(len(self.told)):
+                self.tell(anew, i)
             found, used = self.ask(anew, ANEW)
         if found == z3.unknown:
             found, used = self.ask_again(LIMIT, path, exception)
@@ -247,11 +249,14 @@ class Machine:
         self.told = list(path)
         for i in range(same, len(path)):
             self.solver.push()
-            # The solver can say that it used it, unless it is faster without.
-            if self.contract.keeps:
-                self.solver.assert_and_track(path[i], str(i))
-            else:
-                self.solver.add(path[i])
+            self.tell(self.solver, i)
+
+    def tell(self, solver, i):
+        """One fact, of which the solver can say that it used it, unless it is faster without."""
+        if self.contract.keeps:
+            solver.assert_and_track(self.told[i], str(i))
+        else:
+            solver.add(self.told[i])
 
     def always(self, *facts):
         """Assumes this on every path."""
