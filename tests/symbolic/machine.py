@@ -193,7 +193,8 @@ class Machine:
             return z3.sat, set()
         found, used = self.ask_again(SOON, path, exception)
         if found == z3.unknown:
-            exception = by_cases(self.unified(path, exception))
+            exception, changed = self.unified(path, exception)
+            exception = by_cases(exception)
             if z3.is_false(exception):
                 return z3.unsat, set()
             anew = z3.SolverFor('QF_UFBV')
@@ -201,8 +202,10 @@ class Machine:
             for i in range(len(self.told)):
                 self.tell(anew, i)
             found, used = self.ask(anew, ANEW)
-        if found == z3.unknown:
-            found, used = self.ask_again(LIMIT, path, exception)
+            if found == z3.unknown:
+                found, used = self.ask_again(LIMIT, path, exception)
+            if changed:     # by facts that the solver does not know to be used
+                used = set()
         return found, used
 
     def ask_again(self, limit, path, exception):
@@ -224,8 +227,8 @@ class Machine:
         return found, {self.told[int(str(name))].get_id() for name in core}
 
     def unified(self, path, term):
-        """With one term for all that is read at one offset, as far as offsets are known to be equal. For the solver, that is the
-        hardest part of such a claim.
+        """With one term for all that is read at one offset, as far as offsets are known to be equal on the path, and whether there
+        are any such. For the solver, that is the hardest part of such a claim.
         """
         told_apart, same = [], []
         for read in reads(term):
@@ -236,7 +239,7 @@ class Machine:
                 told_apart.append(there)
             else:
                 same.append((read, one))
-        return z3.simplify(z3.substitute(term, *same))
+        return z3.simplify(z3.substitute(term, *same)), bool(same)
 
     def assume(self, path):
         """Tells the solver what is known on a path. It keeps what two paths begin with, or, where it is faster so, none."""
