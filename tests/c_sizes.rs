@@ -7,7 +7,7 @@ mod common;
 
 use std::{env, fmt::Write, fs, process::Command};
 
-use common::ctype::{CType, Record, SCALARS, ctypes};
+use common::ctype::{CType, Record, ctypes, is_wide, typedefs};
 use proptest::{prelude::Strategy, strategy::ValueTree, test_runner::TestRunner};
 use vmtrampoline::{Abi, Type};
 
@@ -32,12 +32,7 @@ fn numbers(target: &str, text: &str) -> Vec<usize> {
 
 /// C that has size and alignment of each type, and the offset of each of its fields.
 fn text(types: &[CType]) -> String {
-    let mut text = String::new();
-    for scalar in SCALARS.iter().filter(|scalar| scalar.name != "v128") {
-        writeln!(text, "typedef {} t_{};", scalar.c, scalar.name).unwrap();
-    }
-    text += "typedef unsigned char t_v128 __attribute__((vector_size(16)));\n";
-    let mut numbers = String::new();
+    let (mut text, mut numbers) = (typedefs(), String::new());
     for (i, ty) in types.iter().enumerate() {
         writeln!(text, "typedef {};", ty.declaration(&format!("t{i}"))).unwrap();
         write!(numbers, "sizeof(t{i}), _Alignof(t{i}), ").unwrap();
@@ -64,11 +59,6 @@ fn differs_with_msvc(ty: &CType) -> bool {
     })
 }
 
-/// Clang before 19 aligns them to 16 on s390x.
-fn is_wide(ty: &CType) -> bool {
-    matches!(ty, CType::Scalar(scalar) if matches!(scalar.name, "i128" | "u128"))
-}
-
 #[test]
 #[ignore = "needs clang"]
 fn sizes_are_those_of_clang() {
@@ -77,6 +67,7 @@ fn sizes_are_those_of_clang() {
         (0..4000).map(|_| ctypes().new_tree(&mut runner).unwrap().current()).collect();
     type Excluded = fn(&CType) -> bool;
     let none: Excluded = |_| false;
+    // Clang before 19 aligns them to 16 on s390x.
     let wide: Excluded = |ty| ty.has(&is_wide);
     for (abi, target, excluded) in [
         (&Abi::X86_64_SYSV_C, "x86_64-linux-gnu", none),

@@ -20,7 +20,7 @@ use vmtrampoline::{
 
 use super::{
     c::Compiled,
-    ctype::{CSignature, CType, Kind, LARGEST, Leaf, SCALARS, Scalar},
+    ctype::{CSignature, CType, Kind, LARGEST, Leaf, SCALARS, Scalar, typedefs},
     guard_pages::{Edge, Guarded},
     random::Random,
 };
@@ -61,10 +61,7 @@ fn prelude() -> String {
         true => ("int", "unsigned short"),
         false => ("long", "__WCHAR_TYPE__"),
     };
-    let mut text = format!("#define LONG {long}\n#define WCHAR {wchar}\n");
-    for scalar in &SCALARS {
-        text += &format!("typedef {} t_{};\n", scalar.c, scalar.name);
-    }
+    let mut text = format!("#define LONG {long}\n#define WCHAR {wchar}\n") + &typedefs();
     text += PRELUDE;
     text += "#ifndef __clang__\n#define __clang_major__ 0\n#endif\n";
     text += "const int facts[] = { __LDBL_MANT_DIG__, __clang_major__, __GNUC__";

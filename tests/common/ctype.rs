@@ -112,6 +112,16 @@ pub(crate) struct Leaf {
     pub(crate) path: String,
 }
 
+/// C's names of all scalar types, as declarations write them.
+pub(crate) fn typedefs() -> String {
+    SCALARS.iter().map(|scalar| format!("typedef {} t_{};\n", scalar.c, scalar.name)).collect()
+}
+
+/// Whether it is an integer of 16 bytes.
+pub(crate) fn is_wide(ty: &CType) -> bool {
+    matches!(ty, CType::Scalar(scalar) if matches!(scalar.name, "i128" | "u128"))
+}
+
 impl CType {
     pub(crate) fn scalar(name: &str) -> Option<CType> {
         SCALARS.iter().find(|scalar| scalar.name == name).map(CType::Scalar)

@@ -6,7 +6,7 @@ use vmtrampoline::{Layout, Location, Piece, Signature};
 
 use super::{
     ccall::{Functions, LaidOut, abi},
-    ctype::{CType, Kind, Record},
+    ctype::{CType, Kind, Record, is_wide},
 };
 
 /// Why function `index` is not called, if its compiler does not do as gcc does.
@@ -93,10 +93,6 @@ fn aligned_in_va_arg(functions: &Functions, index: usize, types: &[LaidOut]) -> 
         };
         in_odd && ty.align == 16 && matches!(ty.ty, CType::Record(_))
     })
-}
-
-fn is_wide(ty: &CType) -> bool {
-    matches!(ty, CType::Scalar(scalar) if matches!(scalar.name, "i128" | "u128"))
 }
 
 fn is_wide_or_vector(ty: &CType) -> bool {

@@ -1,6 +1,6 @@
 //! 64 functions at one call site, in an order that does not repeat.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, iter};
 
 use oracle::{cranelift::Compiled, guest::Target, random::Random};
 use vmtrampoline::{Signature, Trampoline, ValRaw, ValType};
@@ -38,9 +38,7 @@ pub fn run(seed: u64) {
 fn set(seed: u64, signatures: &[Signature]) -> Vec<Times> {
     let (store, funcs) = callees::instantiate(signatures);
     let targets: Vec<Target> = funcs.iter().map(|func| Target::of(func, &store)).collect();
-    // A runtime compiles one for each signature.
-    let distinct: Vec<&Signature> = signatures.iter().collect::<HashSet<_>>().into_iter().collect();
-    let compiled = Compiled::new(distinct.iter().copied());
+    let compiled = Compiled::new(signatures);
     let trampolines: Vec<Trampoline> =
         signatures.iter().map(|s| Trampoline::new(s).expect("a supported target")).collect();
     let thunks = trampolines.iter().map(|t| t.pointer().expect("a thunk is left"));
@@ -48,7 +46,8 @@ fn set(seed: u64, signatures: &[Signature]) -> Vec<Times> {
 
     let mut random = Random::new(seed);
     let order: Vec<u8> = (0..CALLS).map(|_| random.below(FUNCTIONS) as u8).collect();
-    let index = |signature| distinct.iter().position(|other| *other == signature);
+    // A runtime has one for each signature.
+    let index = |signature| signatures.iter().position(|other| other == signature);
     let pointers = signatures.iter().map(|s| compiled.trampoline(index(s).expect("compiled")));
     let both = |(trampoline, target): (Trampoline, &Target)| Unchecked(trampoline, *target);
     let mut lanes = [
@@ -85,7 +84,7 @@ fn lane<'a, M: Method + 'a>(
 fn signatures(draw: fn(&mut Random) -> Signature) -> Vec<Signature> {
     let mut random = Random::new(SEED);
     let mut seen = HashSet::new();
-    std::iter::repeat_with(|| draw(&mut random))
+    iter::repeat_with(|| draw(&mut random))
         .filter(|signature| seen.insert(signature.clone()))
         .take(FUNCTIONS)
         .collect()
@@ -117,23 +116,20 @@ fn typical(random: &mut Random) -> Signature {
 
 /// Drawn by how many functions have the prototype, so that some have the same.
 fn of_c() -> Vec<Signature> {
-    let prototypes = PROTOTYPES.lines().filter(|line| !line.starts_with('#')).map(|line| {
-        let (count, types) = line.split_once(' ').expect("two columns");
-        (count.parse::<usize>().expect("a number"), types)
-    });
-    // `Bare` passes ten arguments.
-    let prototypes: Vec<_> = prototypes.filter(|(_, types)| types.find('>') <= Some(10)).collect();
-    let functions = prototypes.iter().map(|(count, _)| count).sum();
+    let lines = PROTOTYPES.lines().filter(|line| !line.starts_with('#'));
+    let functions: Vec<(&str, &str)> = lines
+        .flat_map(|line| {
+            let (count, types) = line.split_once(' ').expect("two columns");
+            let prototype = types.split_once('>').expect("a result");
+            iter::repeat_n(prototype, count.parse().expect("a number"))
+        })
+        .filter(|(params, _)| params.len() <= 10) // `Bare` passes ten arguments
+        .collect();
     let mut random = Random::new(SEED);
     let mut draw = || {
-        let mut left = random.below(functions);
-        let drawn = prototypes.iter().find(|(count, _)| {
-            let found = left < *count;
-            left = left.wrapping_sub(*count);
-            found
-        });
-        let (params, result) = drawn.expect("one of them").1.split_once('>').expect("a result");
-        Signature::new(params.chars().filter_map(scalar), result.chars().find_map(scalar)).unwrap()
+        let (params, result) = random.pick(&functions);
+        let [params, result] = [params, result].map(|types| types.chars().filter_map(scalar));
+        Signature::new(params, result).unwrap()
     };
     (0..FUNCTIONS).map(|_| draw()).collect()
 }
