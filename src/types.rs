@@ -57,6 +57,17 @@ pub(crate) const fn head(words: &[u16], at: usize) -> Head {
     }
 }
 
+/// The given alignment and the end of the fields of the structure at `at`, if it is one and not
+/// packed.
+#[inline(always)]
+pub(crate) const fn structure(words: &[u16], at: usize) -> Option<(u32, usize)> {
+    let word = words[at];
+    if word & (TAG | PACKED) != STRUCT {
+        return None;
+    }
+    Some((1 << (word >> ALIGN_SHIFT), at + 2 + words[at + 1] as usize))
+}
+
 /// The scalar at `at`, if there is one.
 #[inline(always)]
 pub(crate) const fn scalar(words: &[u16], at: usize, abi: &Abi) -> Option<Scalar> {

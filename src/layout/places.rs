@@ -1,10 +1,12 @@
 //! Hands out the registers and stack slots of a convention.
 
+mod eightbytes;
 mod rules;
 
+use self::eightbytes::Plain;
 use super::Piece;
 use crate::{
-    abi::{Abi, Counting, FloatOverflow, ShortCut, Variadic, Vector},
+    abi::{Abi, Aggregates, Counting, FloatOverflow, ShortCut, Variadic, Vector},
     error::MAX_BYTES,
     types::{Operand, max, min, round_up},
     valtype::{Kind, Scalar},
@@ -118,14 +120,40 @@ impl<'a> Assigner<'a> {
         (self.abi, self.integers, self.floats) = (abi, contexts, floats);
     }
 
-    /// Finds the pieces of the next argument. One of the variable part of the call is not `named`.
-    pub(crate) const fn operand(
+    /// Measures the next argument, whose type is at `at`, and finds its pieces. One of the variable
+    /// part of the call is not `named`.
+    pub(crate) const fn argument(
+        &mut self,
+        types: &[u16],
+        at: usize,
+        named: bool,
+        operand: &mut Operand,
+    ) -> Result<(), Unfit> {
+        self.pieces.clear();
+        if let Some(plain) = self.plain(types, at) {
+            *operand = plain.operand;
+            return self.plain_argument(&plain);
+        }
+        *operand = Operand::new(types, at, self.abi);
+        self.measured(types, operand, named)
+    }
+
+    /// The plain structure at `at`, where this is all that matters.
+    #[inline(always)]
+    const fn plain(&self, types: &[u16], at: usize) -> Option<Plain> {
+        match self.abi.aggregates {
+            Aggregates::Eightbytes => Plain::new(types, at, self.abi),
+            _ => None,
+        }
+    }
+
+    /// The same of any other argument, measured.
+    const fn measured(
         &mut self,
         types: &[u16],
         operand: &Operand,
         named: bool,
     ) -> Result<(), Unfit> {
-        self.pieces.clear();
         if !named && matches!(self.abi.variadic, Variadic::Stack) {
             self.close_integers();
             self.close_floats();

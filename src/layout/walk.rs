@@ -47,6 +47,19 @@ struct Cursor {
 
 impl Cursor {
     const START: Cursor = Cursor { index: 0, at: 0, slot: 0 };
+
+    /// Where it is after so many more of these types. Its slot may be too large for a call.
+    const fn after(mut self, abi: &Abi, types: &[u16], stride: u32, mut count: usize) -> Cursor {
+        while count > 0 {
+            let operand = Operand::new(types, self.at as usize, abi);
+            let end = slots_end(abi, stride, self.slot, &operand);
+            let end = end.expect("all parameters fit their slots");
+            let slot = min(end, u32::MAX / 2);
+            self = Cursor { index: self.index + 1, at: operand.end, slot };
+            count -= 1;
+        }
+        self
+    }
 }
 
 /// Where result 0 comes back.
@@ -96,15 +109,18 @@ impl<'a> Walk<'a> {
     }
 
     const fn next_first(&mut self) -> Result<Option<Returned>, Misfit> {
-        self.operand = Operand::new(self.signature.results, 0, self.abi);
         let value = Index::Result(0);
+        let variadic = self.signature.counts.named.is_some();
         // The assigner has begun with the arguments, which may have another row.
-        self.assigner.begin(self.abi);
-        let in_registers = match self.assigner.result(self.signature.results, &self.operand) {
+        if variadic {
+            self.assigner.begin(self.abi);
+        }
+        let types = self.signature.results;
+        let in_registers = match self.assigner.result(types, 0, &mut self.operand) {
             Ok(in_registers) => in_registers,
             Err(unfit) => return Err(Misfit::Unfit(unfit, value)),
         };
-        self.assigner.begin(self.abi.arguments(self.signature.counts.named.is_some()));
+        self.assigner.begin(self.abi.arguments(variadic));
         let Some(end) = slots_end(self.abi, self.stride, 0, &self.operand) else {
             return Err(Misfit::Slot(value));
         };
@@ -139,10 +155,10 @@ impl<'a> Walk<'a> {
     const fn next_param(&mut self) -> Result<Option<u32>, Misfit> {
         let Cursor { index, at, slot } = self.params;
         let types = self.signature.params;
-        self.operand = Operand::new(types, at as usize, self.abi);
         let value = Index::Param(index);
         let named = self.is_named(index);
-        if let Err(unfit) = self.assigner.operand(types, &self.operand, named) {
+        let operand = &mut self.operand;
+        if let Err(unfit) = self.assigner.argument(types, at as usize, named, operand) {
             return Err(Misfit::Unfit(unfit, value));
         }
         let Some(end) = slots_end(self.abi, self.stride, slot, &self.operand) else {
@@ -211,7 +227,9 @@ impl<'a> Walk<'a> {
     /// Byte offset behind the slots of all parameters and of all results so far.
     pub(crate) const fn all_slots(&self) -> u32 {
         let SignatureRef { params, counts, .. } = self.signature;
-        max(params_end(self.abi, params, self.stride, counts.params), self.results.slot)
+        let left = counts.params - self.params.index as usize;
+        let Cursor { slot, .. } = self.params.after(self.abi, params, self.stride, left);
+        max(slot, self.results.slot)
     }
 
     /// Size of the argument area so far, including what the convention reserves below the first
@@ -263,20 +281,6 @@ const fn slots_end(abi: &Abi, stride: u32, slot: u32, operand: &Operand) -> Opti
     }
 }
 
-/// Byte offset behind the slots of the first so many parameters, or some offset that is too large
-/// for a call.
-const fn params_end(abi: &Abi, types: &[u16], stride: u32, count: usize) -> u32 {
-    let (mut i, mut at, mut slot) = (0, 0, 0);
-    while i < count {
-        let operand = Operand::new(types, at, abi);
-        let end = slots_end(abi, stride, slot, &operand).expect("all parameters fit their slots");
-        slot = min(end, u32::MAX / 2);
-        at = operand.end as usize;
-        i += 1;
-    }
-    slot
-}
-
 /// The index of the first slot of parameter `index`. For the number of parameters, it is the first
 /// slot behind all of them.
 pub(crate) fn first_slot(
@@ -286,5 +290,5 @@ pub(crate) fn first_slot(
     index: usize,
 ) -> usize {
     assert!(index <= signature.counts.params, "there is no parameter {index}");
-    (params_end(abi, signature.params, stride, index) / stride) as usize
+    (Cursor::START.after(abi, signature.params, stride, index).slot / stride) as usize
 }

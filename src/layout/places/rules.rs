@@ -1,6 +1,9 @@
 //! The rules that conventions have for structures, and for results: a function for each.
 
-use super::{Assigner, MAX_SIZE, Place, Unfit};
+use super::{
+    Assigner, MAX_SIZE, Place, Unfit,
+    eightbytes::{Eightbyte, Eightbytes, Plain, classify},
+};
 use crate::{
     abi::{Abi, Aggregates, Vector},
     types::{
@@ -12,6 +15,7 @@ use crate::{
 
 impl Assigner<'_> {
     /// Finds the pieces of an argument that is no word.
+    #[inline(always)]
     pub(super) const fn aggregate(
         &mut self,
         types: &[u16],
@@ -24,7 +28,9 @@ impl Assigner<'_> {
         }
         match self.abi.aggregates {
             Aggregates::None => return Err(Unfit::Type),
-            Aggregates::Eightbytes => return self.eightbytes(types, at, measured),
+            Aggregates::Eightbytes => {
+                return self.eightbytes(classify(types, at, measured.size, 0, self.abi), measured);
+            }
             Aggregates::BySize => self.by_size(measured.size),
             Aggregates::Homogeneous { even } => {
                 self.homogeneous(types, at, measured, named, even);
@@ -36,14 +42,24 @@ impl Assigner<'_> {
         Ok(())
     }
 
+    /// The same of an argument that is a plain structure.
+    #[inline(always)]
+    pub(super) const fn plain_argument(&mut self, plain: &Plain) -> Result<(), Unfit> {
+        let measured = plain.operand.measure;
+        if measured.size > MAX_SIZE {
+            return Err(Unfit::Size);
+        }
+        self.eightbytes(plain.classes(), measured)
+    }
+
     /// [`Aggregates::Eightbytes`]: AMD64 supplement, section 3.2.3.
+    #[inline(always)]
     const fn eightbytes(
         &mut self,
-        types: &[u16],
-        at: usize,
+        classes: Eightbytes,
         Measure { size, align }: Measure,
     ) -> Result<(), Unfit> {
-        if self.classified(classify(types, at, size, 0, self.abi), size) {
+        if self.classified(classes, size) {
             return Ok(());
         }
         if align > self.abi.stack.max_align {
@@ -56,6 +72,7 @@ impl Assigner<'_> {
     }
 
     /// Registers for eightbytes of these classes. Returns false if there are too few.
+    #[inline(always)]
     const fn classified(&mut self, (first, second): Eightbytes, size: u32) -> bool {
         if matches!(first, Eightbyte::X87 | Eightbyte::Memory) {
             return false;
@@ -67,18 +84,22 @@ impl Assigner<'_> {
         }
         let (classes, mut i) = ([first, second], 0);
         while i < classes.len() {
-            let place = match classes[i] {
-                Eightbyte::Integer => self.integer(),
-                Eightbyte::Sse => self.float(),
-                _ => None,
-            };
-            if let Some(place) = place {
-                let offset = 8 * i as u32;
-                let wide = i == 0 && matches!(second, Eightbyte::SseUp);
-                let most = if wide { 16 } else { 8 };
-                self.pieces.push(offset, min(size - offset, most), place);
-            }
+            let (offset, class) = (8 * i as u32, classes[i]);
             i += 1;
+            let place = match class {
+                Eightbyte::Integer => {
+                    self.integers += 1;
+                    Place::Integer(self.integers - 1)
+                }
+                Eightbyte::Sse => {
+                    self.floats += 1;
+                    Place::Float(self.floats - 1)
+                }
+                _ => continue,
+            };
+            let wide = offset == 0 && matches!(second, Eightbyte::SseUp);
+            let most = if wide { 16 } else { 8 };
+            self.pieces.push(offset, min(size - offset, most), place);
         }
         true
     }
@@ -259,14 +280,25 @@ impl Assigner<'_> {
         self.by_size(size)
     }
 
-    /// Finds the pieces of a result, of which each is in one of the first registers of its class.
-    /// Returns false if it comes back in memory.
+    /// Measures a result, whose type is at `at`, and finds its pieces, of which each is in one of
+    /// the first registers of its class. Returns false if it comes back in memory.
     pub(crate) const fn result(
         &mut self,
         types: &[u16],
-        &Operand { at, scalar, measure: measured, .. }: &Operand,
+        at: usize,
+        operand: &mut Operand,
     ) -> Result<bool, Unfit> {
-        let (abi, at, size) = (self.abi, at as usize, measured.size);
+        if let Some(plain) = self.plain(types, at) {
+            *operand = plain.operand;
+            let size = plain.operand.measure.size;
+            if size > MAX_SIZE {
+                return Err(Unfit::Size);
+            }
+            return Ok(self.classified(plain.classes(), size));
+        }
+        *operand = Operand::new(types, at, self.abi);
+        let &mut Operand { scalar, measure: measured, .. } = operand;
+        let (abi, size) = (self.abi, measured.size);
         if size > MAX_SIZE {
             return Err(Unfit::Size);
         }
@@ -331,114 +363,6 @@ impl Assigner<'_> {
             }
             Aggregates::Wrapped => false,
         })
-    }
-}
-
-/// Class of eight bytes of a value on System V.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Eightbyte {
-    Nothing,
-    SseUp,
-    Sse,
-    X87Up,
-    X87,
-    Integer,
-    Memory,
-}
-
-impl Eightbyte {
-    /// 1 if this is the class, 0 if not.
-    const fn is(self, class: Eightbyte) -> u32 {
-        (self as u8 == class as u8) as u32
-    }
-
-    /// The class of both: the one that is declared last, but the x87's merge with themselves
-    /// alone.
-    #[inline(always)]
-    const fn merge(self, other: Eightbyte) -> Eightbyte {
-        use Eightbyte::*;
-        let (first, last) = if self as u8 <= other as u8 { (self, other) } else { (other, self) };
-        match (first, last) {
-            (Nothing, _) | (X87Up, X87Up) | (X87, X87) => last,
-            (_, X87Up | X87) => Memory,
-            _ => last,
-        }
-    }
-}
-
-/// The classes of a value's eightbytes. Both are MEMORY if all of the value is.
-type Eightbytes = (Eightbyte, Eightbyte);
-
-/// The classes of the eightbytes of a value of this size, which begins at this offset of a
-/// larger value. The first class is that of the eightbyte with this offset. Each structure or
-/// union in the value is classified by itself.
-const fn classify(types: &[u16], at: usize, size: u32, offset: u32, abi: &Abi) -> Eightbytes {
-    use Eightbyte::*;
-    if size > 16 {
-        return (Memory, Memory);
-    }
-    let classes = match head(types, at) {
-        Head::Scalar(ty) => scalar_classes(ty.scalar(abi), offset),
-        // The first element decides for all, as gcc has it.
-        Head::Array { .. } => {
-            let of = measure(types, at + 2, abi).size;
-            let (first, second) = classify(types, at + 2, of, offset, abi);
-            match (offset % 8 + size > 8, offset % 8 + of > 8) {
-                (true, true) => (first, second),
-                (true, false) => (first, first),
-                (false, _) => (first, Nothing),
-            }
-        }
-        Head::Fields { union, packed, end, .. } => {
-            let (mut classes, mut field, mut next) = ((Nothing, Nothing), at + 2, 0);
-            while field < end {
-                let this = Operand::new(types, field, abi);
-                if !union && !packed {
-                    next = round_up(next, this.measure.align);
-                }
-                let (first, second) = match this.scalar {
-                    Some(scalar) => scalar_classes(scalar, offset + next),
-                    None => classify(types, field, this.measure.size, offset + next, abi),
-                };
-                // What begins in the second eightbyte ends there.
-                let (first, second) =
-                    if offset % 8 + next < 8 { (first, second) } else { (Nothing, first) };
-                classes = (classes.0.merge(first), classes.1.merge(second));
-                if !union {
-                    next += this.measure.size;
-                }
-                field = this.end as usize;
-            }
-            classes
-        }
-    };
-    match classes {
-        (Memory | X87Up, _) | (_, Memory) => (Memory, Memory),
-        (first, X87Up) if !matches!(first, X87) => (Memory, Memory),
-        (SseUp, second) => (Sse, second),
-        (first, SseUp) if !matches!(first, Sse) => (first, Sse),
-        classes => classes,
-    }
-}
-
-/// The same of a scalar, which has at most 16 bytes.
-#[inline(always)]
-const fn scalar_classes(scalar: Scalar, offset: u32) -> Eightbytes {
-    use Eightbyte::*;
-    let (first, second) = match scalar.kind {
-        Kind::Signed | Kind::Unsigned | Kind::Pointer => (Integer, Integer),
-        Kind::X87 => (X87, X87Up),
-        Kind::Float | Kind::Quad | Kind::Vector => (Sse, SseUp),
-    };
-    let Measure { size, align } = scalar.measure();
-    if offset & (align - 1) != 0 {
-        (Memory, Memory)
-    } else if offset % 8 + size <= 8 {
-        (first, Nothing)
-    } else if scalar.parts == 2 {
-        (first, first)
-    } else {
-        (first, second)
     }
 }
 
