@@ -215,9 +215,9 @@ impl Entry {
         }
     }
 
-    /// Whether Rust does a part of the call.
+    /// Whether Rust does a part of the call by a plan.
     pub(super) const fn is_planned(self) -> bool {
-        self as u8 >= Entry::Prepared as u8
+        matches!(self, Entry::Prepared | Entry::PreparedFloat | Entry::Finished)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     },
     signature::{Counts, SignatureRef},
     text,
-    types::{Head, Measure, Operand, after, head, unwrapped},
+    types::{Head, Measure, after, head, unwrapped},
     valtype::{Kind, Scalar, ValType},
 };
 
@@ -145,11 +145,12 @@ impl<'a, 'l> Writer<'a, 'l> {
 
     /// Returns how many entries the lists have.
     const fn write(&mut self) -> Result<usize, Misfit> {
+        let mut memory = None;
         if let Some(scalar) = self.walk.first_word() {
             self.word_result(scalar);
         } else if let Some(returned) = attempt!(self.walk.first()) {
             match returned {
-                Returned::Memory(pointer) => self.memory(pointer),
+                Returned::Memory(pointer) => memory = Some((pointer, self.walk.operand().measure)),
                 Returned::Registers => self.in_registers(),
             }
         }
@@ -162,13 +163,13 @@ impl<'a, 'l> Writer<'a, 'l> {
                 break;
             }
         }
-        let many = self.walk.exceeds(&self.abi.short_cut);
-        let mut return_word = None;
-        match self.walk.pointer() {
-            Some(Place::Stack(offset)) => return_word = Some(offset),
-            Some(Place::Integer(register)) => self.header.return_register = 1 << register,
-            _ => {}
+        // All slots are known now.
+        if let Some((pointer, measure)) = memory {
+            self.memory(pointer, measure);
         }
+        let many = self.walk.exceeds(&self.abi.short_cut);
+        let several = self.walk.signature.counts.results > 1;
+        let return_word = if several { self.return_pointer() } else { None };
         let area = self.walk.argument_area();
         if area > MAX_BYTES as u32 {
             return Err(Misfit::Area);
@@ -182,12 +183,7 @@ impl<'a, 'l> Writer<'a, 'l> {
         let words = stack.words(area - stack.start).next_multiple_of(GROUP as u32) as usize;
         let words = self.vector_words + words;
         self.header.stack_words = words as u16;
-        let mut spill = words;
-        while let Some(offset) = attempt!(self.walk.more()) {
-            self.put(spill, lists::spill(offset, self.walk.operand()));
-            spill += 1;
-        }
-        self.header.return_area = self.walk.return_area() as u16;
+        let spills_end = if several { attempt!(self.spills(words)) } else { words };
 
         if let Some(count) = self.walk.vector_registers() {
             // A word, so that it is not 0 if `al` is.
@@ -210,10 +206,12 @@ impl<'a, 'l> Writer<'a, 'l> {
         if self.reach > end {
             end = self.reach;
         }
-        let slots = if self.header.stride == 8 { end.div_ceil(8) } else { end.div_ceil(16) };
         if end > MAX_BYTES as u32 {
             return Err(Misfit::Area);
         }
+        // A shift, as the compiler does not know that it is a power of two.
+        let stride = self.header.stride as u32;
+        let slots = (end + stride - 1) >> stride.trailing_zeros();
         self.header.slots = slots as u16;
 
         let planned = self.steps > 0 || self.header.hidden != 0;
@@ -230,7 +228,7 @@ impl<'a, 'l> Writer<'a, 'l> {
         if self.header.returns.is_word() && self.header.stores_word() {
             self.header.returns = Returns::Nothing;
         }
-        let mut start = spill;
+        let mut start = spills_end;
         if self.header.entry.is_planned() {
             self.header.copies = fixed as u16;
             if let Some((steps, _)) = self.kept.split_at_checked(self.steps) {
@@ -252,6 +250,26 @@ impl<'a, 'l> Writer<'a, 'l> {
         let end = start + SIGNATURE_HEAD + params.len() + results.len();
         let len = end.next_multiple_of(4);
         if len > u16::MAX as usize { Err(Misfit::Area) } else { Ok(len) }
+    }
+
+    /// Notes where the address of the return area goes. Returns its offset, if that is a stack slot.
+    const fn return_pointer(&mut self) -> Option<u32> {
+        match self.walk.pointer() {
+            Some(Place::Stack(offset)) => return Some(offset),
+            Some(Place::Integer(register)) => self.header.return_register = 1 << register,
+            _ => {}
+        }
+        None
+    }
+
+    /// Writes the spills, which begin at this entry, and returns the entry behind them.
+    const fn spills(&mut self, mut entry: usize) -> Result<usize, Misfit> {
+        while let Some(offset) = attempt!(self.walk.more()) {
+            self.put(entry, lists::spill(offset, self.walk.operand()));
+            entry += 1;
+        }
+        self.header.return_area = self.walk.return_area() as u16;
+        Ok(entry)
     }
 
     /// The function that makes the call.
@@ -350,8 +368,7 @@ impl<'a, 'l> Writer<'a, 'l> {
     }
 
     /// A result in memory, whose address is an argument.
-    const fn memory(&mut self, pointer: Option<Place>) {
-        let Measure { size, align } = self.walk.operand().measure;
+    const fn memory(&mut self, pointer: Option<Place>, Measure { size, align }: Measure) {
         self.header.returns = Returns::Memory;
         self.keep(0, 0, size);
         let word = self.word();
@@ -410,29 +427,42 @@ impl<'a, 'l> Writer<'a, 'l> {
 
     /// Any other argument, whose value is at `slot`.
     const fn argument(&mut self, slot: u32) {
-        let &Operand { scalar, measure: Measure { size, align }, .. } = self.walk.operand();
         if self.walk.pieces().by_reference() {
-            let word = self.word();
-            let op = self.copy(plan::REFERENCE, size, align);
-            self.step(op, slot, word, size);
-            let place = self.walk.pieces().as_slice()[0].location;
-            self.place(place, word, 8, 0);
-            return;
+            return self.reference(slot);
         }
+        let vector = match self.walk.operand().scalar {
+            Some(scalar) if scalar.is_word() => return self.words_argument(scalar, slot),
+            Some(scalar) => matches!(scalar.kind, Kind::Vector),
+            None => false,
+        };
         let mut i = 0;
         while i < self.walk.pieces().as_slice().len() {
             let piece = self.walk.pieces().as_slice()[i];
-            i += 1;
-            let (from, mark) = match scalar {
-                Some(scalar) if scalar.is_word() => {
-                    self.word_argument(scalar, slot, piece.location);
-                    continue;
-                }
-                Some(Scalar { kind: Kind::Vector, .. }) => (slot + piece.offset, 0),
-                _ => self.piece(piece, slot + piece.offset),
-            };
+            let from = slot + piece.offset;
+            let (from, mark) = if vector { (from, 0) } else { self.piece(piece, from) };
             self.reads(from, if piece.size == 16 { 16 } else { 8 });
             self.place(piece.location, from, piece.size, mark);
+            i += 1;
+        }
+    }
+
+    /// An argument that is passed by the address of a copy.
+    const fn reference(&mut self, slot: u32) {
+        let Measure { size, align } = self.walk.operand().measure;
+        let word = self.word();
+        let op = self.copy(plan::REFERENCE, size, align);
+        self.step(op, slot, word, size);
+        let place = self.walk.pieces().as_slice()[0].location;
+        self.place(place, word, 8, 0);
+    }
+
+    /// A scalar of up to eight bytes in the variable part, which may have several places.
+    const fn words_argument(&mut self, scalar: Scalar, slot: u32) {
+        let mut i = 0;
+        while i < self.walk.pieces().as_slice().len() {
+            let place = self.walk.pieces().as_slice()[i].location;
+            self.word_argument(scalar, slot, place);
+            i += 1;
         }
     }
 

@@ -515,12 +515,13 @@ pub(crate) fn carried(
         let [vector, prepared_integer, prepared_float, finished, first_pair, hidden] =
             [4, 5, 6, 7, 8, 12];
         let must = match plan {
+            // A pair has a function of its own, if there is nothing else to do.
+            None if (7..11).contains(&pair) => first_pair + pair - 7,
+            None if header.word("D_HIDDEN") != 0 => hidden,
             None if result == constant("RESULT_VECTOR") && shape < 3 => vector,
             None => shape,
-            // A pair has a function of its own, if there is nothing else to do.
-            Some(([], [])) if (7..11).contains(&pair) => first_pair + pair - 7,
             Some(_) if !(pair == 2 || left) => finished,
-            Some(([], [])) => hidden,
+            Some(([], [])) => return Err("a plan with nothing to do".into()),
             Some(_) if result == constant("RESULT_FLOAT") => prepared_float,
             Some(_) => prepared_integer,
         };
@@ -896,7 +897,7 @@ fn returns(
         (result, returns, mask)
     );
     ensure!(hidden == hidden_must, "HIDDEN is {hidden:#x}, not {hidden_must:#x}");
-    let planned = plan.is_some() || hidden_must == 0 && pieces_must.is_empty() && must.1 != 6;
+    let planned = plan.is_some() || pieces_must.is_empty() && must.1 != 6;
     ensure!(planned, "there is no plan");
     ensure!(plan.unwrap_or_default() == pieces_must, "pieces {plan:?}, not {pieces_must:?}");
     // Slots of no result are left alone: there are no spills in C.
