@@ -234,7 +234,7 @@ fn what_the_proofs_assume_of_descriptors_can_be_wrong() {
         ("copies begin", arm, memory, ("D_COPIES", 1, 0x10)),
         // The plan: steps, the last of which asks for memory, then one piece of 24 bytes.
         ("there is no step", arm, memory, ("D_LISTS", 0, 6)),
-        ("a step reads", arm, memory, ("D_LISTS", 2 * 1 + 1, 1)),
+        ("a step reads", arm, memory, ("D_LISTS", 2 + 1, 1)),
         ("an address", arm, memory, ("D_LISTS", 2 * 6, 4)),
         ("a copy", arm, memory, ("D_LISTS", 2 * 7, 32)),
         ("a piece", arm, memory, ("D_LISTS", 2 * 10 + 1, 1)),

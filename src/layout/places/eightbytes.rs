@@ -176,3 +176,46 @@ impl Plain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::{types::fields_word, valtype::ValType};
+
+    /// One pass finds what [`measure`] and [`classify`] find, for all structures of up to four
+    /// such fields.
+    #[test]
+    fn plain_structures_are_measured_and_classified() {
+        use ValType::*;
+        let (abi, fields) = (&Abi::X86_64_SYSV_C, [I8, U16, I32, F32, I64, F64, Ptr]);
+        let mut structures: Vec<Vec<ValType>> = [Vec::new()].into();
+        for count in 0..=4 {
+            for (structure, align) in structures.iter().flat_map(|s| [1, 2, 16].map(|a| (s, a))) {
+                let head = [fields_word(false, false, align), count];
+                let words: Vec<u16> =
+                    head.into_iter().chain(structure.iter().map(|ty| *ty as u16)).collect();
+                let plain = Plain::new(&words, 0, abi).expect("it is plain");
+                let Measure { size, align } = measure(&words, 0, abi);
+                let found = plain.operand.measure;
+                assert_eq!((found.size, found.align), (size, align), "{structure:?}");
+                assert_eq!(plain.operand.end as usize, words.len(), "{structure:?}");
+                let classes = classify(&words, 0, size, 0, abi);
+                assert!(plain.classes() == classes, "{structure:?}");
+            }
+            let longer = |s: &Vec<ValType>| fields.map(|field| [&s[..], &[field]].concat());
+            structures = structures.iter().flat_map(longer).collect();
+        }
+    }
+
+    #[test]
+    fn others_are_not_plain() {
+        let abi = &Abi::X86_64_SYSV_C;
+        for text in ["union {i32}", "packed {i8, i32}", "{c32}", "{i128}", "{[i32; 2]}", "{{i32}}"]
+        {
+            let ty: crate::Type = text.parse().expect(text);
+            assert!(Plain::new(ty.words(), 0, abi).is_none(), "{text}");
+        }
+    }
+}
