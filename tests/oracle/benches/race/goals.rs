@@ -130,19 +130,20 @@ pub fn verdicts(records: &Records) -> String {
             format!("{:.1} times, least {least:.1}", mean(&times)),
         );
     }
-    let making = |lane: &str| {
+    // A prototype has worked out the signature before, as `ffi_prep_cif` has for libffi's closure.
+    for (lane, of, what) in [
+        ("Prototype::callback", "libffi closure", "a libffi closure"),
+        ("Callback::new", "ffi_prep_cif and closure", "`ffi_prep_cif` and a libffi closure"),
+        ("Callback::new", "libffi closure", "a libffi closure alone"),
+    ] {
         let rows = records.rows("making callbacks");
-        let ratios: Vec<f64> = rows
-            .filter_map(|row| records.ratio("making callbacks", row, lane, "libffi closure"))
-            .collect();
-        (mean(&ratios), ratios.into_iter().fold(0.0, f64::max))
-    };
-    for lane in ["Callback::new", "Prototype::callback"] {
-        let (mean, worst) = making(lane);
+        let ratios: Vec<f64> =
+            rows.filter_map(|row| records.ratio("making callbacks", row, lane, of)).collect();
+        let worst = ratios.iter().copied().fold(0.0, f64::max);
         verdict(
-            &format!("P6 making a callback by `{lane}`, to a libffi closure: each < 1"),
+            &format!("P6 making a callback by `{lane}`, to {what}: each < 1"),
             worst < 1.0,
-            format!("{mean:.2}, worst {worst:.2}"),
+            format!("{:.2}, worst {worst:.2}", mean(&ratios)),
         );
     }
 

@@ -79,6 +79,13 @@ pub fn run() {
             Lane::new("libffi closure", |calls| {
                 (0..calls).for_each(|_| drop(black_box(Closure::new(&mut interface, ignore))));
             }),
+            Lane::new("ffi_prep_cif and closure", |calls| {
+                let mut interface = Interface::new(&signature);
+                (0..calls).for_each(|_| {
+                    interface.prepare();
+                    drop(black_box(Closure::new(&mut interface, ignore)));
+                });
+            }),
         ];
         record_race("making callbacks", text, &race(&mut lanes, ROUNDS, CALLS));
         record("making callbacks", text, "allocations", allocations::during(new) as f64);

@@ -119,8 +119,10 @@ pub fn all(records: &Records) -> String {
             "allocations",
             "Prototype::callback",
             "libffi closure",
-            "Callback::new / libffi closure",
+            "ffi_prep_cif and closure",
             "Prototype::callback / libffi closure",
+            "Callback::new / ffi_prep_cif and closure",
+            "Callback::new / libffi closure",
         ],
         0,
     );
