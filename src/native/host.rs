@@ -19,14 +19,14 @@ use static_assertions::assert_impl_all;
 
 use super::{
     VMContext, VMFunctionBody, VMOpaqueContext,
-    planned::by_plan,
+    planned::{by_plan, clear},
     port::{host_code, in_convention},
 };
 use crate::{
     abi::Convention,
     encode::{
         header::Shape,
-        scatter::{Encoding, Plan, Scatter},
+        scatter::{Encoding, Plan, Scatter, Work},
     },
     error::Error,
     signature::Signature,
@@ -54,12 +54,13 @@ macro_rules! host_functions {
         pub type ArrayCall =
             unsafe extern $abi fn(*mut VMOpaqueContext, *mut VMContext, *mut ValRaw, usize);
 
-        /// The host function of a closure, which unwinds into its caller or aborts.
+        /// The host function of a closure, which unwinds into its caller or aborts. Before the
+        /// call, it clears what is above up to `N` narrow values.
         ///
         /// # Safety
         ///
-        /// As for [`call`].
-        unsafe extern $abi fn closure<F, const UNWIND: bool>(
+        /// As for [`call`], and if `N` is not 0, the callee context has a plan for these slots.
+        unsafe extern $abi fn closure<F, const UNWIND: bool, const N: usize>(
             callee: *mut VMOpaqueContext,
             caller: *mut VMContext,
             slots: *mut ValRaw,
@@ -67,6 +68,12 @@ macro_rules! host_functions {
         ) where
             F: Fn(*mut VMContext, &mut [ValRaw]),
         {
+            if N > 0 {
+                // SAFETY: the callee context is ours and alive (R6).
+                let plan = unsafe { &Bound::<F>::of(callee).plan };
+                // SAFETY: our own conditions.
+                unsafe { clear(plan.narrow_of::<N>(), plan.widen(), slots) };
+            }
             // SAFETY: our own conditions.
             let call = || unsafe { call::<F>(callee, caller, slots, count) };
             if UNWIND { call() } else { bounded(&call) }
@@ -77,6 +84,10 @@ in_convention! { host_functions }
 
 /// "host", as Wasmtime's contexts of host functions begin.
 const MAGIC: u32 = u32::from_le_bytes(*b"host");
+
+/// The most narrow values that the function of a closure clears itself. Of more, the stores cost
+/// most of the time, and a jump from [`planned`](super::planned) little.
+const FEW: usize = 2;
 
 /// A function of the assembly, of no type that Rust knows.
 pub(super) type Code = Option<unsafe extern "C" fn()>;
@@ -271,8 +282,16 @@ impl<'f> Owner<'f> {
         F: Fn(*mut VMContext, &mut [ValRaw]) + Send + Sync + 'f,
     {
         // R8: such a closure is what they want.
-        let call = if unwind { self::closure::<F, true> } else { self::closure::<F, false> };
-        Bound::new(source, call, closure).map(Owner::new)
+        let [call, clearing]: [ArrayCall; 2] = if unwind {
+            [self::closure::<F, true, 0>, self::closure::<F, true, FEW>]
+        } else {
+            [self::closure::<F, false, 0>, self::closure::<F, false, FEW>]
+        };
+        let mut bound = Bound::new(source, call, closure)?;
+        if matches!(bound.plan.work(), Work::Narrow(..=FEW)) {
+            bound.context.function = clearing;
+        }
+        Ok(Owner::new(bound))
     }
 }
 

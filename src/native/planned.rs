@@ -5,7 +5,8 @@
 //! there is only something to clear above narrow values, [`planned`] if there are steps to take.
 //! They move arguments from where the assembly has put them to their slots. They move the result
 //! to memory, or to where the assembly loads its registers from. Without a plan, the assembly calls
-//! the function itself.
+//! the function itself. It also calls the function of a closure with few narrow values, which clears
+//! what is above them.
 //!
 //! Nothing here has a destructor, so the frame may be abandoned by unwinding or by
 //! longjmp.
@@ -76,6 +77,7 @@ pub(super) fn by_plan(plan: &Plan, call: ArrayCall) -> ArrayCall {
         Work::Narrow(1) => [narrowed::<1, false>, narrowed::<1, true>],
         Work::Narrow(2) => [narrowed::<2, false>, narrowed::<2, true>],
         Work::Narrow(..=4) => [narrowed::<4, false>, narrowed::<4, true>],
+        Work::Narrow(..=6) => [narrowed::<6, false>, narrowed::<6, true>],
         Work::Narrow(_) => [narrowed::<NARROWS, false>, narrowed::<NARROWS, true>],
     };
     if plan.widen() { widening } else { narrowed }
@@ -88,7 +90,7 @@ pub(super) fn by_plan(plan: &Plan, call: ArrayCall) -> ArrayCall {
 /// The slots are in a frame of the assembly, for whose scatter the plan is made: by E8
 /// registers and stack words are where it says. `narrow` is of the plan.
 #[inline(always)]
-unsafe fn clear(narrow: &[u16], widen: bool, slots: *mut ValRaw) {
+pub(super) unsafe fn clear(narrow: &[u16], widen: bool, slots: *mut ValRaw) {
     for &offset in narrow {
         let above = slots.wrapping_byte_add(offset.into()).cast::<u32>();
         // SAFETY: in the slots, which are ours alone.
