@@ -1,4 +1,4 @@
-//! A trampoline is one allocation, and a call none, in either direction.
+//! A trampoline or a callback is one allocation, and a call none, in either direction.
 
 #![cfg(all(vmtrampoline_port, any(windows, not(vmtrampoline_windows))))]
 
@@ -10,7 +10,8 @@ use std::{
 };
 
 use vmtrampoline::{
-    CTrampoline, Callback, HostFunc, Signature, Trampoline, VMContext, VMOpaqueContext, ValRaw,
+    CTrampoline, Callback, HostFunc, LocalCallback, Prototype, Signature, Trampoline, VMContext,
+    VMOpaqueContext, ValRaw,
 };
 
 /// Counts what this thread allocates.
@@ -74,6 +75,26 @@ fn a_trampoline_is_one_allocation_and_a_call_none() {
         });
         assert_eq!(called, 0, "{text:.40}");
     }
+}
+
+#[test]
+fn a_callback_is_one_allocation() {
+    let structures = "({i64, i64, i64}, {f64, f64}) -> {i64, i64, i64}";
+    let sixteen = format!("({})", ["i64"; 16].join(", "));
+    for text in ["()", "(i32, f64) -> i64", structures, &sixteen] {
+        let signature = parse(text);
+        let prototype = Prototype::new(&signature).unwrap();
+        let made = [
+            allocations(|| drop(Callback::new(&signature, |_| ()))).0,
+            allocations(|| drop(LocalCallback::new(&signature, |_| ()))).0,
+            allocations(|| drop(prototype.callback(|_| ()))).0,
+            allocations(|| drop(prototype.local_callback(|_| ()))).0,
+        ];
+        assert_eq!(made, [1; 4], "{text}");
+    }
+    // Long lists take one more.
+    let prototype = Prototype::new(&parse(&format!("({})", ["i64"; 100].join(", ")))).unwrap();
+    assert_eq!(allocations(|| prototype.callback(|_| ())).0, 2);
 }
 
 /// What no call takes is refused without lists of all its stack words.

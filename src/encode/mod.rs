@@ -7,7 +7,7 @@
 pub(crate) mod constants;
 pub(crate) mod descriptor;
 pub(crate) mod header;
-mod lists;
+pub(crate) mod lists;
 pub(crate) mod plan;
 pub(crate) mod scatter;
 pub(crate) mod writer;

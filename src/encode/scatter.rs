@@ -15,7 +15,8 @@ use core::mem;
 use super::{
     constants::{assert_layout, constant},
     header::{NARROW, Shape, VECTOR_WORDS},
-    lists,
+    lists::{self, Lists},
+    plan::{BOX, COPY, LOAD, REVERSE, SIGN_EXTEND, STEP, STORE, ZERO_EXTEND},
 };
 use crate::{
     abi::{Abi, Aggregates, Extension, Stack},
@@ -111,7 +112,7 @@ pub(crate) enum Work {
 }
 
 /// What Rust does between the assembly and the function that is called.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     /// Where the assembly has left something above the first scalars of four bytes.
     narrow: [u16; NARROWS],
@@ -119,24 +120,24 @@ pub(crate) struct Plan {
     narrows: usize,
     /// Whether one of them is in slot 0, and no result is written over it.
     widen: bool,
-    /// First those before the call: arguments to their slots. Then those after it: the result
-    /// to where the assembly loads its registers from, or to memory.
-    steps: Vec<Step>,
-    /// How many come before the call.
+    /// How many steps come before the call: arguments to their slots.
     before: usize,
+    /// How many come after it: the result to where the assembly loads its registers from, or to
+    /// memory.
+    after: usize,
 }
 
 impl Plan {
     pub(crate) const EMPTY: Plan =
-        Plan { narrow: [0; NARROWS], narrows: 0, widen: false, steps: Vec::new(), before: 0 };
+        Plan { narrow: [0; NARROWS], narrows: 0, widen: false, before: 0, after: 0 };
 
     /// What of it there is to do.
     #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // not called there
     pub(crate) fn work(&self) -> Work {
-        match (self.steps.is_empty(), self.narrows) {
-            (true, 0) => Work::Nothing,
-            (true, narrows) => Work::Narrow(narrows),
-            (false, _) => Work::Steps,
+        match (self.before + self.after, self.narrows) {
+            (0, 0) => Work::Nothing,
+            (0, narrows) => Work::Narrow(narrows),
+            _ => Work::Steps,
         }
     }
 
@@ -163,78 +164,28 @@ impl Plan {
         self.widen
     }
 
-    /// The steps before the call, and those after it.
-    #[inline(always)]
+    /// How many steps come before the call, and how many after it.
     #[cfg_attr(not(vmtrampoline_port), allow(dead_code))] // not called there
-    pub(crate) fn steps(&self) -> (&[Step], &[Step]) {
-        self.steps.split_at(self.before)
+    pub(crate) fn steps(&self) -> [usize; 2] {
+        [self.before, self.after]
     }
 
-    /// Notes that a scalar of four bytes is in the slot at this offset.
-    fn push_narrow(&mut self, to: usize) {
-        if self.narrows < NARROWS {
-            self.narrow[self.narrows..].fill(to as u16 + 4);
-            self.narrows += 1;
-            self.widen |= to == 0;
-        } else {
-            self.push_before(Step { op: Op::ZeroExtend, from: 0, to: to as u16, size: 4 });
-        }
-    }
-
-    /// One more step before the call; there is none after it yet.
-    fn push_before(&mut self, step: Step) {
-        self.steps.push(step);
-        self.before = self.steps.len();
-    }
-
-    /// Whether every byte that a step reads or writes by an offset is below `frame`. Of a step
+    /// Whether every byte that these steps read or write by an offset is below `frame`. Of a step
     /// that goes by an address, this is the address.
-    fn is_inside(&self, frame: usize) -> bool {
+    fn is_inside(&self, steps: &[u16], frame: usize) -> bool {
         let mut narrow = self.narrow[..self.narrows].iter().map(|above| usize::from(*above));
-        let steps = self.steps.iter().all(|&Step { op, from, to, size }| {
-            let [from, to, size] = [from, to, size].map(usize::from);
-            match op {
-                Op::Copy => from + size <= frame && to + size <= frame,
-                Op::Load => from % 8 == 0 && from + 8 <= frame && to + size <= frame,
-                Op::Store => to == frame && size <= frame,
-                Op::Reverse => to + size <= frame,
-                Op::ZeroExtend | Op::SignExtend | Op::Box => {
-                    to % 8 == 0 && size < 8 && to + 8 <= frame
-                }
+        let steps = steps.chunks(STEP).all(|step| {
+            let [op, from, to, size] = [0, 1, 2, 3].map(|i| usize::from(step[i]));
+            match op as u16 {
+                COPY => from + size <= frame && to + size <= frame,
+                LOAD => from % 8 == 0 && from + 8 <= frame && to + size <= frame,
+                STORE => to == frame && size <= frame,
+                REVERSE => to + size <= frame,
+                _ => to % 8 == 0 && size < 8 && to + 8 <= frame,
             }
         });
         narrow.all(|above| above % 4 == 0 && above + 4 <= frame) && steps
     }
-}
-
-/// An operation on the frame of the assembly. Offsets count from slot 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub(crate) op: Op,
-    pub(crate) from: u16,
-    pub(crate) to: u16,
-    /// Counted in bytes.
-    pub(crate) size: u16,
-}
-
-/// What a step does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Op {
-    /// Copies so many bytes to a place that does not overlap.
-    Copy,
-    /// Copies so many bytes from where the address at `from` points.
-    Load,
-    /// Copies so many bytes to where the address at `to` points, and then the address
-    /// to slot 0.
-    Store,
-    /// Reverses so many bytes at `to`.
-    Reverse,
-    /// Of the eight bytes at `to`, makes those behind so many zero.
-    ZeroExtend,
-    /// The same by the sign of the little-endian integer in the first bytes.
-    SignExtend,
-    /// The same with ones.
-    Box,
 }
 
 /// How many bytes of slots a value of this size takes.
@@ -245,8 +196,8 @@ pub(crate) fn in_slots(size: usize) -> usize {
 /// Everything that a signature asks for: where it is to be written. It is empty.
 pub(crate) struct Encoding<'e> {
     pub(crate) scatter: &'e mut Scatter,
-    /// Stack words, then spills.
-    pub(crate) lists: &'e mut Vec<u16>,
+    /// Stack words, then spills, then the steps of the plan.
+    pub(crate) lists: &'e mut Lists,
     pub(crate) plan: &'e mut Plan,
 }
 
@@ -264,6 +215,11 @@ impl Scatter {
         masks: [u64::MAX; 6],
     };
 
+    /// Entries of the lists that the assembly reads. The steps of the plan follow.
+    pub(crate) fn entries(&self) -> usize {
+        usize::from(self.stack_words) + usize::from(self.spills)
+    }
+
     /// Writes the scatter of a signature. [`Shape::Variable`] asks for the entry that can do
     /// everything, any other shape for the faster one if it will do.
     pub(crate) fn encode(
@@ -276,9 +232,11 @@ impl Scatter {
         if signature.counts.named.is_some() {
             return Err(Misfit::VariadicCallback);
         }
-        let (walk, vectors) = (Walk::new(abi, &signature, SLOT as u16), Vec::new());
-        let (end, shared, over) = (0, None, None);
-        let mut writer = Writer { abi, walk, scatter, lists, plan, vectors, end, shared, over };
+        let walk = Walk::new(abi, &signature, SLOT as u16);
+        let (steps, vectors, end, shared, over) =
+            (Lists::EMPTY, [NOTHING; VECTOR_WORDS], 0, None, None);
+        let mut writer =
+            Writer { abi, walk, scatter, lists, plan, steps, vectors, end, shared, over };
         writer.write(shape)
     }
 }
@@ -288,10 +246,12 @@ struct Writer<'a, 'e> {
     abi: &'a Abi,
     walk: Walk<'a>,
     scatter: &'e mut Scatter,
-    lists: &'e mut Vec<u16>,
+    lists: &'e mut Lists,
     plan: &'e mut Plan,
+    /// Entries of the steps.
+    steps: Lists,
     /// Entries of the vector registers, where those are not the float registers.
-    vectors: Vec<u16>,
+    vectors: [u16; VECTOR_WORDS],
     /// Where the slots and the places behind them end.
     end: usize,
     /// Where a stack word is that several values share, and its place.
@@ -347,17 +307,21 @@ impl Writer<'_, '_> {
             self.put(place, frame, 8);
         }
         if let Some(size) = memory {
-            self.after(Op::Store, 0, frame, size as usize);
+            self.after(STORE, 0, frame, size as usize);
         }
 
-        debug_assert!(self.plan.is_inside(frame), "{:?}", self.plan);
+        let Writer { plan, steps, .. } = self;
+        debug_assert!(plan.is_inside(steps, frame), "{plan:?} {steps:?}");
 
         self.fill(scratch as u16);
         self.scatter.slots = (slots / SLOT) as u16;
         self.scatter.frame = frame as u16;
         while let Some(offset) = self.walk.more()? {
-            self.lists.push(lists::spill(offset, self.walk.operand()));
+            self.lists.extend(&[lists::spill(offset, self.walk.operand())]);
             self.scatter.spills += 1;
+        }
+        if !self.steps.is_empty() {
+            self.lists.extend(&self.steps);
         }
         Ok(if small { Entry::Small } else { Entry::Any })
     }
@@ -377,7 +341,7 @@ impl Writer<'_, '_> {
     #[inline(never)]
     fn restart(&mut self) -> Result<(), Misfit> {
         (*self.scatter, *self.plan) = (Scatter::EMPTY, Plan::EMPTY);
-        self.lists.clear();
+        (*self.lists, self.steps) = (Lists::EMPTY, Lists::EMPTY);
         self.walk = Walk::new(self.abi, self.walk.signature, SLOT as u16);
         (self.shared, self.over) = (None, None);
         self.result_0().map(|_| ())
@@ -416,7 +380,7 @@ impl Writer<'_, '_> {
         if let Some(Over { register, size, slot }) = self.over.take() {
             let from = self.room(16);
             self.scatter.float[register as usize] = from as u16;
-            self.before(Op::Copy, from, slot - 8, size);
+            self.before(COPY, from, slot - 8, size);
         }
     }
 
@@ -432,15 +396,27 @@ impl Writer<'_, '_> {
         if size >= 4 {
             self.put(location, to, size as usize);
             if size == 4 {
-                self.plan.push_narrow(to);
+                self.narrow(to);
             }
             return;
         }
         match self.shared(Piece { offset: 0, size, location }) {
-            Some(from) => self.before(Op::Copy, from, to, size as usize),
+            Some(from) => self.before(COPY, from, to, size as usize),
             None => self.put(location, to, size as usize),
         }
-        self.before(Op::ZeroExtend, 0, to, size as usize);
+        self.before(ZERO_EXTEND, to, to, size as usize);
+    }
+
+    /// Notes that a scalar of four bytes is in the slot at this offset.
+    fn narrow(&mut self, to: usize) {
+        let plan = &mut *self.plan;
+        if plan.narrows < NARROWS {
+            plan.narrow[plan.narrows..].fill(to as u16 + 4);
+            plan.narrows += 1;
+            plan.widen |= to == 0;
+        } else {
+            self.before(ZERO_EXTEND, to, to, 4);
+        }
     }
 
     /// Takes a place for so many bytes behind the slots.
@@ -450,14 +426,16 @@ impl Writer<'_, '_> {
         at
     }
 
-    fn before(&mut self, op: Op, from: usize, to: usize, size: usize) {
-        let [from, to, size] = [from, to, size].map(|n| n as u16);
-        self.plan.push_before(Step { op, from, to, size });
+    /// One more step before the call; there is none after it yet.
+    fn before(&mut self, op: u16, from: usize, to: usize, size: usize) {
+        self.steps.extend(&[op, from as u16, to as u16, size as u16]);
+        self.plan.before += 1;
     }
 
-    fn after(&mut self, op: Op, from: usize, to: usize, size: usize) {
-        let [from, to, size] = [from, to, size].map(|n| n as u16);
-        self.plan.steps.push(Step { op, from, to, size });
+    /// One more step after the call.
+    fn after(&mut self, op: u16, from: usize, to: usize, size: usize) {
+        self.steps.extend(&[op, from as u16, to as u16, size as u16]);
+        self.plan.after += 1;
     }
 
     /// Any other argument, whose value is at `to`.
@@ -469,7 +447,7 @@ impl Writer<'_, '_> {
                 let address = self.room(8);
                 self.put(*location, address, 8);
                 if size > 0 {
-                    self.before(Op::Load, address, to, size);
+                    self.before(LOAD, address, to, size);
                 }
                 &[]
             }
@@ -479,7 +457,7 @@ impl Writer<'_, '_> {
         let padded = pieces.iter().map(|piece| piece.size as usize).sum::<usize>() < size;
         let padded = padded && !pieces.is_empty();
         if padded {
-            (0..size).step_by(8).for_each(|word| self.before(Op::ZeroExtend, 0, to + word, 0));
+            (0..size).step_by(8).for_each(|word| self.before(ZERO_EXTEND, to + word, to + word, 0));
         }
         for (i, piece) in pieces.iter().enumerate() {
             let (offset, size) = (piece.offset as usize, piece.size as usize);
@@ -510,11 +488,11 @@ impl Writer<'_, '_> {
                 self.put(piece.location, from, size);
                 from
             });
-            self.before(Op::Copy, from, to + offset, size);
+            self.before(COPY, from, to + offset, size);
         }
         // The assembly has stored it as a scalar.
         if operand.scalar.is_none() && self.abi.stack.big_endian && !pieces.is_empty() {
-            self.before(Op::Reverse, 0, to, size);
+            self.before(REVERSE, to, to, size);
         }
     }
 
@@ -555,7 +533,6 @@ impl Writer<'_, '_> {
             }
             Place::Vector(register) => {
                 self.scatter.more |= MORE_VECTORS;
-                self.vectors.resize(VECTOR_WORDS, NOTHING);
                 put_words(&self.abi.stack, &mut self.vectors[2 * register as usize..], to, size);
             }
             Place::X87(_) => unreachable!("no argument is in an x87 register"),
@@ -565,7 +542,7 @@ impl Writer<'_, '_> {
                 let first = stack.words(offset - stack.start) as usize;
                 let end = first + size.div_ceil(stack.slot as usize);
                 if end > self.lists.len() {
-                    self.lists.resize(end.next_multiple_of(GROUP), NOTHING);
+                    self.lists.grow(end.next_multiple_of(GROUP), NOTHING);
                 }
                 put_words(&self.abi.stack, &mut self.lists[first..], to, size);
             }
@@ -576,10 +553,10 @@ impl Writer<'_, '_> {
     fn word_result(&mut self, Scalar { kind, size, .. }: Scalar) {
         match (self.abi.extension, kind, size) {
             (_, _, 8..) | (Extension::None, ..) | (Extension::Word, _, 4) => {}
-            (Extension::Full, Kind::Unsigned, 4) => self.after(Op::ZeroExtend, 0, 0, 4),
+            (Extension::Full, Kind::Unsigned, 4) => self.after(ZERO_EXTEND, 0, 0, 4),
             (_, _, 4) => self.scatter.more |= MORE_NARROW,
-            (_, Kind::Signed, _) => self.after(Op::SignExtend, 0, 0, size as usize),
-            _ => self.after(Op::ZeroExtend, 0, 0, size as usize),
+            (_, Kind::Signed, _) => self.after(SIGN_EXTEND, 0, 0, size as usize),
+            _ => self.after(ZERO_EXTEND, 0, 0, size as usize),
         }
     }
 
@@ -620,12 +597,12 @@ impl Writer<'_, '_> {
             let size = (last.offset + last.size) as usize;
             let copy = self.room(16);
             self.end = copy + in_slots(size);
-            self.after(Op::Copy, 0, copy, size);
+            self.after(COPY, 0, copy, size);
             for piece in pieces {
                 let (from, size) = (copy + piece.offset as usize, piece.size as usize);
-                self.after(Op::Copy, from, to(piece), size);
+                self.after(COPY, from, to(piece), size);
                 if narrow(piece) {
-                    self.after(Op::Box, 0, to(piece), size);
+                    self.after(BOX, to(piece), to(piece), size);
                 }
             }
         }
@@ -634,9 +611,9 @@ impl Writer<'_, '_> {
     /// Has what carries nothing go to `scratch`.
     fn fill(&mut self, scratch: u16) {
         if self.scatter.more & MORE_VECTORS != 0 {
-            self.vectors.resize(VECTOR_WORDS, NOTHING);
-            self.vectors.append(self.lists);
-            *self.lists = mem::take(&mut self.vectors);
+            let words = mem::replace(self.lists, Lists::EMPTY);
+            self.lists.extend(&self.vectors);
+            self.lists.extend(&words);
         }
         let fill = |entries: &mut [u16]| {
             entries
@@ -665,11 +642,16 @@ type Words = (Vec<u16>, Vec<u16>, [u64; 6]);
 #[doc(hidden)]
 pub fn scatter(abi: &'static Abi, signature: &Signature, shape: Shape) -> Result<Words, Error> {
     let lent = signature.lend();
-    let (mut made, mut lists, mut plan) = (Scatter::EMPTY, Vec::new(), Plan::EMPTY);
+    let (mut made, mut lists, mut plan) = (Scatter::EMPTY, Lists::EMPTY, Plan::EMPTY);
     let encoding = Encoding { scatter: &mut made, lists: &mut lists, plan: &mut plan };
     Scatter::encode(encoding, abi, lent, shape).map_err(|misfit| misfit.error(abi, lent))?;
+    let words = made.entries();
     let Scatter { integer, slots, frame, stack_words, spills, more, float, floats, masked, masks } =
         made;
     let middle = [slots, frame, stack_words, spills, more];
-    Ok(([&integer[..], &middle, &float, &[floats, masked]].concat(), lists, masks))
+    Ok((
+        [&integer[..], &middle, &float, &[floats, masked]].concat(),
+        lists[..words].to_vec(),
+        masks,
+    ))
 }

@@ -5,7 +5,7 @@
 //! the function to call. So the assembly has one function for all signatures, and on some
 //! targets a faster one for few slots.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc};
 use core::{
     ffi::c_void,
     fmt,
@@ -26,6 +26,8 @@ use crate::{
     abi::Convention,
     encode::{
         header::Shape,
+        lists::Lists,
+        plan::Step,
         scatter::{Encoding, Plan, Scatter, Work},
     },
     error::Error,
@@ -120,7 +122,9 @@ pub(super) struct Bound<F: ?Sized> {
     /// What is called between the steps of the plan.
     pub(super) call: ArrayCall,
     pub(super) plan: Plan,
-    lists: Vec<u16>,
+    /// The steps of the plan, at the end of the lists.
+    steps: *const Step,
+    lists: Lists,
     closure: F,
 }
 
@@ -173,14 +177,14 @@ impl Source<'_> {
 pub(super) struct Encoded {
     code: Code,
     scatter: Scatter,
-    lists: Vec<u16>,
+    lists: Lists,
     plan: Plan,
 }
 
 impl Encoded {
     /// Nothing yet.
     const EMPTY: Encoded =
-        Encoded { code: None, scatter: Scatter::EMPTY, lists: Vec::new(), plan: Plan::EMPTY };
+        Encoded { code: None, scatter: Scatter::EMPTY, lists: Lists::EMPTY, plan: Plan::EMPTY };
 
     pub(super) fn new(signature: &Signature) -> Result<Encoded, Error> {
         let mut encoded = Encoded::EMPTY;
@@ -205,33 +209,29 @@ fn encode(
 }
 
 impl<F> Bound<F> {
-    /// A context of no signature yet. (By itself, as in a debug build its frame has several copies.)
-    fn empty(call: ArrayCall, closure: F) -> Box<Bound<F>> {
-        let Encoded { code, scatter, lists, plan } = Encoded::EMPTY;
-        let (function, data) = (call, null_mut());
-        let context = Context { magic: MAGIC, code, function, data, lists: null(), scatter };
-        Box::new(Bound { context, call, plan, lists, closure })
-    }
-
     /// A context for this function, which may be that of a closure.
     fn new(source: Source<'_>, call: ArrayCall, closure: F) -> Result<Box<Bound<F>>, Error> {
-        let mut bound = Bound::empty(call, closure);
-        let Bound { context, plan, lists, .. } = &mut *bound;
-        // R6: the scatter and its entry. Neither changes from now on.
-        match source {
+        Ok(match source {
+            Source::Encoded(encoded) => Bound::with(encoded.clone(), call, closure),
             Source::Signature(convention, signature, shape) => {
+                let mut bound = Bound::with(Encoded::EMPTY, call, closure);
+                let Bound { context, plan, lists, .. } = &mut *bound;
+                // R6: the scatter and its entry. Neither changes from now on.
                 let encoding = Encoding { scatter: &mut context.scatter, lists, plan };
                 context.code = encode(encoding, convention, signature, shape)?;
+                context.function = by_plan(plan, call);
+                bound
             }
-            Source::Encoded(encoded) => {
-                context.code = encoded.code;
-                context.scatter = encoded.scatter;
-                (*lists, *plan) = (encoded.lists.clone(), encoded.plan.clone());
-            }
-        }
-        context.lists = lists.as_ptr();
-        context.function = by_plan(plan, call);
-        Ok(bound)
+        })
+    }
+
+    /// The same for what is encoded. (By itself, as in a debug build its frame has several copies.)
+    #[inline]
+    fn with(encoded: Encoded, call: ArrayCall, closure: F) -> Box<Bound<F>> {
+        let Encoded { code, scatter, lists, plan } = encoded;
+        let (function, data) = (by_plan(&plan, call), null_mut());
+        let context = Context { magic: MAGIC, code, function, data, lists: null(), scatter };
+        Box::new(Bound { context, call, plan, steps: null(), lists, closure })
     }
 
     /// What the context points to belongs to it.
@@ -245,12 +245,29 @@ impl<F> Bound<F> {
         // SAFETY: our own condition; it begins with its context, and is never written to.
         unsafe { &*context.cast::<Bound<F>>() }
     }
+
+    /// The steps of the plan before the call, and those after it.
+    #[inline(always)]
+    pub(super) fn steps(&self) -> (&[Step], &[Step]) {
+        let [before, after] = self.plan.steps();
+        let steps = [self.steps, self.steps.wrapping_add(before)];
+        // SAFETY: the lists end with so many steps, and stay as they are as long as this does.
+        let before = unsafe { slice::from_raw_parts(steps[0], before) };
+        // SAFETY: so many follow.
+        let after = unsafe { slice::from_raw_parts(steps[1], after) };
+        (before, after)
+    }
 }
 
 impl<'f> Owner<'f> {
     fn new<F: Send + Sync + 'f>(bound: Box<Bound<F>>) -> Owner<'f> {
-        let bound: Box<Any<'f>> = bound;
-        Owner(NonNull::from(Box::leak(bound)))
+        let bound = NonNull::from(Box::leak(bound));
+        // SAFETY: it is alive, and no other code knows of it.
+        let Bound { context, steps, lists, .. } = unsafe { &mut *bound.as_ptr() };
+        // R6: the lists are part of the `Bound`, or belong to it. Neither moves from now on.
+        context.lists = lists.as_ptr();
+        *steps = lists[context.scatter.entries()..].as_ptr().cast();
+        Owner(bound)
     }
 
     /// A context for a function with its data.

@@ -15,7 +15,10 @@ use super::{
     ArrayCall, VMContext, VMOpaqueContext, copy::copy_unaligned, host::Bound, port::in_convention,
 };
 use crate::{
-    encode::scatter::{NARROWS, Op, Plan, Step, Work},
+    encode::{
+        plan::{BOX, COPY, LOAD, REVERSE, SIGN_EXTEND, STORE, Step},
+        scatter::{NARROWS, Plan, Work},
+    },
     valraw::ValRaw,
 };
 
@@ -53,14 +56,14 @@ macro_rules! define {
             count: usize,
         ) {
             // SAFETY: the callee context is ours and alive (R6).
-            let Bound { plan, call, .. } = unsafe { Bound::<()>::of(callee) };
+            let bound = unsafe { Bound::<()>::of(callee) };
+            let (before, after) = bound.steps();
             // SAFETY: our own conditions.
-            unsafe { clear(plan.narrow(), plan.widen(), slots) };
-            let (before, after) = plan.steps();
+            unsafe { clear(bound.plan.narrow(), bound.plan.widen(), slots) };
             // SAFETY: our own conditions.
             unsafe { run(before, slots.cast()) };
             // SAFETY: our own conditions.
-            unsafe { call(callee, caller, slots, count) };
+            unsafe { (bound.call)(callee, caller, slots, count) };
             // SAFETY: our own conditions; the function has left its result in the slots.
             unsafe { run(after, slots.cast()) };
         }
@@ -113,20 +116,20 @@ pub(super) unsafe fn clear(narrow: &[u16], widen: bool, slots: *mut ValRaw) {
 // Not inlined, as `planned` would have two of it.
 #[inline(never)]
 unsafe fn run(steps: &[Step], slots: *mut u8) {
-    for &Step { op, from, to, size } in steps {
+    for &[op, from, to, size] in steps {
         let [from, to] = [from, to].map(|offset| slots.wrapping_add(offset.into()));
         let size = usize::from(size);
         match op {
             // SAFETY: two places of the frame, of so many bytes, which do not overlap.
-            Op::Copy => unsafe { copy_unaligned(from, to, size) },
-            Op::Load => {
+            COPY => unsafe { copy_unaligned(from, to, size) },
+            LOAD => {
                 // SAFETY: a word of the frame.
                 let value = unsafe { address(from) };
                 // SAFETY: by R7 a value of so many bytes is there; the frame has a place
                 // for it.
                 unsafe { copy_unaligned(value, to, size) };
             }
-            Op::Store => {
+            STORE => {
                 // SAFETY: a word of the frame.
                 let memory = unsafe { address(to) };
                 // SAFETY: by R7 there is room for a result of so many bytes, which is in
@@ -135,19 +138,20 @@ unsafe fn run(steps: &[Step], slots: *mut u8) {
                 // SAFETY: the first word of the frame.
                 unsafe { slots.cast::<*mut u8>().write(memory.map_addr(usize::to_le)) };
             }
-            Op::Reverse => {
+            REVERSE => {
                 for i in 0..size / 2 {
                     let (first, last) = (to.wrapping_add(i), to.wrapping_add(size - 1 - i));
                     // SAFETY: two bytes of so many at `to`.
                     unsafe { first.swap(last) };
                 }
             }
-            Op::ZeroExtend | Op::SignExtend | Op::Box => {
+            // To extend.
+            _ => {
                 let (word, above) = (to.cast::<u64>(), !0 << (8 * size));
                 // SAFETY: a word of the frame, aligned as the slots are.
                 let bits = u64::from_le(unsafe { word.read() });
                 let negative = size > 0 && bits >> (8 * size - 1) & 1 != 0;
-                let ones = op == Op::Box || op == Op::SignExtend && negative;
+                let ones = op == BOX || op == SIGN_EXTEND && negative;
                 let bits = if ones { bits | above } else { bits & !above };
                 // SAFETY: as above.
                 unsafe { word.write(bits.to_le()) };

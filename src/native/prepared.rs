@@ -23,7 +23,7 @@ use super::{
 use crate::{
     encode::{
         header::{Header, Returns},
-        plan::{ALIGN_SHIFT, COPY, PIECE, REFERENCE, SIGN_EXTEND, STEP, WORD, ZERO_EXTEND},
+        plan::{ALIGN_SHIFT, COPY, PIECE, REFERENCE, SIGN_EXTEND, STEP, Step, WORD, ZERO_EXTEND},
     },
     valraw::ValRaw,
 };
@@ -203,7 +203,7 @@ unsafe fn store_sixteen<T>(bytes: T, slots: *mut ValRaw) {
 ///
 /// The header is that of a descriptor with a plan, by R1.
 #[inline(always)]
-unsafe fn plan<'a>(descriptor: *const Header) -> (&'a [[u16; STEP]], &'a [[u16; PIECE]]) {
+unsafe fn plan<'a>(descriptor: *const Header) -> (&'a [Step], &'a [[u16; PIECE]]) {
     // SAFETY: R1 has it that there is a header to read.
     let header = unsafe { &*descriptor };
     let lists = descriptor.wrapping_add(1).cast::<u16>();
@@ -369,7 +369,7 @@ unsafe fn store(bits: u64, to: *mut u8, size: usize) {
 /// The steps are those of a descriptor, and the slots, of which there are as many as it
 /// says, hold its arguments, every byte of which is initialised.
 #[inline(always)]
-unsafe fn prepare(steps: &[[u16; STEP]], slots: *mut u8, copies: usize) -> *mut u8 {
+unsafe fn prepare(steps: &[Step], slots: *mut u8, copies: usize) -> *mut u8 {
     let (mut free, mut memory) = (slots.wrapping_add(copies), slots);
     for &step in steps {
         // SAFETY: our own conditions.
@@ -411,7 +411,7 @@ unsafe fn prepare(steps: &[[u16; STEP]], slots: *mut u8, copies: usize) -> *mut 
 ///
 /// As for [`prepare`], of whose steps this is one.
 #[inline(always)]
-unsafe fn extend([op, from, to, size]: [u16; STEP], slots: *mut u8) -> bool {
+unsafe fn extend([op, from, to, size]: Step, slots: *mut u8) -> bool {
     if op != ZERO_EXTEND && op != SIGN_EXTEND {
         return false;
     }
