@@ -362,7 +362,7 @@ impl Writer<'_, '_> {
             if let Some((scalar, slot, place)) = self.walk.param_word() {
                 self.word(scalar.size as u32, slot as usize, place);
             } else if let Some(slot) = self.walk.param()? {
-                self.argument(slot as usize, *self.walk.pieces());
+                self.argument(slot as usize);
             } else {
                 break;
             }
@@ -439,61 +439,71 @@ impl Writer<'_, '_> {
     }
 
     /// Any other argument, whose value is at `to`.
-    fn argument(&mut self, to: usize, pieces: Pieces) {
-        let operand = *self.walk.operand();
-        let size = operand.measure.size as usize;
-        let pieces = match pieces.as_slice() {
-            [Piece { location, .. }] if pieces.by_reference() => {
-                let address = self.room(8);
-                self.put(*location, address, 8);
-                if size > 0 {
-                    self.before(LOAD, address, to, size);
-                }
-                &[]
+    fn argument(&mut self, to: usize) {
+        let size = self.walk.operand().measure.size as usize;
+        if self.walk.pieces().by_reference() {
+            let location = self.walk.pieces().as_slice()[0].location;
+            let address = self.room(8);
+            self.put(location, address, 8);
+            if size > 0 {
+                self.before(LOAD, address, to, size);
             }
-            pieces => pieces,
-        };
+            return;
+        }
+        let (mut passed, count) = (0, self.walk.pieces().as_slice().len());
+        for piece in self.walk.pieces().as_slice() {
+            passed += piece.size as usize;
+        }
         // What is between pieces is padding, which the caller does not pass.
-        let padded = pieces.iter().map(|piece| piece.size as usize).sum::<usize>() < size;
-        let padded = padded && !pieces.is_empty();
+        let padded = count > 0 && passed < size;
         if padded {
             (0..size).step_by(8).for_each(|word| self.before(ZERO_EXTEND, to + word, to + word, 0));
         }
-        for (i, piece) in pieces.iter().enumerate() {
-            let (offset, size) = (piece.offset as usize, piece.size as usize);
-            // The assembly stores whole registers and words. On x86-64 System V, it stores the float
-            // registers in ascending order. Elsewhere one that would not be at the beginning of
-            // a slot is copied there afterwards.
-            let is_float = |piece: &Piece<Place>| matches!(piece.location, Place::Float(_));
-            let mut others = pieces[i + 1..].iter();
-            let next = others.find(|next| next.offset % 16 == 0 || !is_float(next));
-            let end = next.map_or(in_slots(size + offset), |next| next.offset as usize);
-            let width = match piece.location {
-                Place::Float(_) | Place::Vector(_) => 16,
-                _ => size.next_multiple_of(8),
-            };
-            let shared = self.shared(*piece);
-            let ascending = matches!(self.abi.aggregates, Aggregates::Eightbytes);
-            let over = ascending && offset % 16 == 8 && is_float(piece);
-            let whole = offset % 8 == 0 && offset + width <= end || over;
-            if whole && shared.is_none() && !padded {
-                self.put(piece.location, to + offset, size);
-                if let (true, Place::Float(register)) = (over, piece.location) {
-                    self.over = Some(Over { register, size, slot: to + offset + 8 });
-                }
-                continue;
-            }
-            let from = shared.unwrap_or_else(|| {
-                let from = self.room(width.min(16));
-                self.put(piece.location, from, size);
-                from
-            });
-            self.before(COPY, from, to + offset, size);
+        for i in 0..count {
+            self.piece(i, to, padded);
         }
         // The assembly has stored it as a scalar.
-        if operand.scalar.is_none() && self.abi.stack.big_endian && !pieces.is_empty() {
+        let scalar = self.walk.operand().scalar.is_some();
+        if !scalar && self.abi.stack.big_endian && count > 0 {
             self.before(REVERSE, to, to, size);
         }
+    }
+
+    /// Piece `i` of such an argument, which is `padded` or not.
+    #[inline(always)]
+    fn piece(&mut self, i: usize, to: usize, padded: bool) {
+        let (piece, rest) = (self.walk.pieces().as_slice()[i], i + 1);
+        let (offset, size) = (piece.offset as usize, piece.size as usize);
+        // The assembly stores whole registers and words. On x86-64 System V, it stores the float
+        // registers in ascending order. Elsewhere one that would not be at the beginning of
+        // a slot is copied there afterwards.
+        let is_float = |piece: &Piece<Place>| matches!(piece.location, Place::Float(_));
+        let ascending = matches!(self.abi.aggregates, Aggregates::Eightbytes);
+        let over = ascending && offset % 16 == 8 && is_float(&piece);
+        let (width, end) = match piece.location {
+            Place::Float(_) | Place::Vector(_) => {
+                let mut others = self.walk.pieces().as_slice()[rest..].iter();
+                let next = others.find(|next| next.offset % 16 == 0 || !is_float(next));
+                (16, next.map_or(in_slots(size + offset), |next| next.offset as usize))
+            }
+            // No other piece is in its eightbytes.
+            _ => (size.next_multiple_of(8), usize::MAX),
+        };
+        let shared = self.shared(piece);
+        let whole = offset % 8 == 0 && offset + width <= end || over;
+        if whole && shared.is_none() && !padded {
+            self.put(piece.location, to + offset, size);
+            if let (true, Place::Float(register)) = (over, piece.location) {
+                self.over = Some(Over { register, size, slot: to + offset + 8 });
+            }
+            return;
+        }
+        let from = shared.unwrap_or_else(|| {
+            let from = self.room(width.min(16));
+            self.put(piece.location, from, size);
+            from
+        });
+        self.before(COPY, from, to + offset, size);
     }
 
     /// Where a piece is that is only a part of a stack word. The word goes to one place
