@@ -24,7 +24,7 @@ use crate::{
     layout::{
         Piece,
         misfit::{Misfit, check},
-        places::{Pieces, Place},
+        places::Place,
         walk::{Returned, Walk},
     },
     signature::{Signature, SignatureRef},
