@@ -181,7 +181,8 @@ impl Plan {
                 LOAD => from % 8 == 0 && from + 8 <= frame && to + size <= frame,
                 STORE => to == frame && size <= frame,
                 REVERSE => to + size <= frame,
-                _ => to % 8 == 0 && size < 8 && to + 8 <= frame,
+                ZERO_EXTEND | SIGN_EXTEND | BOX => to % 8 == 0 && size < 8 && to + 8 <= frame,
+                _ => false,
             }
         });
         narrow.all(|above| above % 4 == 0 && above + 4 <= frame) && steps

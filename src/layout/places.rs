@@ -138,7 +138,7 @@ impl<'a> Assigner<'a> {
         self.measured(types, operand, named)
     }
 
-    /// The plain structure at `at`, where this is all that matters.
+    /// The plain structure at `at`, where values go by their eightbytes.
     #[inline(always)]
     const fn plain(&self, types: &[u16], at: usize) -> Option<Plain> {
         match self.abi.aggregates {
@@ -147,7 +147,7 @@ impl<'a> Assigner<'a> {
         }
     }
 
-    /// The same of any other argument, measured.
+    /// Finds the pieces of an argument that has been measured and is no plain structure.
     const fn measured(
         &mut self,
         types: &[u16],

@@ -209,7 +209,7 @@ fn encode(
 }
 
 impl<F> Bound<F> {
-    /// A context for this function, which may be that of a closure.
+    /// A context for this function, which may be that of a closure. The assembly calls it itself.
     fn new(source: Source<'_>, call: ArrayCall, closure: F) -> Result<Box<Bound<F>>, Error> {
         Ok(match source {
             Source::Encoded(encoded) => Bound::with(encoded.clone(), call, closure),
@@ -219,7 +219,6 @@ impl<F> Bound<F> {
                 // R6: the scatter and its entry. Neither changes from now on.
                 let encoding = Encoding { scatter: &mut context.scatter, lists, plan };
                 context.code = encode(encoding, convention, signature, shape)?;
-                context.function = by_plan(plan, call);
                 bound
             }
         })
@@ -229,7 +228,7 @@ impl<F> Bound<F> {
     #[inline]
     fn with(encoded: Encoded, call: ArrayCall, closure: F) -> Box<Bound<F>> {
         let Encoded { code, scatter, lists, plan } = encoded;
-        let (function, data) = (by_plan(&plan, call), null_mut());
+        let (function, data) = (call, null_mut());
         let context = Context { magic: MAGIC, code, function, data, lists: null(), scatter };
         Box::new(Bound { context, call, plan, steps: null(), lists, closure })
     }
@@ -283,8 +282,8 @@ impl<'f> Owner<'f> {
         let is_vm = source.is_vm();
         let mut bound = Bound::new(source, function, ())?;
         bound.context.data = data;
-        if is_vm {
-            bound.context.function = function;
+        if !is_vm {
+            bound.context.function = by_plan(&bound.plan, function);
         }
         Ok(Owner::new(bound))
     }
@@ -305,9 +304,10 @@ impl<'f> Owner<'f> {
             [self::closure::<F, false, 0>, self::closure::<F, false, FEW>]
         };
         let mut bound = Bound::new(source, call, closure)?;
-        if matches!(bound.plan.work(), Work::Narrow(..=FEW)) {
-            bound.context.function = clearing;
-        }
+        bound.context.function = match bound.plan.work() {
+            Work::Narrow(..=FEW) => clearing,
+            _ => by_plan(&bound.plan, call),
+        };
         Ok(Owner::new(bound))
     }
 }

@@ -143,14 +143,14 @@ impl Plain {
             };
             // No sum is too large: a signature has fewer than 65536 words.
             let this = scalar.measure();
-            let offset = (size + this.align - 1) & !(this.align - 1);
+            let offset = round_up(size, this.align);
             let half = if matches!(scalar.kind, Kind::Float) { 16 } else { 0 };
             kinds |= 1 << (offset / 8 % 16 + half);
             align = max(align, this.align);
             size = offset + this.size;
             field += 1;
         }
-        let measure = Measure { size: (size + align - 1) & !(align - 1), align };
+        let measure = Measure { size: round_up(size, align), align };
         let operand = Operand { at: at as u32, end: end as u32, scalar: None, measure };
         Some(Plain { operand, kinds })
     }
